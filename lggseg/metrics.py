@@ -1,0 +1,113 @@
+"""How well a predicted mask matches the truth: bool arrays of one shape and any dimension.
+
+The empty-mask rule, for every measure here: where prediction and truth are both empty the measure is
+undefined, NaN (leave it out of means, and say how many were left out); where one of them is
+empty, the ratios are 0 and the Hausdorff distance is infinite.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from .errors import LggError
+
+
+class Counts(NamedTuple):
+    """Numbers of pixels: true positive, false positive, false negative, true negative."""
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+
+def counts(prediction: np.ndarray, truth: np.ndarray) -> Counts:
+    """Compare two bool arrays of one shape pixel by pixel."""
+    _check(prediction, truth)
+    tp = np.count_nonzero(prediction & truth)
+    fp, fn = np.count_nonzero(prediction) - tp, np.count_nonzero(truth) - tp
+    return Counts(*(int(n) for n in (tp, fp, fn, prediction.size - tp - fp - fn)))
+
+
+def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Dice coefficient 2 TP / (2 TP + FP + FN), 0..1: the overlap over the mean of the two sizes."""
+    return _ratios(counts(prediction, truth))["dice"]
+
+
+def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Intersection over union TP / (TP + FP + FN), 0..1, the Jaccard index; = Dice / (2 - Dice)."""
+    return _ratios(counts(prediction, truth))["iou"]
+
+
+def sensitivity(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the true pixels that were found, TP / (TP + FN), 0..1; also called recall."""
+    return _ratios(counts(prediction, truth))["sensitivity"]
+
+
+def precision(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the predicted pixels that are true, TP / (TP + FP), 0..1."""
+    return _ratios(counts(prediction, truth))["precision"]
+
+
+def hausdorff95(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None) -> float:
+    """95th percentile Hausdorff distance between the two surfaces, in pixels, or in the unit of `spacing`.
+
+    The surface of a mask is its pixels with a face neighbour outside it (the image border counts as outside). From
+    every surface pixel of one mask the distance to the other surface is taken: the larger of the two directions'
+    95th percentiles is returned. `spacing` is the pixel's size along each axis (the LGG data set has none).
+    """
+    _check(prediction, truth)
+    spacing = _check_spacing(spacing, truth.ndim)
+    if not (prediction.any() and truth.any()):
+        return float("inf") if prediction.any() or truth.any() else float("nan")
+    box = _bounding_box(prediction | truth)  # distances beyond the masks are never asked for
+    one, other = _surface(prediction[box]), _surface(truth[box])
+    return max(_directed95(one, other, spacing), _directed95(other, one, spacing))
+
+
+def scores(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None) -> dict[str, float]:
+    """All measures at once: dice, iou, sensitivity, precision, hd95."""
+    return {**_ratios(counts(prediction, truth)), "hd95": hausdorff95(prediction, truth, spacing)}
+
+
+def _ratios(n: Counts) -> dict[str, float]:
+    """The four ratios; with no true positive they are 0 or, without any positive at all, undefined."""
+    if n.tp == 0:
+        value = 0.0 if n.fp or n.fn else float("nan")
+        return dict.fromkeys(("dice", "iou", "sensitivity", "precision"), value)
+    return {"dice": 2 * n.tp / (2 * n.tp + n.fp + n.fn), "iou": n.tp / (n.tp + n.fp + n.fn),
+            "sensitivity": n.tp / (n.tp + n.fn), "precision": n.tp / (n.tp + n.fp)}
+
+
+def _surface(mask: np.ndarray) -> np.ndarray:
+    return mask & ~ndimage.binary_erosion(mask)
+
+
+def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    return ndimage.find_objects(mask.astype(np.uint8))[0]
+
+
+def _directed95(source: np.ndarray, goal: np.ndarray, spacing: Sequence[float]) -> float:
+    """95th percentile of the distances from the pixels of `source` to the nearest of `goal`."""
+    distance = ndimage.distance_transform_edt(~goal, sampling=spacing)
+    return float(np.percentile(distance[source], 95))
+
+
+def _check(prediction: np.ndarray, truth: np.ndarray) -> None:
+    for name, mask in (("prediction", prediction), ("truth", truth)):
+        if not isinstance(mask, np.ndarray) or mask.dtype != bool:
+            kind = f"a {mask.dtype} array" if isinstance(mask, np.ndarray) else f"a {type(mask).__name__}"
+            raise LggError(f"{name} is {kind}; masks must be bool arrays: "
+                           "compare 0/255 files with `mask > 0`, probabilities with `probability >= 0.5`")
+    if prediction.shape != truth.shape or truth.ndim == 0:
+        raise LggError(f"prediction is {prediction.shape}, truth is {truth.shape}; the shapes must be equal, "
+                       "with at least one axis: predict on the volume's own grid")
+
+
+def _check_spacing(spacing: Sequence[float] | None, ndim: int) -> Sequence[float]:
+    spacing = (1.0,) * ndim if spacing is None else spacing
+    if len(spacing) != ndim or not all(np.isfinite(s) and s > 0 for s in spacing):
+        raise LggError(f"spacing is {spacing}; give one positive number for each of the {ndim} axes")
+    return spacing
