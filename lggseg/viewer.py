@@ -33,7 +33,10 @@ def windowed(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def outline(mask: np.ndarray, width: int = 1, outside: bool = False) -> np.ndarray:
-    """The line `width` pixels wide along the border of a bool (H,W) mask, just inside it or just outside."""
+    """The line `width` pixels wide along the border of a bool (H,W) mask, just inside it or just outside.
+
+    The truth is drawn inside and the prediction outside: where the two agree, both lines stay visible.
+    """
     here, there = (~mask, mask) if outside else (mask, ~mask)
     wide, w = np.pad(there, width, constant_values=not outside), slice(width, -width)
     return here & (wide[:-2 * width, w] | wide[2 * width:, w] | wide[w, :-2 * width] | wide[w, 2 * width:])
@@ -188,23 +191,23 @@ class SliceViewer(widgets.VBox):
         grey = windowed(self.image[at][..., SEQUENCES[self.sequence.value]], *self.window.value)
         size = (scale * grey.shape[1], scale * grey.shape[0])
         picture = np.array(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR).convert("RGB"))
-        if self.mask is not None:
-            self._overlay(picture, "truth", enlarge(self.mask[at], scale))
-        if self.prediction is not None:
-            if self.style["prediction"].value == "probability":
-                weight = 0.8 * self.opacity.value * self.prediction[at].astype(np.float32)
-                blend(picture, enlarge(np.where(weight > 0.01, weight, 0), scale), PREDICTION)
-            self._overlay(picture, "prediction", enlarge(self.predicted(at), scale))
+        shown = {name: enlarge(mask, scale) for name, mask in self._masks(at).items()}
+        if self.style["prediction"].value == "probability":
+            weight = 0.8 * self.opacity.value * self.prediction[at].astype(np.float32)
+            blend(picture, enlarge(np.where(weight > 0.01, weight, 0), scale), PREDICTION)
+        for name, mask in shown.items():
+            if self.style[name].value == "fill":
+                blend(picture, mask * np.float32(0.4 * self.opacity.value), COLOURS[name])
+        for name, mask in shown.items():  # lines last, so that no fill hides them
+            line = outline(mask, max(1, picture.shape[1] // 256), outside=name == "prediction")
+            blend(picture, line * np.float32(self.opacity.value), COLOURS[name])
         return picture
 
-    def _overlay(self, picture: np.ndarray, name: str, mask: np.ndarray) -> None:
-        """Truth is drawn just inside its border and prediction just outside: where they agree both stay visible."""
-        style, opacity = self.style[name].value, np.float32(self.opacity.value)
-        if style == "fill":
-            blend(picture, mask * (0.4 * opacity), COLOURS[name])
-        if style != "off":
-            line = max(1, picture.shape[1] // 512)
-            blend(picture, outline(mask, line, outside=name == "prediction") * opacity, COLOURS[name])
+    def _masks(self, at: int) -> dict[str, np.ndarray]:
+        """The bool (H,W) masks to draw on slice `at`, by name."""
+        masks = {"truth": self.mask, "prediction": self.prediction}
+        return {name: self.mask[at] if name == "truth" else self.predicted(at) for name, part in masks.items()
+                if part is not None and self.style[name].value != "off"}
 
     def caption(self) -> str:
         """Patient, slice and slice Dice in words; a Dice of two empty masks is undefined."""
@@ -215,17 +218,13 @@ class SliceViewer(widgets.VBox):
             parts.append("Dice undefined (both empty)" if math.isnan(score) else f"slice Dice {score:.2f}")
         return " · ".join(parts)
 
-    def _shown(self) -> list[str]:
-        parts = {"truth": self.mask, "prediction": self.prediction}
-        return [name for name in NAMES if parts[name] is not None and self.style[name].value != "off"]
-
     def _redraw(self, _change=None) -> None:
         if self._quiet:
             return
         self.play.value = self.slice_slider.value
         self.picture.value = encode(self.render())
         legend = "".join(f' &nbsp; <span style="color:{COLOURS[name]}">■</span> {NAMES[name]}'
-                         for name in self._shown())
+                         for name in self._masks(0))
         self.title.value = f"<b>{html.escape(self.caption())}</b>{legend}"
 
     def _play_step(self, change) -> None:
@@ -238,7 +237,7 @@ class SliceViewer(widgets.VBox):
         axes.imshow(self.render())
         axes.set_title(self.caption(), fontsize=9)
         axes.axis("off")
-        handles = [Patch(color=COLOURS[name], label=NAMES[name]) for name in self._shown()]
+        handles = [Patch(color=COLOURS[name], label=NAMES[name]) for name in self._masks(0)]
         if handles:
             figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
         return figure
@@ -253,7 +252,7 @@ class SliceViewer(widgets.VBox):
         super().close()
 
     def __repr__(self) -> str:
-        kinds = {"truth": self.mask, "prediction": self.prediction}
-        shown = [name for name, part in kinds.items() if part is not None]
+        parts = {"truth": self.mask, "prediction": self.prediction}
+        shown = [name for name, part in parts.items() if part is not None]
         return (f"{type(self).__name__}({self.patient or 'scan'}, {len(self.image)} slices of "
                 f"{self.image.shape[1]} x {self.image.shape[2]}, {' and '.join(shown) or 'no overlay'})")
