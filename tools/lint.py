@@ -1,0 +1,109 @@
+"""House rules for committed notebooks: what nbval cannot see, and what would break on other people's pages."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_LINES = 45
+MAX_BYTES = 2_000_000
+MIN_FIGURES = 3
+MAX_IGNORED = 0.40
+PERSONAL = re.compile(r"(?<![\w./~-])/(?:home|root|Users|work)\b|\b[A-Z]:\\+Users\b")
+ASSERTS = re.compile(r"^\s*assert\b", re.MULTILINE)
+
+
+def problems(path: Path) -> list[str]:
+    """Every rule that the notebook at `path` breaks, in words; empty for a good one."""
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    found = [f"cell {i}: {rule}" for i, cell in enumerate(notebook.cells) for rule in cell_problems(cell)]
+    found += order_problems(code) + ignore_problems(code) + figure_problems(code) + widget_problems(notebook)
+    if (size := path.stat().st_size) > MAX_BYTES:
+        found.append(f"{size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f}")
+    return found
+
+
+def cell_problems(cell: nbformat.NotebookNode) -> list[str]:
+    """Rules for one cell, of any type."""
+    found = []
+    if (lines := len(cell.source.splitlines())) > MAX_LINES:
+        found.append(f"{lines} lines; at most {MAX_LINES}")
+    if path := PERSONAL.search(visible_text(cell)):
+        found.append(f"personal path {path[0]!r}")
+    if cell.cell_type != "code":
+        return found
+    if tagged(cell, "nbval-skip"):
+        found.append("nbval-skip; every cell must run")
+    if has_error(cell) and not (tagged(cell, "raises-exception") or tagged(cell, "nbval-raises-exception")):
+        found.append("holds an error, and is not tagged raises-exception")
+    return found
+
+
+def order_problems(code: list[nbformat.NotebookNode]) -> list[str]:
+    """Cells must have been executed once each, from the first to the last."""
+    counts = [cell.execution_count for cell in code if cell.source.strip()]
+    return [] if counts == list(range(1, len(counts) + 1)) else [f"cells not executed in order: {counts}"]
+
+
+def ignore_problems(code: list[nbformat.NotebookNode]) -> list[str]:
+    """Ignored outputs must be few, and each followed by a cell that asserts what must hold."""
+    ignored = [i for i, cell in enumerate(code) if tagged(cell, "nbval-ignore-output")]
+    found = []
+    if len(ignored) > MAX_IGNORED * len(code):
+        found.append(f"{len(ignored)} of {len(code)} code cells have ignored output; at most {MAX_IGNORED:.0%}")
+    for i in ignored:
+        if i + 1 == len(code) or not ASSERTS.search(code[i + 1].source):
+            found.append(f"ignored code cell {i} ({first_line(code[i])}) has no asserting cell after it")
+    return found
+
+
+def figure_problems(code: list[nbformat.NotebookNode]) -> list[str]:
+    figures = sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
+    return [] if figures >= MIN_FIGURES else [f"{figures} PNG figures; at least {MIN_FIGURES}"]
+
+
+def widget_problems(notebook: nbformat.NotebookNode) -> list[str]:
+    """GitHub refuses to show a notebook whose widget metadata lacks the state."""
+    widgets = notebook.metadata.get("widgets")
+    if widgets is None or all(entry.get("state") for entry in widgets.values()) and widgets:
+        return []
+    return ["widget metadata without state"]
+
+
+def tagged(cell: nbformat.NotebookNode, name: str) -> bool:
+    """Whether the cell has the tag, or nbval's comment of the same meaning (# NBVAL_SKIP)."""
+    comment = re.compile(rf"^\s*#+\s*{name.upper().replace('-', '_')}\s*$", re.MULTILINE)
+    return name in cell.metadata.get("tags", []) or bool(comment.search(cell.source))
+
+
+def has_error(cell: nbformat.NotebookNode) -> bool:
+    return any(output.output_type == "error" for output in cell.outputs)
+
+
+def visible_text(cell: nbformat.NotebookNode) -> str:
+    """Source and outputs as text, without pictures, whose base64 may spell anything."""
+    parts = [cell.source]
+    for output in cell.get("outputs", []):
+        parts += [str(output.get("text", "")), *output.get("traceback", [])]
+        parts += [str(data) for kind, data in output.get("data", {}).items() if not kind.startswith("image/")]
+    return "\n".join(parts)
+
+
+def first_line(cell: nbformat.NotebookNode) -> str:
+    return next(iter(cell.source.splitlines()), "")
+
+
+def main(paths: list[str]) -> int:
+    broken = 0
+    for path in map(Path, paths or sorted((ROOT / "notebooks").glob("*.ipynb"))):
+        for problem in problems(path):
+            print(f"{path.name}: {problem}")
+            broken += 1
+    return int(broken > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

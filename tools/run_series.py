@@ -1,0 +1,214 @@
+"""Run the notebooks in order and write build/: one page each, an index, and a scoreboard at the end.
+
+Reads LGGSEG_DATA and LGGSEG_CACHE as the package does. Lines printed by a cell tagged `scoreboard`
+are shown in the scoreboard as they are.
+"""
+
+import argparse
+import html
+import os
+import re
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import psutil
+from frame import ROOT, SERIES, label, load_series
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbconvert import HTMLExporter
+from tqdm.auto import tqdm
+
+
+class RunError(Exception):
+    """A notebook stopped: the message names notebook, cell and traceback."""
+
+
+@dataclass
+class Result:
+    """What one run of a notebook took and showed."""
+
+    entry: dict
+    minutes: float = 0.0
+    memory_mb: int = 0
+    lines: list[str] = field(default_factory=list)
+
+
+class Meter(threading.Thread):
+    """Peak resident memory (bytes) of this process's descendants: the kernel and its workers."""
+
+    def __init__(self, seconds: float = 0.2):
+        super().__init__(daemon=True)
+        self.seconds, self.peak, self.stop = seconds, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.stop.wait(self.seconds):
+            self.peak = max(self.peak, sum(map(resident, psutil.Process().children(recursive=True))))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.join()
+
+
+def resident(process: psutil.Process) -> int:
+    try:
+        return process.memory_info().rss
+    except psutil.Error:  # it ended meanwhile
+        return 0
+
+
+def run_notebook(source: Path, target: Path, entry: dict) -> Result:
+    """Execute `source` in its own folder and write the outcome, even a failed one, to `target`."""
+    notebook, at, started = nbformat.read(source, as_version=4), [0], time.monotonic()
+    code = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=code, desc=label(entry), unit="cell") as bar, Meter() as meter:
+        client = NotebookClient(
+            notebook, timeout=None, kernel_name="python3", record_timing=False,
+            resources={"metadata": {"path": str(source.parent)}},
+            on_cell_start=lambda cell, cell_index: at.__setitem__(0, cell_index),
+            on_cell_executed=lambda cell, cell_index, execute_reply: bar.update())
+        try:
+            client.execute()
+        except (CellExecutionError, DeadKernelError) as error:
+            raise RunError(f"{source.name}, cell {at[0]}: {first_line(notebook.cells[at[0]])}\n\n{error}") from None
+        finally:
+            nbformat.write(notebook, target)
+    return Result(entry, (time.monotonic() - started) / 60, meter.peak // 2**20, scoreboard_lines(notebook))
+
+
+def first_line(cell: nbformat.NotebookNode) -> str:
+    return next(iter(cell.source.splitlines()), "")
+
+
+def scoreboard_lines(notebook: nbformat.NotebookNode) -> list[str]:
+    """What the cells tagged `scoreboard` printed."""
+    tagged = [cell for cell in notebook.cells if "scoreboard" in cell.metadata.get("tags", [])]
+    printed = [output.text for cell in tagged for output in cell.get("outputs", []) if output.get("name") == "stdout"]
+    return "".join(printed).splitlines()
+
+
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop what changes from run to run or machine to machine and says nothing: widget models, timestamps."""
+    for key in set(notebook.metadata) - {"kernelspec", "language_info"}:
+        del notebook.metadata[key]
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    return notebook
+
+
+def write_page(path: Path) -> None:
+    """The executed notebook `path` as an HTML page beside it, its links leading to the other pages."""
+    exporter = HTMLExporter(embed_images=True)
+    resources = {"metadata": {"path": str(ROOT / "notebooks"), "name": path.stem}}
+    page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4), resources)
+    page = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', page)
+    path.with_suffix(".html").write_text(page.replace('href="../README.md"', 'href="index.html"'), encoding="utf-8")
+
+
+def scoreboard(data: str, results: list[Result]) -> str:
+    """The table printed at the end: data, time and memory per notebook, and the scores they printed."""
+    width = max(len(label(result.entry)) for result in results)
+    rows = [f"{label(r.entry):{width}}  {r.minutes:7.1f}  {r.memory_mb:9,d}" for r in results]
+    total = f"{'all':{width}}  {sum(r.minutes for r in results):7.1f}  {max(r.memory_mb for r in results):9,d}"
+    head = f"{'notebook':{width}}  minutes  memory MB"
+    scores = [f"{r.entry['file'][:2]}: {line}" for r in results for line in r.lines]
+    return "\n".join([f"data: {data}", *scores, "", head, *rows, total])
+
+
+def write_index(build: Path, board: str, results: list[Result]) -> None:
+    line = '<li><a href="{}.html">{}</a><br>{}</li>'
+    items = "\n".join(line.format(r.entry["file"], label(r.entry), html.escape(r.entry["learn"])) for r in results)
+    (build / "index.html").write_text(INDEX.format(items=items, board=html.escape(board)), encoding="utf-8")
+
+
+INDEX = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>From raw brain MRI to genomics</title>
+<style>
+  body {{ max-width: 44rem; margin: 3rem auto; padding: 0 1rem; font: 1.05rem/1.5 system-ui, sans-serif }}
+  li {{ margin: .6rem 0 }} pre {{ background: #f4f4f4; color: #222; padding: 1rem; overflow-x: auto }}
+</style>
+<h1>From raw brain MRI to genomics</h1>
+<ul style="list-style: none; padding: 0">
+{items}
+</ul>
+<h2>Scoreboard</h2>
+<pre>{board}</pre>
+</html>
+"""
+
+
+def describe_data() -> str:
+    """Open the cohort once, so that drawing or packing it is not counted to the first notebook."""
+    from lggseg import open_cohort
+
+    cohort = open_cohort()
+    return f"{cohort.label}: {len(cohort.patients)} patients, {len(cohort.slices):,} slices"
+
+
+def settle_environment() -> None:
+    """Make the two folders absolute: the notebooks run in a folder of their own."""
+    for name in ("LGGSEG_DATA", "LGGSEG_CACHE"):
+        value = os.environ.get(name)
+        if value and value != "phantom":
+            os.environ[name] = str(Path(value).expanduser().resolve())
+
+
+def record(results: list[Result], path: Path = SERIES) -> None:
+    """Write minutes and memory_mb into series.toml, leaving the rest of the file as it is."""
+    text = path.read_text(encoding="utf-8")
+    for result in results:
+        block = re.search(rf'\[\[notebook\]\]\nfile = "{result.entry["file"]}"\n(?:\w+ = .*\n?)*', text)[0]
+        kept = [line for line in block.rstrip("\n").split("\n") if not line.startswith(("minutes =", "memory_mb ="))]
+        kept += [f"minutes = {result.minutes:.1f}", f"memory_mb = {result.memory_mb}"]
+        text = text.replace(block, "\n".join(kept) + "\n")
+    path.write_text(text, encoding="utf-8")
+
+
+def run_series(options: argparse.Namespace, root: Path = ROOT) -> None:
+    """Run what `options` ask for; RunError at the first notebook that fails."""
+    folder, build, results = root / "notebooks", root / "build", []
+    build.mkdir(exist_ok=True)
+    series = [e for e in load_series(root / "tools" / "series.toml") if (folder / f"{e['file']}.ipynb").exists()]
+    data = describe_data()
+    for entry in series:
+        if not entry["file"].startswith(tuple(options.only)):
+            continue
+        source, target = folder / f"{entry['file']}.ipynb", build / f"{entry['file']}.ipynb"
+        results.append(run_notebook(source, target, entry))
+        write_page(target)
+        if options.in_place:
+            nbformat.write(clean(nbformat.read(target, as_version=4)), source)
+    board = scoreboard(data, results)
+    write_index(build, board, results)
+    print(f"\n{board}\n\npages: {build.name}/index.html")
+    if options.record:
+        record(results, root / "tools" / "series.toml")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("only", nargs="*", default=[""], help="beginnings of notebook names, such as 04 05; else all")
+    parser.add_argument("--in-place", action="store_true", help="also store the outputs in notebooks/")
+    parser.add_argument("--record", action="store_true", help="write minutes and memory into tools/series.toml")
+    options = parser.parse_args(arguments)
+    settle_environment()
+    try:
+        run_series(options)
+    except RunError as error:
+        print(f"\nStopped at {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
