@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import Dataset
 
 from .errors import LggError
-from .pack import SEQUENCES, Pack, open_pack, scan
+from .pack import FOLDER, Pack, open_pack, scan
+from .phantom import PHANTOM_VERSION, write_phantom_cohort
 from .transforms import Recipe, head_stats, prepare_slices, resize_image
 
 KAGGLE_SET = "mateuszbuda/lgg-mri-segmentation"
@@ -36,7 +37,7 @@ CODEBOOK = {
 
 @dataclass(frozen=True)
 class Volume:
-    """One patient's scan: `image` uint8 (D,H,W,3), channels as in SEQUENCES; `mask` bool (D,H,W).
+    """One patient's scan: `image` uint8 (D,H,W,3), channels pre-contrast, FLAIR, post-contrast; `mask` bool (D,H,W).
 
     Both are read-only views on the packed cohort, slice 0 being k = 1. `missing` names the
     sequences ("pre", "post") that the data set filled with a copy of FLAIR.
@@ -140,19 +141,24 @@ def summarise(slices: pd.DataFrame, missing: dict[str, list[str]]) -> pd.DataFra
 
 
 def find_root(place: Path) -> Path | None:
-    """The folder of patients at `place` or below; the archive holds it twice, the first found counts."""
-    for root in (place, place / "kaggle_3m", place / "lgg-mri-segmentation" / "kaggle_3m"):
-        if any(folder.is_dir() for folder in root.glob("TCGA_*")):
-            return root
+    """The folder of patients: `place` itself, or below it as the archive or kagglehub's cache lays it out.
+
+    The archive holds everything twice; the first copy found counts. Unfinished downloads do not.
+    """
+    downloads = place / "datasets" / KAGGLE_SET
+    versions = sorted((int(mark.stem) for mark in downloads.glob("*.complete") if mark.stem.isdecimal()), reverse=True)
+    for base in (place, *(downloads / "versions" / str(version) for version in versions)):
+        for root in (base, base / "kaggle_3m", base / "lgg-mri-segmentation" / "kaggle_3m"):
+            if root.is_dir() and any(FOLDER.fullmatch(entry.name) for entry in root.iterdir()):
+                return root
     return None
 
 
 def default_places() -> list[Path]:
-    """Where the real data may lie when nobody says: the project's data folder, the download cache."""
+    """Where the real data may lie when nobody says: data/ in the project, then kagglehub's cache."""
     projects = (Path.cwd(), Path.cwd().parent, Path(__file__).parents[1])  # notebooks run one level down
-    downloads = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub") / "datasets" / KAGGLE_SET
-    versions = sorted((int(mark.stem) for mark in downloads.glob("*.complete") if mark.stem.isdecimal()), reverse=True)
-    return [project / "data" for project in projects] + [downloads / "versions" / str(v) for v in versions]
+    downloads = os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub"
+    return [*(project / "data" for project in projects), Path(downloads)]
 
 
 def cache_folder() -> Path:
@@ -164,8 +170,6 @@ def cache_folder() -> Path:
 
 def phantom_root(progress: bool = True) -> Path:
     """The phantom cohort in the cache, drawn now if it is not there yet."""
-    from .phantom import PHANTOM_VERSION, write_phantom_cohort
-
     place = cache_folder() / "phantom" / f"{PHANTOM_VERSION}-0"
     root = place / "kaggle_3m"
     return root if (root / "PHANTOM.txt").exists() else write_phantom_cohort(place, seed=0, progress=progress)
@@ -174,14 +178,23 @@ def phantom_root(progress: bool = True) -> Path:
 def download_cohort(dest: str | Path | None = None) -> Path:
     """Download the Kaggle set (about 750 MB, no account needed) and return the folder of patients.
 
-    kagglehub resumes a broken download and checks the archive; without `dest` the files go to its
-    cache, where `open_cohort` finds them. Licence of the data: CC BY-NC-SA 4.0.
+    kagglehub resumes a broken download and checks the archive. `dest` takes the place of its cache:
+    "data" in the project, or no `dest` at all, is where `open_cohort` looks by itself.
+    Licence of the data: CC BY-NC-SA 4.0.
     """
     try:
         import kagglehub
     except ImportError as error:
         raise LggError("download_cohort needs the package kagglehub: pip install kagglehub") from error
-    place = Path(kagglehub.dataset_download(KAGGLE_SET, output_dir=None if dest is None else str(dest)))
+    before = os.environ.get("KAGGLEHUB_CACHE")
+    try:
+        if dest is not None:  # kagglehub's own output_dir cannot resume
+            os.environ["KAGGLEHUB_CACHE"] = str(Path(dest).expanduser().resolve())
+        place = Path(kagglehub.dataset_download(KAGGLE_SET))
+    finally:
+        if dest is not None:
+            os.environ.pop("KAGGLEHUB_CACHE")
+            os.environ |= {} if before is None else {"KAGGLEHUB_CACHE": before}
     if not (root := find_root(place)):
         raise LggError(f"{place}: the download holds no patient folder; delete it and download again")
     return root
@@ -277,7 +290,7 @@ class SliceDataset(Dataset):
     as paths and tables, so DataLoader workers share the packed images.
     """
 
-    def __init__(self, cohort: Cohort, patients: Iterable[str], recipe: Recipe = Recipe(),
+    def __init__(self, cohort: Cohort, patients: Iterable[str], recipe: Recipe | None = None,
                  augment: Callable | None = None, tumour_only: bool = False):
         chosen = {cohort.check(patient) for patient in patients}
         rows = cohort.slices[cohort.slices.patient.isin(chosen)]
@@ -285,7 +298,7 @@ class SliceDataset(Dataset):
         if self.rows.empty:
             raise LggError(f"no slice to choose from: {len(chosen)} patients, tumour_only={tumour_only}")
         self.rows.reset_index(drop=True, inplace=True)
-        self.cohort, self.recipe, self.augment = cohort, recipe, augment
+        self.cohort, self.recipe, self.augment = cohort, recipe or Recipe(), augment
         self.stats = {patient: head_stats(cohort.volume(patient).image) for patient in sorted(chosen)}
         self.has_tumour = (self.rows.tumour_pixels > 0).to_numpy()
         self._items = list(zip(self.rows.patient, self.rows.k - 1, strict=True))

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -45,14 +46,23 @@ def scan(root: Path) -> Scan:
     state = hashlib.sha256(f"{FORMAT} {root.resolve()}".encode())
     rows, seen = [], {}
     for folder in sorted(entry.name for entry in os.scandir(root) if entry.is_dir()):
-        if match := FOLDER.fullmatch(folder):
-            patient, site = match[1], match[2]
-            if patient in seen:
-                raise LggError(f"{seen[patient]} and {folder} are the same patient; keep one of the two folders")
-            seen[patient] = folder
-            rows += [(patient, site, k, *files) for k, *files in scan_patient(root / folder, state)]
+        if not folder.startswith("TCGA_"):
+            continue
+        patient, site = who(folder)
+        if patient in seen:
+            raise LggError(f"{seen[patient]} and {folder} are the same patient; keep one of the two folders")
+        seen[patient] = folder
+        rows += [(patient, site, k, *files) for k, *files in scan_patient(root / folder, state)]
     slices = pd.DataFrame(rows, columns=["patient", "site", "k", "image", "mask"])
     return Scan(root, slices, state.hexdigest()[:24])
+
+
+def who(folder: str) -> tuple[str, str]:
+    """(patient, site) from a folder's name."""
+    if not (match := FOLDER.fullmatch(folder)):
+        raise LggError(f"folder {folder!r}: a patient's folder is called TCGA_<site>_<id>_<yyyymmdd>, such as "
+                       "TCGA_CS_4941_19960909; rename it or take it out")
+    return match[1], match[2]
 
 
 def scan_patient(folder: Path, state: "hashlib._Hash") -> list[tuple[int, str, str]]:
@@ -158,14 +168,24 @@ def open_pack(found: Scan, cache: Path, progress: bool = True) -> Pack:
 
 def build(found: Scan, folder: Path, progress: bool) -> None:
     """Pack into a temporary folder beside `folder`, then rename it: never a half-written pack under its name."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder.parent)
-    work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    work = workplace(folder.parent)
     try:
         write_pack(found, work, progress)
         publish(work, folder, found)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def workplace(parent: Path) -> Path:
+    """A fresh folder in `parent`, for one build; what builds that were killed left there an hour ago goes."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for old in parent.glob(".building-*"):
+            if time.time() - old.stat().st_mtime > 3600:  # a younger one may still be at work
+                shutil.rmtree(old, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=".building-", dir=parent))
+    except OSError as error:
+        raise LggError(f"the cache cannot be written ({error}); set LGGSEG_CACHE to a folder that can") from error
 
 
 def write_pack(found: Scan, work: Path, progress: bool) -> None:
@@ -210,7 +230,9 @@ def in_threads(task: Callable, items: list, label: str | None) -> list:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(task, item) for item in items]
         try:
-            bar = tqdm(as_completed(jobs), label, len(jobs), unit="patient", leave=False, disable=label is None)
+            # on stdout and not left there, so that a notebook's stored output is the same with and without it
+            bar = tqdm(as_completed(jobs), label, len(jobs), unit="patient", leave=False, file=sys.stdout,
+                       disable=label is None)
             return [job.result() for job in bar]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -234,10 +256,3 @@ def publish(work: Path, folder: Path, found: Scan) -> None:
     except OSError:
         if not Pack(folder).fits(found):
             raise
-
-
-def remove_leftovers(folder: Path, hours: float = 1) -> None:
-    """Delete what builds that were killed left behind; younger ones may still be at work."""
-    for old in folder.glob(".building-*"):
-        if time.time() - old.stat().st_mtime > 3600 * hours:
-            shutil.rmtree(old, ignore_errors=True)
