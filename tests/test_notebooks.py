@@ -1,0 +1,160 @@
+"""House rules of the committed notebooks, and proof that the rules and nbval refuse what they should."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import frame
+import lint
+import nbformat
+import pytest
+from nbformat import v4
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_house_rules(path):
+    assert lint.problems(path) == []
+
+
+def test_series_lists_the_notebooks():
+    assert [entry["file"] for entry in frame.load_series()] == [path.stem for path in NOTEBOOKS]
+
+
+def test_frames_are_up_to_date():
+    assert frame.main(["--check"]) == 0
+
+
+# --- the rules themselves, on made-up notebooks ---
+
+def cell(source: str = "1 + 1", *outputs, tags=()):
+    made = v4.new_code_cell(source, outputs=list(outputs))
+    made.metadata["tags"] = list(tags)
+    return made
+
+
+def printed(text: str):
+    return v4.new_output("stream", name="stdout", text=text)
+
+
+def figure():
+    return v4.new_output("display_data", data={"image/png": PIXEL, "text/plain": "<Figure>"})
+
+
+def good_cells() -> list:
+    return [cell("plot()", figure(), figure(), figure()), cell("train()", tags=["nbval-ignore-output"]),
+            cell("assert dice > 0.8"), cell("print(2)", printed("2\n")), v4.new_markdown_cell("The end.")]
+
+
+def write(path: Path, cells: list, metadata: dict | None = None) -> Path:
+    """A notebook of these cells, numbered as if run in order, those excepted that carry a number already."""
+    code = [c for c in cells if c.cell_type == "code"]
+    for count, made in enumerate(code, start=1):
+        made.execution_count = made.execution_count or count
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = v4.new_notebook(cells=cells, metadata={"kernelspec": kernel, **(metadata or {})})
+    nbformat.write(notebook, path)
+    return path
+
+
+def found(tmp_path: Path, cells: list, metadata: dict | None = None) -> str:
+    return "\n".join(lint.problems(write(tmp_path / "made.ipynb", cells, metadata)))
+
+
+def test_a_good_notebook_passes(tmp_path):
+    assert found(tmp_path, good_cells()) == ""
+
+
+@pytest.mark.parametrize("counts", [[1, 3, 2, 4], [2, 3, 4, 5], [1, 2, 2, 3], [1, 2, 4, 5]])
+def test_refuses_cells_out_of_order(tmp_path, counts):
+    cells = good_cells()
+    for made, count in zip(cells, counts, strict=False):
+        made.execution_count = count
+    assert "not executed in order" in found(tmp_path, cells)
+
+
+def test_refuses_a_cell_that_was_not_executed(tmp_path):
+    path = write(tmp_path / "made.ipynb", good_cells())
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[3].execution_count = None
+    nbformat.write(notebook, path)
+    assert "not executed in order" in lint.problems(path)[0]
+
+
+def test_refuses_errors_but_not_those_announced(tmp_path):
+    error = v4.new_output("error", ename="ValueError", evalue="no", traceback=["ValueError: no"])
+    assert "holds an error" in found(tmp_path, [*good_cells(), cell("boom()", error)])
+    assert found(tmp_path, [*good_cells(), cell("boom()", error, tags=["raises-exception"])]) == ""
+
+
+@pytest.mark.parametrize("path", ["/{}", "'/{}'", "/{}/ann/lgg", "C:\\{}\\ann"])
+@pytest.mark.parametrize("top", ["home", "root", "Users", "work"])
+def test_refuses_personal_paths(tmp_path, path, top):
+    path = path.format("Users" if "C:" in path else top)
+    assert "personal path" in found(tmp_path, [*good_cells(), cell("print(root)", printed(path))])
+    assert "personal path" in found(tmp_path, [*good_cells(), cell(f"open_cohort({path})")])
+    assert "personal path" in found(tmp_path, [*good_cells(), v4.new_markdown_cell(f"See {path}.")])
+
+
+@pytest.mark.parametrize("text", ["https://a.org/home/x", "before/home/after", "~/lgg/kaggle_3m", "/homes", "a/root"])
+def test_other_paths_pass(tmp_path, text):
+    assert found(tmp_path, [*good_cells(), v4.new_markdown_cell(text)]) == ""
+
+
+def test_refuses_widget_metadata_without_state(tmp_path):
+    kind = "application/vnd.jupyter.widget-state+json"
+    assert "widget" in found(tmp_path, good_cells(), {"widgets": {}})
+    assert "widget" in found(tmp_path, good_cells(), {"widgets": {kind: {"version_major": 2}}})
+    assert found(tmp_path, good_cells(), {"widgets": {kind: {"state": {"a": {}}}}}) == ""
+
+
+def test_refuses_long_cells(tmp_path):
+    assert found(tmp_path, [*good_cells(), cell("\n".join("x" * 45))]) == ""
+    assert "46 lines" in found(tmp_path, [*good_cells(), cell("\n".join("x" * 46))])
+    assert "46 lines" in found(tmp_path, [*good_cells(), v4.new_markdown_cell("\n".join("x" * 46))])
+
+
+def test_refuses_large_notebooks(tmp_path):
+    assert "MB" in found(tmp_path, [*good_cells(), cell("print(x)", printed("x" * 2_000_001))])
+
+
+def test_refuses_few_figures(tmp_path):
+    cells = good_cells()
+    cells[0].outputs.pop()
+    assert found(tmp_path, cells) == "2 PNG figures; at least 3"
+
+
+def test_refuses_much_ignored_output(tmp_path):
+    def ignored(count: int) -> list:
+        pairs = [(cell("# NBVAL_IGNORE_OUTPUT\ntrain()"), cell("assert dice > 0.8")) for _ in range(count)]
+        return [made for pair in pairs for made in pair]
+
+    assert "ignored output" not in found(tmp_path, [cell(), *ignored(2)])  # 2 of 5
+    assert "ignored output" in found(tmp_path, [cell(), *ignored(3)])  # 3 of 7
+
+
+def test_refuses_an_ignored_cell_without_an_asserting_one(tmp_path):
+    last = [*good_cells(), cell("train()", tags=["nbval-ignore-output"])]
+    unchecked = [*last, cell("print('assert')")]
+    assert "no asserting cell" in found(tmp_path, last)
+    assert "no asserting cell" in found(tmp_path, unchecked)
+
+
+@pytest.mark.parametrize("made", [cell(tags=["nbval-skip"]), cell("# NBVAL_SKIP\n1 + 1"), cell("  #NBVAL_SKIP\n1 + 1")])
+def test_refuses_skipped_cells(tmp_path, made):
+    assert "nbval-skip" in found(tmp_path, [*good_cells(), made])
+
+
+def nbval(path: Path) -> str:
+    """The summary line of nbval on one notebook, run as `make test` runs it."""
+    command = [sys.executable, "-m", "pytest", "--nbval", "-c", str(ROOT / "pyproject.toml"), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=path.parent).stdout.splitlines()[-1]
+
+
+def test_nbval_fails_on_one_changed_number(tmp_path):
+    text = "print(sum(range(101)))"
+    assert "1 passed" in nbval(write(tmp_path / "right.ipynb", [cell(text, printed("5050\n"))]))
+    assert "1 failed" in nbval(write(tmp_path / "wrong.ipynb", [cell(text, printed("5051\n"))]))
