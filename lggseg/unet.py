@@ -57,6 +57,8 @@ class UNet(nn.Module):
         if min(in_channels, out_channels, *widths) < 1:
             raise LggError(f"in_channels {in_channels}, out_channels {out_channels} and the levels' widths {widths} "
                            "must all be at least 1; raise features or growth")
+        self.architecture = {"in_channels": in_channels, "out_channels": out_channels, "features": features,
+                             "depth": depth, "growth": growth}  # what a checkpoint needs to build it again
         self.in_channels, self.depth = in_channels, depth
         self.encoder = nn.ModuleList(UNetBlock(*pair) for pair in pairwise([in_channels, *widths[:-1]]))
         self.pool = nn.MaxPool2d(2)
@@ -98,7 +100,8 @@ class UNet(nn.Module):
         if image.ndim != 4 or image.shape[1] != self.in_channels:
             raise LggError(f"input is {tuple(image.shape)}; this network takes (N, {self.in_channels}, H, W)")
         step = 2 ** (self.depth - 1)
-        if image.shape[2] % step or image.shape[3] % step or min(image.shape[2:]) == 0:
-            size = [max(step, -(-side // step) * step) for side in image.shape[2:]]
-            raise LggError(f"input is {image.shape[2]} x {image.shape[3]} pixels; at depth {self.depth} both must divide "
-                           f"by {step}: pad to {size[0]} x {size[1]}, or use a smaller depth")
+        height, width = image.shape[2:]
+        if height % step or width % step or 0 in (height, width):
+            fit = [max(step, -(-side // step) * step) for side in (height, width)]
+            raise LggError(f"input is {height} x {width} pixels; at depth {self.depth} both must divide by {step}: "
+                           f"pad to {fit[0]} x {fit[1]}, or use a smaller depth")
