@@ -5,8 +5,10 @@ units (1 = half the head's length from brow to occiput); x points to the patient
 right, y to the back, z to the top. A level is positive inside a structure and about the distance to its border.
 """
 
+import math
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,13 +53,13 @@ class Scanner:
     radius: float  # pixels per head unit
     gain: float  # grey levels of fat, about
     noise: float  # standard deviation, grey levels
-    gamma: float
-    blur: float  # pixels
+    contrast: float  # bend of the grey scale, 0 is none
+    blur: float  # share of a pixel's signal that each neighbour gets
 
 
-SCANNERS = {"CS": Scanner(0.145, (18, 22), 110, 200, 3.0, 1.0, 0.7), "DU": Scanner(0.41, (20, 25), 94, 225, 4.0, 1.2, 0.6),
-            "EZ": Scanner(0.009, (16, 17), 100, 160, 6.0, 0.9, 0.8), "FG": Scanner(0.127, (18, 22), 99, 240, 2.5, 1.1, 0.5),
-            "HT": Scanner(0.309, (16, 20), 105, 180, 5.0, 0.9, 0.8)}
+SCANNERS = {"CS": Scanner(0.145, (18, 22), 110, 200, 3.0, 0.0, 0.2), "DU": Scanner(0.41, (20, 25), 95, 225, 4.0, 0.25, 0.16),
+            "EZ": Scanner(0.009, (16, 17), 100, 160, 6.0, -0.1, 0.23), "FG": Scanner(0.127, (18, 22), 100, 235, 2.5, 0.15, 0.13),
+            "HT": Scanner(0.309, (16, 20), 106, 185, 5.0, -0.1, 0.23)}
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def _fill(folder: Path, plan: list[Patient], table: pd.DataFrame, note: str, pro
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         try:
             done = pool.map(lambda patient: write_patient(folder, patient), plan)
-            list(tqdm(done, "Drawing phantoms", len(plan), unit="patient", disable=not progress))
+            bar = tqdm(done, "drawing phantoms", len(plan), unit="patient", leave=False, file=sys.stdout,
+                       disable=not progress)  # on stdout and not left: stored outputs stay the same
+            list(bar)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -233,33 +237,33 @@ def ball(x, y, z, centre: tuple[float, ...], radii: tuple[float, ...]) -> np.nda
 def coordinates(patient: Patient, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Head coordinates x, y (D,size,size), z (D,1,1) of all pixels: shifted, turned, scaled and gently warped."""
     rng, scanner = patient.rng(0), SCANNERS[patient.site]
-    z = np.linspace(-0.62, 0.97, patient.slices, dtype=np.float32)[:, None, None] + rng.uniform(-0.03, 0.02)
-    pixel = (np.arange(size, dtype=np.float32) + 0.5) * 256 / size - 128
-    radius, angle = scanner.radius * rng.uniform(0.96, 1.04), np.deg2rad(rng.normal(0, 3))
+    z = np.linspace(-0.62, 0.95, patient.slices, dtype=np.float32)[:, None, None] + rng.uniform(-0.03, 0.02)
+    pixel = (np.arange(size, dtype=np.float32) + 0.5) * (256 / size) - 128
+    radius, angle = scanner.radius * rng.uniform(0.96, 1.04), rng.normal(0, 0.05)
     across, down = (pixel[None, :] - rng.normal(0, 3)) / radius, (pixel[:, None] - rng.normal(0, 3)) / radius
-    warp = [0.015 * resample(noise(rng, (patient.slices, 12, 12), (2, 1.2, 1.2)), size) for _ in range(2)]
-    x = across * np.cos(angle) + down * np.sin(angle) + warp[0]
-    y = down * np.cos(angle) - across * np.sin(angle) + warp[1]
-    return x.astype(np.float32) * (1 - 0.1 * y.astype(np.float32)), y.astype(np.float32), np.float32(z)
+    warp = [0.02 * resample(noise(rng, (patient.slices, 12, 12), (2, 1.2, 1.2)), size) for _ in range(2)]
+    x = across * math.cos(angle) + down * math.sin(angle) + warp[0]
+    y = down * math.cos(angle) - across * math.sin(angle) + warp[1]
+    return x * (1 - 0.1 * y), y, z
 
 
 def cerebrum(x, y, z) -> np.ndarray:
     """Level of the hemispheres: a dome above, two temporal lobes below."""
-    dome = ball(x, y, z, (0, 0, 0.05), (0.68, 0.86, np.where(z > 0.05, 0.84, 0.5)))
-    return np.maximum(dome, ball(np.abs(x), y, z, (0.36, -0.12, -0.3), (0.27, 0.38, 0.32)))
+    dome = ball(x, y, z, (0, 0, 0.05), (0.72, 0.9, np.where(z > 0.05, np.float32(0.85), np.float32(0.58))))
+    return np.maximum(dome, ball(np.abs(x), y, z, (0.37, -0.12, -0.3), (0.29, 0.4, 0.34)))
 
 
 def cerebellum(x, y, z) -> np.ndarray:
     """Level of the cerebellum."""
-    return ball(x, y, z, (0, 0.44, -0.55), (0.52, 0.38, 0.36))
+    return ball(x, y, z, (0, 0.43, -0.58), (0.56, 0.42, 0.4)) - 0.03 * np.exp(-((x / 0.05) ** 2))
 
 
 def ventricles(x, y, z, width: float) -> np.ndarray:
     """Level of the lateral ventricles (a butterfly), the third and the fourth."""
     side = np.abs(x)
-    middle = 0.055 + (1.0 - 1.2 * np.clip(z, 0, 0.4)) * (y - 0.03) ** 2
-    ends = np.maximum(0, np.abs(y - 0.03) - 0.33) + np.maximum(0, np.abs(z - 0.12) - 0.18)
-    lateral = width * (0.03 + 0.06 * np.abs(y - 0.03)) - np.abs(side - middle) - ends
+    middle = 0.05 + (1.1 - 1.5 * np.clip(z, 0, 0.4)) * (y - 0.03) ** 2
+    ends = np.maximum(0, np.abs(y - 0.03) - 0.3) + np.maximum(0, np.abs(z - 0.12) - 0.18)
+    lateral = width * (0.025 + 0.06 * np.abs(y - 0.03)) - np.abs(side - middle) - ends
     third = ball(x, y, z, (0, 0.02, -0.12), (0.02 * width, 0.16, 0.16))
     return np.maximum(np.maximum(lateral, third), ball(x, y, z, (0, 0.3, -0.5), (0.07 * width, 0.05, 0.12)))
 
@@ -280,8 +284,9 @@ def tumour_level(patient: Patient, x, y, z, width: float) -> np.ndarray:
     allowed = np.minimum(brain - 0.03, -0.015 - ventricles(x, y, z, width)) > 0
     share = np.exp(rng.uniform(np.log(0.01), np.log(0.085)))
     parts = int(rng.choice([1, 2, 3], p=[0.86, 0.08, 0.06]))
-    level = np.where(allowed, margin(patient, rng, parts, (x, y, z), 0.72 * share ** (1 / 3)), -9)
-    level = level - np.partition(level, -int(share * (brain > 0).sum()), axis=None)[-int(share * (brain > 0).sum())]
+    level = margin(patient, rng, parts, (x, y, z), 0.72 * share ** (1 / 3))
+    inside, voxels = level[allowed], int(share * (brain > 0).sum())
+    level = np.where(allowed, level, -9) - np.partition(inside, -voxels)[-voxels]
     return np.where(largest_parts(level > 0, parts), level, np.minimum(level, -0.01)).astype(np.float32)
 
 
@@ -289,11 +294,11 @@ def margin(patient: Patient, rng: np.random.Generator, parts: int, at: tuple, ra
     """Distance from the surface of one to three ellipsoids, displaced by coarse and fine noise."""
     side = patient.side or rng.choice([-0.3, 0.3])
     centre = np.array(CENTRES[patient.location]) * (side, 1, 1) + rng.normal(0, 0.05, 3)
-    level = ball(*at, centre, radius * np.exp(rng.normal(0, 0.12, 3)))
+    level = ball(*at, centre.tolist(), (radius * np.exp(rng.normal(0, 0.12, 3))).tolist())
     for _ in range(parts - 1):
         offset = rng.normal(0, 1, 3) * (1, 1, 0.5)
         away = centre + 2.0 * radius * offset / np.linalg.norm(offset)
-        level = np.maximum(level, ball(*at, away, radius * rng.uniform(0.4, 0.6, 3)) + 0.1 * radius)
+        level = np.maximum(level, ball(*at, away.tolist(), (radius * rng.uniform(0.4, 0.6, 3)).tolist()) + 0.1 * radius)
     step = np.array([1.59 / patient.slices, 2 / SCANNERS[patient.site].radius, 2 / SCANNERS[patient.site].radius])
     for scale, strength in ((0.42, 0.55), (0.16, 0.25)):
         field = noise(rng, level.shape, scale * radius / step)
@@ -325,7 +330,7 @@ def draw_slices(patient: Patient) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     bias = noise(rng, (len(x), 8, 8), (3, 1.5, 1.5))
     for d in range(len(x)):
         fields = [resample(field[d], 256) for field in (x, y, fold, texture, tumour, bias)]
-        canvas = draw_slice(look, float(z[d, 0, 0]), *fields[:5])
+        canvas = draw_slice(look, z[d, 0, 0], *fields[:5])
         mask = (fields[4] > 0).astype(np.uint8) * 255
         yield scan(canvas, fields[5], patient, rng), mask
 
@@ -346,25 +351,26 @@ class Look:
     softness: float  # width of the tumour's border, head units
     enhancing: float  # depth from which the tumour takes up contrast medium; inf: nowhere
     rim: bool  # it takes it up in a rim only
-    lesions: np.ndarray  # (L, 4): centres and radii of bright spots that are no tumour
+    lesions: list  # centre and radius (x, y, z, r) of each bright spot that is no tumour
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Look":
-        lesions = rng.uniform((-0.42, -0.4, 0.02, 0.035), (0.42, 0.5, 0.45, 0.065), (rng.integers(0, 4), 4))
+        lesions = rng.uniform((-0.42, -0.4, 0.02, 0.035), (0.42, 0.5, 0.45, 0.065), (rng.integers(0, 4), 4)).tolist()
         faint = rng.random() < 0.12
-        return cls(rng.uniform(0.7, 1.5), rng.uniform(0.0, 1.0), rng.uniform(1.06, 1.14) if faint else
+        return cls(rng.uniform(0.6, 1.4), rng.uniform(0.0, 1.0), rng.uniform(1.06, 1.14) if faint else
                    rng.uniform(1.3, 1.9), rng.uniform(0.02, 0.05),
                    rng.uniform(0.02, 0.05) if rng.random() < 0.35 else np.inf, rng.random() < 0.5, lesions)
 
 
 def folds(rng: np.random.Generator, x, y, z) -> np.ndarray:
-    """Distance to the nearest sulcus: the zero lines of noise stretched inwards, laid along the brain's outline."""
-    grid = noise(rng, (len(x), 32, 256), (0.5, 3.5, 1.9))
+    """Distance to the nearest sulcus: the zero lines of noise, which run inwards halfway up and anywhere elsewhere."""
+    polar, plane = noise(rng, (len(x), 32, 256), (0.5, 2.5, 1.5)), noise(rng, x.shape, (0.5, 2.1, 2.1))
     outline = 0.77 * np.sqrt(np.clip(1 - (z / 0.86) ** 2, 0.1, 1))
     arc = np.arctan2(x, -y) * outline / 0.025 + 128
     row = np.broadcast_to(np.arange(len(x), dtype=np.float32)[:, None, None], x.shape)
-    inwards = cerebrum(x, y, z) / 0.03 + 4
-    return 0.064 * np.abs(ndimage.map_coordinates(grid, [row, inwards, arc], order=1, mode="nearest"))
+    polar = ndimage.map_coordinates(polar, [row, cerebrum(x, y, z) / 0.03 + 4, arc], order=1, mode="nearest")
+    share = np.clip((z + 0.25) / 0.2, 0, 1) * np.clip((0.6 - z) / 0.3, 0, 1)
+    return 0.05 * np.abs(share * polar + (1 - share) * plane)
 
 
 def soft(level: np.ndarray, width: float = 0.012) -> np.ndarray:
@@ -374,62 +380,67 @@ def soft(level: np.ndarray, width: float = 0.012) -> np.ndarray:
 
 def paint(canvas: np.ndarray, weight: np.ndarray, signal: tuple) -> None:
     """Mix a tissue into the canvas (3,H,W)."""
-    for plane, value in zip(canvas, signal, strict=True):
-        plane += weight * (value - plane)
+    if weight.any():
+        for plane, value in zip(canvas, signal, strict=True):
+            plane += weight * (value - plane)
 
 
-def draw_slice(look: Look, z: float, x, y, fold, texture, tumour) -> np.ndarray:
+def draw_slice(look: Look, z: np.float32, x, y, fold, texture, tumour) -> np.ndarray:
     """Ideal signal float32 (3,H,W) of one slice."""
     canvas = np.zeros((3, *x.shape), np.float32)
     draw_head(canvas, x, y, z, texture)
     draw_cerebrum(canvas, x, y, z, fold, texture)
-    draw_cerebellum(canvas, x, y, z)
+    if z < -0.1:
+        draw_cerebellum(canvas, x, y, z, texture)
     draw_fluid(canvas, look, x, y, z)
     canvas *= 1 + 0.03 * texture
     draw_tumour(canvas, look, tumour, texture)
     return canvas
 
 
-def draw_head(canvas: np.ndarray, x, y, z: float, texture) -> None:
+def draw_head(canvas: np.ndarray, x, y, z: np.float32, texture) -> None:
     """Scalp, skull, and below the brain muscle, orbits and the nose's air."""
     head = ball(x, y, z, (0, 0, 0), (0.82, 1, 1.0 if z > 0 else 2.2))
+    head = np.maximum(head, ball(x, y, z, (0, -0.98, -0.55), (0.1, 0.16, 0.25)))  # the nose
     paint(canvas, soft(head), FAT)
-    paint(canvas, soft(head - 0.05), BONE)
+    paint(canvas, soft(head - 0.045 - 0.015 * y), BONE)
     if z < -0.2:
-        paint(canvas, soft(head - 0.06) * soft(texture, 1.5) * soft(-0.3 - z - 0.2 * y, 0.2), MUSCLE)
+        paint(canvas, soft(head - 0.06) * soft(texture, 1.5) * soft(-0.25 - z - 0.1 * y, 0.2), MUSCLE)
         paint(canvas, soft(head - 0.02) * soft(ball(np.abs(x), y, z, (0.3, -0.7, -0.42), (0.2, 0.24, 0.2))), FAT)
         paint(canvas, soft(ball(np.abs(x), y, z, (0.31, -0.78, -0.42), (0.13, 0.13, 0.16))), CSF)
-        paint(canvas, soft(ball(x, y, z, (0, -0.72, -0.5), (0.12, 0.24, 0.28))), AIR)
+        paint(canvas, soft(ball(x, y, z, (0, -0.74, -0.5), (0.1, 0.2, 0.28))), AIR)
 
 
-def draw_cerebrum(canvas: np.ndarray, x, y, z: float, fold, texture) -> None:
+def draw_cerebrum(canvas: np.ndarray, x, y, z: np.float32, fold, texture) -> None:
     """Fluid around the brain, grey ribbon, white matter, deep nuclei, the sinus that lights up after contrast."""
     brain = cerebrum(x, y, z)
-    paint(canvas, soft(brain + 0.03), CSF)
+    paint(canvas, soft(brain + 0.02), CSF)
     callosum = ball(x, y, z, (0, 0.02, 0.0), (0.5, 0.42, 0.36))
-    sulcus = np.minimum(fold + 0.5 * np.maximum(0, brain - 0.16), np.abs(x + 0.01 * texture) + 3 * np.maximum(0, callosum))
+    cleft = np.abs(x + 0.01 * texture) + 3 * np.maximum(0, callosum)  # between the hemispheres
     insula = np.abs(y + 0.1 - 0.3 * (np.abs(x) - 0.4)) + 3 * np.maximum(0, 0.4 - np.abs(x)) + 2 * max(0, abs(z) - 0.15)
-    depth = np.minimum(np.minimum(brain, sulcus), insula)
-    paint(canvas, soft(depth - 0.014, 0.014), GREY)
-    paint(canvas, soft(depth - 0.052, 0.016), WHITE)
+    sulcus = fold + 0.4 * np.maximum(0, brain - 0.13 - 0.04 * texture)
+    depth = np.minimum(np.minimum(brain, sulcus), np.minimum(cleft, insula))
+    paint(canvas, soft(depth - 0.011, 0.014), GREY)
+    paint(canvas, soft(depth - 0.05, 0.016), WHITE)
     thalamus = ball(np.abs(x), y, z, (0.13, 0.08, 0.0), (0.1, 0.16, 0.16))
     putamen = ball(np.abs(x) + 0.2 * y, y, z, (0.27, -0.06, 0.0), (0.06, 0.2, 0.14))
     paint(canvas, 0.8 * soft(np.maximum(thalamus, putamen), 0.03), GREY)
-    paint(canvas, soft(0.02 - np.hypot(x, brain + 0.025)), VESSEL)
+    paint(canvas, soft(0.02 - np.hypot(x, brain + 0.02)), VESSEL)
 
 
-def draw_cerebellum(canvas: np.ndarray, x, y, z: float) -> None:
+def draw_cerebellum(canvas: np.ndarray, x, y, z: np.float32, texture) -> None:
     """Cerebellum with its fine parallel folds, and the brain stem."""
     level = cerebellum(x, y, z)
-    paint(canvas, soft(level + 0.02), CSF)
+    paint(canvas, soft(level + 0.015), CSF)
     paint(canvas, soft(level), GREY)
-    paint(canvas, soft(level - 0.04, 0.04) * (0.35 + 0.35 * np.sin(110 * level)), WHITE)
-    stem = ball(x, y, z, (0, 0.1, -0.5), (0.16, 0.17, 0.45))
-    paint(canvas, soft(stem + 0.02) * soft(-0.1 - z), CSF)
-    paint(canvas, soft(stem) * soft(-0.1 - z), WHITE)
+    stripes = 0.3 + 0.3 * np.sin(85 * np.hypot(0.7 * x, y - 0.1) + 1.5 * texture)
+    paint(canvas, soft(level - 0.04, 0.04) * stripes, WHITE)
+    stem = ball(x, y, z, (0, 0.1, -0.5), (0.16, 0.17, 0.4))
+    paint(canvas, soft(stem + 0.02) * soft(-0.25 - z, 0.1), CSF)
+    paint(canvas, soft(stem), WHITE)
 
 
-def draw_fluid(canvas: np.ndarray, look: Look, x, y, z: float) -> None:
+def draw_fluid(canvas: np.ndarray, look: Look, x, y, z: np.float32) -> None:
     """Ventricles, and the lookalikes in FLAIR: their rims, and small lesions."""
     level = ventricles(x, y, z, look.ventricles)
     caps = look.rims * soft(np.abs(y) - 0.2, 0.15) * soft(level + 0.035, 0.04)
@@ -442,18 +453,25 @@ def draw_fluid(canvas: np.ndarray, look: Look, x, y, z: float) -> None:
 def draw_tumour(canvas: np.ndarray, look: Look, level, texture) -> None:
     """Bright in FLAIR, dark before contrast; after it, some light up in the middle or in a rim."""
     flair = 0.42 * look.contrast * (1 + 0.07 * texture)
-    paint(canvas, soft(level, look.softness), (0.34, flair, 0.35))
+    paint(canvas, 0.88 * soft(level, look.softness), (0.34, flair, 0.35))  # what it invades shines through
     taken = soft(level - look.enhancing, 0.02)
     if look.rim:
         taken = taken * (1 - soft(level - look.enhancing - 0.03, 0.02))
     paint(canvas[2:], taken, (0.9,))
 
 
+def blur(image: np.ndarray, share: float) -> np.ndarray:
+    """Give `share` of each pixel to either neighbour, down and across: quicker than a Gaussian filter."""
+    for before, here, after in (np.s_[..., :-2, :], np.s_[..., 1:-1, :], np.s_[..., 2:, :]), \
+                               (np.s_[..., :-2], np.s_[..., 1:-1], np.s_[..., 2:]):
+        image[here] += share * (image[before] + image[after] - 2 * image[here])
+    return image
+
+
 def scan(canvas: np.ndarray, bias: np.ndarray, patient: Patient, rng: np.random.Generator) -> np.ndarray:
     """What the site's scanner makes of an ideal slice: uint8 (H,W,3)."""
     scanner = SCANNERS[patient.site]
-    signal = scanner.gain * canvas**scanner.gamma * np.exp(0.12 * bias)
-    signal = ndimage.gaussian_filter(signal, (0, scanner.blur, scanner.blur), truncate=2.5)
+    signal = blur(canvas * (1 + scanner.contrast * (canvas - 1)), scanner.blur) * (scanner.gain * np.exp(0.12 * bias))
     real, imaginary = scanner.noise * rng.standard_normal((2, *signal.shape), dtype=np.float32)
     image = np.hypot(signal + real, imaginary).clip(0, 255).astype(np.uint8)  # magnitude: Rician noise
     for name in patient.missing:  # the data set's own convention: a missing sequence is a copy of FLAIR
