@@ -25,7 +25,7 @@ from .errors import LggError
 
 PHANTOM_VERSION = "1"
 PLANTED = ("RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "COCCluster")
-IRREGULARITY = {1: 0.45, 2: 0.95, 3: 0.15, 4: 0.25}  # of a tumour's margin, by RNASeq cluster: the planted truth
+IRREGULARITY = {1: 0.45, 2: 0.9, 3: 0.15, 4: 0.25}  # of a tumour's margin, by RNASeq cluster: the planted truth
 COLUMNS = ("Patient", "RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "RPPACluster",
            "OncosignCluster", "COCCluster", "histological_type", "neoplasm_histologic_grade", "tumor_tissue_site",
            "laterality", "tumor_location", "gender", "age_at_initial_pathologic", "race", "ethnicity", "death01")
@@ -196,7 +196,7 @@ def draw_plan(table: pd.DataFrame, seed: int, rng: np.random.Generator) -> list[
         name = sites[site[i]]
         plan.append(Patient(f"TCGA_{name}_P{i + 1:03d}_{date}", name, (seed, i + 1),
                             int(rng.integers(*SCANNERS[name].slices, endpoint=True)), 2.0 - row.laterality,
-                            row.tumor_location, IRREGULARITY[row.RNASeqCluster] + rng.normal(0, 0.08),
+                            row.tumor_location, max(0.05, IRREGULARITY[row.RNASeqCluster] + rng.normal(0, 0.12)),
                             ("pre", "post")[2 - lacks:]))
     return plan
 
@@ -221,9 +221,9 @@ def resample(field: np.ndarray, size: int) -> np.ndarray:
     """Linear interpolation of the last two axes to `size` pixels each (exact sums: the same on every run)."""
     for axis in (-2, -1):
         length = field.shape[axis]
-        place = ((np.arange(size) + 0.5) * length / size - 0.5).clip(0, length - 1).astype(np.float32)
+        place = ((np.arange(size) + 0.5) * length / size - 0.5).clip(0, length - 1)
         low = np.minimum(place.astype(int), length - 2)
-        weight = (place - low).reshape((-1, 1) if axis == -2 else (-1,))
+        weight = (place - low).astype(np.float32).reshape((-1, 1) if axis == -2 else (-1,))
         field = np.take(field, low, axis) * (1 - weight) + np.take(field, low + 1, axis) * weight
     return field
 
@@ -277,12 +277,12 @@ CENTRES = {1: (0.25, 0.48, -0.5), 2: (0.32, -0.42, 0.2), 4: (0.28, 0.58, 0.1), 5
 def tumour_level(patient: Patient, x, y, z, width: float) -> np.ndarray:
     """Level of the tumour on a grid: ellipsoids whose margin is displaced by noise, grown to a drawn volume.
 
-    The volume (1 to 8 % of the brain) is set through the threshold, so irregularity does not change it.
+    The volume (1 to 13 % of the brain) is set through the threshold, so irregularity does not change it.
     """
     rng = patient.rng(1)
     brain = np.maximum(cerebrum(x, y, z), cerebellum(x, y, z))
     allowed = np.minimum(brain - 0.03, -0.015 - ventricles(x, y, z, width)) > 0
-    share = np.exp(rng.uniform(np.log(0.01), np.log(0.085)))
+    share = np.exp(rng.uniform(np.log(0.013), np.log(0.13)))
     parts = int(rng.choice([1, 2, 3], p=[0.86, 0.08, 0.06]))
     level = margin(patient, rng, parts, (x, y, z), 0.72 * share ** (1 / 3))
     inside, voxels = level[allowed], int(share * (brain > 0).sum())
@@ -294,21 +294,21 @@ def margin(patient: Patient, rng: np.random.Generator, parts: int, at: tuple, ra
     """Distance from the surface of one to three ellipsoids, displaced by coarse and fine noise."""
     side = patient.side or rng.choice([-0.3, 0.3])
     centre = np.array(CENTRES[patient.location]) * (side, 1, 1) + rng.normal(0, 0.05, 3)
-    level = ball(*at, centre.tolist(), (radius * np.exp(rng.normal(0, 0.12, 3))).tolist())
+    level = ball(*at, centre.tolist(), (radius * np.array([1.1, 1.1, 0.8]) * np.exp(rng.normal(0, 0.1, 3))).tolist())
     for _ in range(parts - 1):
         offset = rng.normal(0, 1, 3) * (1, 1, 0.5)
         away = centre + 2.0 * radius * offset / np.linalg.norm(offset)
         level = np.maximum(level, ball(*at, away.tolist(), (radius * rng.uniform(0.4, 0.6, 3)).tolist()) + 0.1 * radius)
     step = np.array([1.59 / patient.slices, 2 / SCANNERS[patient.site].radius, 2 / SCANNERS[patient.site].radius])
-    for scale, strength in ((0.42, 0.55), (0.16, 0.25)):
+    for scale, strength in ((0.5, 0.65), (0.16, 0.22)):
         field = noise(rng, level.shape, scale * radius / step)
         level = level + strength * radius * patient.irregularity * field
     return level
 
 
 def largest_parts(mask: np.ndarray, keep: int) -> np.ndarray:
-    """The `keep` largest 3D components (26-connected) of a mask."""
-    labels, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+    """The `keep` largest 3D components (voxels that share a face) of a mask."""
+    labels, _ = ndimage.label(mask)
     sizes = np.bincount(labels.ravel())[1:]
     return np.isin(labels, np.argsort(sizes)[::-1][:keep] + 1)
 
@@ -473,7 +473,7 @@ def scan(canvas: np.ndarray, bias: np.ndarray, patient: Patient, rng: np.random.
     scanner = SCANNERS[patient.site]
     signal = blur(canvas * (1 + scanner.contrast * (canvas - 1)), scanner.blur) * (scanner.gain * np.exp(0.12 * bias))
     real, imaginary = scanner.noise * rng.standard_normal((2, *signal.shape), dtype=np.float32)
-    image = np.hypot(signal + real, imaginary).clip(0, 255).astype(np.uint8)  # magnitude: Rician noise
+    image = np.sqrt((signal + real) ** 2 + imaginary**2).clip(0, 255).astype(np.uint8)  # magnitude: Rician noise
     for name in patient.missing:  # the data set's own convention: a missing sequence is a copy of FLAIR
         image[{"pre": 0, "post": 2}[name]] = image[1]
     return np.ascontiguousarray(np.moveaxis(image, 0, -1))
