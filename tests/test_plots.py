@@ -1,0 +1,142 @@
+"""Figures: what is drawn where, read back from the Axes; and the pictures' colours told apart."""
+
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
+
+from lggseg import plots
+from lggseg.errors import LggError
+from lggseg.unet import UNet
+
+
+@pytest.fixture(autouse=True)
+def figures():
+    with mpl.rc_context({"backend": "agg"}):
+        plots.use_style()
+        yield
+        plt.close("all")
+
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+MASK = np.zeros((20, 30), bool)
+MASK[5:9, 10:20] = True
+
+
+def outlines(ax):
+    """Colour, and extent (left, right, top, bottom), of every outline in the Axes."""
+    found = []
+    for contour in (c for c in ax.collections if isinstance(c, mpl.contour.ContourSet)):
+        box = contour.get_paths()[0].get_extents()
+        found.append((mpl.colors.to_hex(contour.get_edgecolor()[0]).upper(), (box.x0, box.x1, box.y0, box.y1)))
+    return found
+
+
+def test_outlines_lie_around_the_masks():
+    ax = plots.show_slice(IMAGE, MASK, np.roll(MASK, 3, axis=1), title="slice 7")
+    assert outlines(ax) == [(plots.TRUTH, (9.5, 19.5, 4.5, 8.5)), (plots.PREDICTION, (12.5, 22.5, 4.5, 8.5))]
+    assert ax.get_title() == "slice 7"
+    assert np.array_equal(ax.images[0].get_array(), IMAGE)
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 29.5), (19.5, -0.5))
+
+
+def test_outlines_close_at_the_edge():
+    ((_, box),) = outlines(plots.show_slice(IMAGE[..., 1], np.ones((20, 30), bool)))
+    assert box == (-0.5, 29.5, -0.5, 19.5)
+
+
+def test_empty_masks_draw_nothing():
+    assert outlines(plots.show_slice(IMAGE, ~MASK & MASK)) == []
+
+
+def test_grey_values_are_not_stretched():
+    dark = plots.show_slice(np.full((8, 8), 40, np.uint8), ax=plt.subplots()[1])
+    assert dark.images[0].get_clim() == (0, 255)
+    scores = plots.show_slice(np.linspace(-3, 2, 64).reshape(8, 8), ax=plt.subplots()[1])
+    assert scores.images[0].get_clim() == (-3, 2)
+
+
+@pytest.mark.parametrize(("image", "mask", "words"), [
+    (IMAGE[None], None, "index the volume"),
+    (IMAGE[..., :2], None, r"\(20, 30, 2\)"),
+    (IMAGE, MASK.T, "height and width"),
+])
+def test_bad_shapes(image, mask, words):
+    with pytest.raises(LggError, match=words):
+        plots.show_slice(image, mask)
+
+
+def test_draws_into_the_axes_given():
+    _, (left, right) = plt.subplots(1, 2)
+    assert plots.show_slice(IMAGE, ax=left) is left
+    assert not right.images
+
+
+def test_tile_is_filled_row_by_row():
+    stack = np.arange(1, 6)[:, None, None] * np.ones((1, 2, 3), int)
+    assert plots.tile(stack, 3)[::2, ::3].tolist() == [[1, 2, 3], [4, 5, 0]]
+    assert plots.tile(stack[:2], 6).shape == (2, 6)
+    assert plots.tile(np.zeros((4, 5, 6, 3)), 2).shape == (10, 12, 3)
+
+
+def test_mosaic_shows_the_slices_asked_for():
+    volume = np.stack([np.full((20, 30), 10 * k, np.uint8) for k in range(9)])
+    ax = plots.mosaic(volume, slices=[1, 4, 8], columns=2)
+    assert ax.images[0].get_array()[::20, ::30].tolist() == [[10, 40], [80, 0]]
+    assert [text.get_text() for text in ax.texts] == ["2", "5", "9"]
+    assert len(plots.mosaic(np.zeros((40, 8, 8), np.uint8), ax=plt.subplots()[1]).texts) == 12
+
+
+def test_mosaic_outlines_move_with_their_slices():
+    masks = np.stack([MASK & False, MASK])
+    ((_, box),) = outlines(plots.mosaic(np.stack([IMAGE, IMAGE]), masks, columns=2))
+    assert box == (39.5, 49.5, 4.5, 8.5)
+
+
+def test_legend():
+    ax = plots.legend(plots.show_slice(IMAGE, MASK), prediction=None)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["manual mask"]
+
+
+def test_activation_shapes_by_hand():
+    assert plots.activation_shapes(UNet(features=4, depth=3), 32) == {
+        "encoder.0": (4, 32, 32), "encoder.1": (8, 16, 16), "bottom": (16, 8, 8), "up.0": (16, 16, 16),
+        "decoder.0": (8, 16, 16), "up.1": (8, 32, 32), "decoder.1": (4, 32, 32), "head": (1, 32, 32)}
+
+
+def test_looking_leaves_the_model_as_it_was():
+    model = UNet(features=2, depth=2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    hooks = [len(module._forward_hooks) for module in model.modules()]
+    with pytest.raises(LggError):
+        plots.activation_shapes(model, 33)
+    plots.architecture(model, size=32)
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert [len(module._forward_hooks) for module in model.modules()] == hooks
+
+
+@pytest.mark.parametrize("depth", range(2, 8))
+def test_architecture_of_any_depth(depth):
+    ax = plots.architecture(UNet(features=2, depth=depth), size=64)
+    words = [text.get_text() for text in ax.texts]
+    assert [word for word in words if word.startswith("push")] == [f"push {i}" for i in reversed(range(1, depth))]
+    channels = [int(word) for word in words if word.isdecimal()]
+    assert sorted(channels) == sorted([3, 1] + [2 * 2**level for level in range(depth)]
+                                      + [4 * 2**level for level in range(depth - 1)]
+                                      + [2 * 2**level for level in range(depth - 1)])
+    left, right = ax.get_xlim()
+    bottom, top = ax.get_ylim()
+    for box in (patch.get_bbox() for patch in ax.patches):
+        assert left < box.x0 < box.x1 < right and bottom < box.y0 < box.y1 < top
+
+
+def test_style_is_opaque_and_colours_differ():
+    assert mpl.rcParams["savefig.facecolor"] == mpl.rcParams["figure.facecolor"] == "white"
+    assert len({to_rgb(colour) for colour in plots.OKABE_ITO}) == 8
+    for one, other in itertools.combinations([plots.TRUTH, plots.PREDICTION], 2):
+        assert one != other
