@@ -170,9 +170,7 @@ def cache_folder() -> Path:
 
 def phantom_root(progress: bool = True) -> Path:
     """The phantom cohort in the cache, drawn now if it is not there yet."""
-    place = cache_folder() / "phantom" / f"{PHANTOM_VERSION}-0"
-    root = place / "kaggle_3m"
-    return root if (root / "PHANTOM.txt").exists() else write_phantom_cohort(place, seed=0, progress=progress)
+    return write_phantom_cohort(cache_folder() / "phantom" / f"{PHANTOM_VERSION}-0", seed=0, progress=progress)
 
 
 def download_cohort(dest: str | Path | None = None) -> Path:
@@ -293,11 +291,10 @@ class SliceDataset(Dataset):
     def __init__(self, cohort: Cohort, patients: Iterable[str], recipe: Recipe | None = None,
                  augment: Callable | None = None, tumour_only: bool = False):
         chosen = {cohort.check(patient) for patient in patients}
-        rows = cohort.slices[cohort.slices.patient.isin(chosen)]
-        self.rows = rows[rows.tumour_pixels > 0].copy() if tumour_only else rows.copy()
+        wanted = cohort.slices.patient.isin(chosen) & (cohort.slices.tumour_pixels >= int(tumour_only))
+        self.rows = cohort.slices[wanted].reset_index(drop=True)
         if self.rows.empty:
             raise LggError(f"no slice to choose from: {len(chosen)} patients, tumour_only={tumour_only}")
-        self.rows.reset_index(drop=True, inplace=True)
         self.cohort, self.recipe, self.augment = cohort, recipe or Recipe(), augment
         self.stats = {patient: head_stats(cohort.volume(patient).image) for patient in sorted(chosen)}
         self.has_tumour = (self.rows.tumour_pixels > 0).to_numpy()
