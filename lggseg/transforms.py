@@ -19,7 +19,7 @@ class Recipe:
     context: int = 0  # neighbouring slices given on either side, as extra channels
     threshold: float = 0.5  # probability from which a pixel counts as tumour
     flip: bool = True  # average the prediction with that of the mirrored slice
-    keep: str = "all"  # post-processing rule: see `lggseg.predict.clean`
+    keep: float = 0.0  # share of the strongest 3D component's weight a component needs: see `lggseg.predict.clean`
 
     @property
     def channels(self) -> int:

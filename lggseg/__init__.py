@@ -1,0 +1,1 @@
+"""Brain MRI, from scan to genomics: the small package under the notebooks."""

@@ -1,0 +1,84 @@
+"""Trained networks on disk: weights and plain values only, never pickled code."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .errors import LggError
+from .transforms import Recipe
+from .unet import UNet
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+class Ensemble(nn.Module):
+    """Several networks as one: the logit of their mean probability, logits (N,1,H,W) like a member's own."""
+
+    def __init__(self, members: list[nn.Module]):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        # averaging probabilities, not logits: one over-confident member cannot outvote the others
+        return torch.stack([member(image).float().sigmoid() for member in self.members]).mean(0).logit(eps=1e-6)
+
+
+def save_atomically(content: object, path: Path) -> None:
+    """`torch.save` to a neighbour, then rename: a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(content, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_checkpoint(model: nn.Module, path: Path | str, half: bool = False) -> Path:
+    """Write a UNet or an Ensemble of UNets with its recipe and training patients; `half` stores float16."""
+    members = list(model.members) if isinstance(model, Ensemble) else [model]
+    states = [{k: v.detach().cpu().half() if half and v.is_floating_point() else v.detach().cpu()
+               for k, v in member.state_dict().items()} for member in members]
+    content = {"format": 1, "architecture": members[0].architecture, "states": states,
+               "recipe": asdict(getattr(model, "recipe", Recipe())),
+               "training_patients": list(getattr(model, "training_patients", []))}
+    save_atomically(content, Path(path))
+    return Path(path)
+
+
+def load_checkpoint(path: Path | str) -> nn.Module:
+    """The network in `path`, in eval mode and float32, with `.recipe` and `.training_patients`.
+
+    Loads tensors and plain values only (`weights_only=True`), so a downloaded file cannot run code.
+    Raises LggError if the file is missing, cut short, or not one of ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LggError(f"{path}: no such checkpoint; train one with `python -m lggseg.train --out {path.parent}`")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        members = [build(content["architecture"], state) for state in content["states"]]
+        model = members[0] if len(members) == 1 else Ensemble(members)
+        model.recipe, model.training_patients = Recipe(**content["recipe"]), list(content["training_patients"])
+    except Exception as error:
+        raise LggError(f"{path}: not a whole lggseg checkpoint ({error}); delete it and train or download it "
+                       "again") from error
+    return model.eval()
+
+
+def build(architecture: dict, state: dict) -> UNet:
+    """A UNet of this architecture holding these weights, as float32."""
+    model = UNet(**architecture)
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return model.eval()
+
+
+def load_pretrained(kind: str = "kaggle") -> nn.Module:
+    """The weights that come with the package: "kaggle" (real patients) or "phantom" (synthetic ones)."""
+    known = sorted(file.stem for file in WEIGHTS.glob("*.pt"))
+    if kind not in known:
+        raise LggError(f"no pretrained weights called {kind!r}; there are {', '.join(known) or 'none'}")
+    return load_checkpoint(WEIGHTS / f"{kind}.pt")
