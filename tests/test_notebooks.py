@@ -109,6 +109,8 @@ def test_refuses_widget_metadata_without_state(tmp_path):
     assert "widget" in found(tmp_path, good_cells(), {"widgets": {}})
     assert "widget" in found(tmp_path, good_cells(), {"widgets": {kind: {"version_major": 2}}})
     assert found(tmp_path, good_cells(), {"widgets": {kind: {"state": {"a": {}}}}}) == ""
+    view = v4.new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "a"}})
+    assert "widget" in found(tmp_path, [*good_cells(), cell("viewer", view)])
 
 
 def test_refuses_long_cells(tmp_path):

@@ -66,11 +66,14 @@ def figure_problems(code: list[nbformat.NotebookNode]) -> list[str]:
 
 
 def widget_problems(notebook: nbformat.NotebookNode) -> list[str]:
-    """GitHub refuses to show a notebook whose widget metadata lacks the state."""
+    """GitHub refuses to show a notebook whose widget metadata lacks the state; JupyterLab shows an error instead."""
     widgets = notebook.metadata.get("widgets")
-    if widgets is None or all(entry.get("state") for entry in widgets.values()) and widgets:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    shown = any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
+    states = [entry.get("state") for entry in (widgets or {}).values()]
+    if (widgets is None and not shown) or (states and all(states)):
         return []
-    return ["widget metadata without state"]
+    return ["widget metadata without state; `make notebooks` drops it"]
 
 
 def tagged(cell: nbformat.NotebookNode, name: str) -> bool:

@@ -70,7 +70,7 @@ def run_notebook(source: Path, target: Path, entry: dict) -> Result:
     code = sum(cell.cell_type == "code" for cell in notebook.cells)
     with tqdm(total=code, desc=label(entry), unit="cell") as bar, Meter() as meter:
         client = NotebookClient(
-            notebook, timeout=None, kernel_name="python3", record_timing=False,
+            notebook, timeout=None, kernel_name="python3", record_timing=False, extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": str(source.parent)}},
             on_cell_start=lambda cell, cell_index: at.__setitem__(0, cell_index),
             on_cell_executed=lambda cell, cell_index, execute_reply: bar.update())
@@ -152,7 +152,7 @@ def describe_data() -> str:
     from lggseg import open_cohort
 
     cohort = open_cohort()
-    return f"{cohort.label}: {len(cohort.patients)} patients, {len(cohort.slices):,} slices"
+    return f"{cohort.label}, {len(cohort.slices):,} slices"
 
 
 def settle_environment() -> None:
