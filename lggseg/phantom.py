@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .errors import LggError
 
-PHANTOM_VERSION = "1"
+PHANTOM_VERSION = "2"  # goes up whenever pictures or table change: caches are named by it
 PLANTED = ("RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "COCCluster")
 IRREGULARITY = {1: 0.45, 2: 0.9, 3: 0.15, 4: 0.25}  # of a tumour's margin, by RNASeq cluster: the planted truth
 COLUMNS = ("Patient", "RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "RPPACluster",
@@ -37,7 +37,8 @@ RNASEQ = (0.27, 0.31, 0.13, 0.29)
 COC_OF_RNASEQ = {1: (0.95, 0.0, 0.05), 2: (0.15, 0.85, 0.0), 3: (0.0, 0.0, 1.0), 4: (0.6, 0.0, 0.4)}
 CN_OF_COC = {1: (1.0, 0.0, 0.0), 2: (0.1, 0.9, 0.0), 3: (0.0, 0.0, 1.0)}
 METHYLATION_OF_COC = {1: (0.04, 0.0, 0.3, 0.03, 0.63), 2: (0.05, 0.0, 0.05, 0.9, 0.0), 3: (0.0, 0.45, 0.55, 0.0, 0.0)}
-MIRNA_OF_RNASEQ = {1: (0.25, 0.75, 0.0, 0.0), 2: (0.2, 0.15, 0.4, 0.25), 3: (0.0, 1.0, 0.0, 0.0), 4: (0.6, 0.4, 0.0, 0.0)}
+MIRNA_OF_RNASEQ = {1: (0.25, 0.75, 0.0, 0.0), 2: (0.2, 0.15, 0.4, 0.25), 3: (0.0, 1.0, 0.0, 0.0),
+                   4: (0.6, 0.4, 0.0, 0.0)}
 INDEPENDENT = {"RPPACluster": (0.28, 0.31, 0.17, 0.24), "OncosignCluster": (0.28, 0.55, 0.17),
                "histological_type": (0.3, 0.27, 0.43), "neoplasm_histologic_grade": (0.47, 0.53),
                "laterality": (0.49, 0.02, 0.49), "tumor_location": (0.01, 0.57, 0.0, 0.02, 0.11, 0.29),
@@ -57,8 +58,10 @@ class Scanner:
     blur: float  # share of a pixel's signal that each neighbour gets
 
 
-SCANNERS = {"CS": Scanner(0.145, (18, 22), 110, 200, 3.0, 0.0, 0.2), "DU": Scanner(0.41, (20, 25), 95, 225, 4.0, 0.25, 0.16),
-            "EZ": Scanner(0.009, (16, 17), 100, 160, 6.0, -0.1, 0.23), "FG": Scanner(0.127, (18, 22), 100, 235, 2.5, 0.15, 0.13),
+SCANNERS = {"CS": Scanner(0.145, (18, 22), 110, 200, 3.0, 0.0, 0.2),
+            "DU": Scanner(0.41, (20, 25), 95, 225, 4.0, 0.25, 0.16),
+            "EZ": Scanner(0.009, (16, 17), 100, 160, 6.0, -0.1, 0.23),
+            "FG": Scanner(0.127, (18, 22), 100, 235, 2.5, 0.15, 0.13),
             "HT": Scanner(0.309, (16, 20), 106, 185, 5.0, -0.1, 0.23)}
 
 
@@ -271,7 +274,7 @@ def ventricles(x, y, z, width: float) -> np.ndarray:
 # --------------------------------------------------------------------------------------------------------- tumour
 
 CENTRES = {1: (0.25, 0.48, -0.5), 2: (0.32, -0.42, 0.2), 4: (0.28, 0.58, 0.1), 5: (0.36, 0.3, 0.4),
-           6: (0.42, -0.05, -0.22)}  # by tumor_location
+           6: (0.42, -0.05, -0.22)}  # by tumor_location, of the left side
 
 
 def tumour_level(patient: Patient, x, y, z, width: float) -> np.ndarray:
@@ -451,12 +454,11 @@ def draw_fluid(canvas: np.ndarray, look: Look, x, y, z: np.float32) -> None:
 
 
 def draw_tumour(canvas: np.ndarray, look: Look, level, texture) -> None:
-    """Bright in FLAIR, dark before contrast; after it, some light up in the middle or in a rim."""
-    flair = 0.42 * look.contrast * (1 + 0.07 * texture)
-    paint(canvas, 0.88 * soft(level, look.softness), (0.34, flair, 0.35))  # what it invades shines through
-    taken = soft(level - look.enhancing, 0.02)
-    if look.rim:
-        taken = taken * (1 - soft(level - look.enhancing - 0.03, 0.02))
+    """Bright in FLAIR, dark before contrast; after it, some light up in patches or in a rim."""
+    t1, flair = 0.52 - 0.1 * look.contrast, 0.42 * look.contrast * (1 + 0.07 * texture)
+    paint(canvas, 0.88 * soft(level, look.softness), (t1, flair, t1 + 0.01))  # what it invades shines through
+    where = 1 - soft(level - look.enhancing - 0.03, 0.02) if look.rim else soft(texture - 0.6, 0.4)
+    taken = soft(level - look.enhancing, 0.02) * where
     paint(canvas[2:], taken, (0.9,))
 
 
