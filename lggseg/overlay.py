@@ -1,0 +1,77 @@
+"""Pictures from arrays, in milliseconds: grey windows, outlines, colour fills, JPEG bytes. No matplotlib figure."""
+
+import io
+import math
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+
+def windowed(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Map uint8 grey values linearly so that `low` becomes black and `high` white, uint8 of the same shape."""
+    table = (np.arange(256) - low) / max(high - low, 1) * 255
+    return table.clip(0, 255).astype(np.uint8)[pixels]
+
+
+def outline(mask: np.ndarray, width: int = 1, outside: bool = False) -> np.ndarray:
+    """The line `width` pixels wide along the border of a bool (H,W) mask, just inside it or just outside.
+
+    The truth is drawn inside and the prediction outside: where the two agree, both lines stay visible.
+    """
+    here, there = (~mask, mask) if outside else (mask, ~mask)
+    wide, w = np.pad(there, width, constant_values=not outside), slice(width, -width)
+    return here & (wide[:-2 * width, w] | wide[2 * width:, w] | wide[w, :-2 * width] | wide[w, 2 * width:])
+
+
+def blend(picture: np.ndarray, weight: np.ndarray, colour: str) -> None:
+    """Mix `colour` into a uint8 (H,W,3) picture in place; `weight` (H,W) runs from 0 (nothing) to 1 (all)."""
+    share = weight[..., None].astype(np.float32)
+    picture[:] = picture * (1 - share) + 255 * np.array(to_rgb(colour), np.float32) * share + 0.5
+
+
+def part(picture: np.ndarray, weight: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where `weight` (H,W) is not 0, with a pixel around it: that view on the picture, and `weight` there, enlarged.
+
+    Tumours are small: drawing on this part is several times faster than on all (H*scale, W*scale, 3).
+    """
+    box = []
+    for axis in (0, 1):
+        used = np.flatnonzero(weight.any(axis=1 - axis))
+        box.append((max(0, used[0] - 1), min(weight.shape[axis], used[-1] + 2)) if len(used) else (0, 0))
+    (top, bottom), (left, right) = box
+    return (picture[scale * top:scale * bottom, scale * left:scale * right],
+            enlarge(weight[top:bottom, left:right], scale))
+
+
+def enlarge(pixels: np.ndarray, scale: int) -> np.ndarray:
+    """Repeat each pixel of (H,W) `scale` times down and across."""
+    return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def zoom(pixels: np.ndarray, scale: int) -> np.ndarray:
+    """uint8 (H,W) or (H,W,3) as uint8 (H*scale, W*scale, 3), interpolated so that voxels do not show as tiles."""
+    size = (scale * pixels.shape[1], scale * pixels.shape[0])
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR).convert("RGB"))
+
+
+def mosaic(channels: np.ndarray, side: int = 448, gap: int = 2) -> np.ndarray:
+    """Float (C,h,w) as uint8 (H,W) tiles in rows, at least `side` pixels wide where whole-number zoom allows.
+
+    Each channel has its own grey scale, from its smallest value (black) to its largest (white): what
+    is compared between tiles is the pattern, not the strength. A constant channel is black.
+    """
+    low, span = channels.min(axis=(1, 2), keepdims=True), np.ptp(channels, axis=(1, 2), keepdims=True)
+    grey = ((channels - low) / np.where(span > 0, span, 1) * 255).astype(np.uint8)
+    columns = math.ceil(math.sqrt(len(grey)))
+    scale = max(1, side // (columns * grey.shape[2]))
+    tiles = [np.pad(enlarge(tile, scale), ((0, gap), (0, gap)), constant_values=60) for tile in grey]
+    tiles += [np.full_like(tiles[0], 60)] * (-len(tiles) % columns)
+    return np.vstack([np.hstack(tiles[i:i + columns]) for i in range(0, len(tiles), columns)])
+
+
+def encode(picture: np.ndarray) -> bytes:
+    """uint8 (H,W,3) or (H,W) as JPEG: PNG would cost ten times the time. Full colour resolution keeps lines sharp."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=90, subsampling=0)
+    return buffer.getvalue()
