@@ -129,7 +129,7 @@ class Viewer(widgets.VBox):
 
 def wide() -> widgets.Layout:
     """A layout that takes the width there is; each control needs its own, since hiding one changes it."""
-    return widgets.Layout(width="100%", min_width="0")
+    return widgets.Layout(width="auto", min_width="0")
 
 
 def row(*children: widgets.Widget) -> widgets.HBox:
@@ -185,7 +185,7 @@ class SliceViewer(Viewer):
     def _arrange(self) -> list[widgets.Widget]:
         """Title and slice slider on top; what is used less beside the picture, so that all fits a small screen."""
         top = row(self.play, self.slice_slider, self.jump)
-        side = widgets.VBox(self._choices, layout=widgets.Layout(flex="1 1 220px", max_width="310px"))
+        side = widgets.VBox(self._choices, layout=widgets.Layout(flex="1 1 220px", min_width="0"))
         bottom = row(self.picture, side)
         self.parts = (self.slice_slider, self.play, self.jump, *self._choices, self.title, self.picture,
                       top, side, bottom)
