@@ -83,8 +83,11 @@ def _ratios(n: Counts) -> dict[str, float]:
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:
-    """Indices (n, ndim) of the mask's surface pixels."""
-    return np.argwhere(mask & ~ndimage.binary_erosion(mask))
+    """Indices (n, ndim) of the mask's surface pixels, counted from 1.
+
+    From 0, SciPy's tree would recurse without end where denormal numbers are flushed, as training does.
+    """
+    return np.argwhere(mask & ~ndimage.binary_erosion(mask)) + 1
 
 
 def _directed95(source: np.ndarray, goal: np.ndarray) -> float:

@@ -159,3 +159,13 @@ def test_a_volume_is_quick():
     start = time.perf_counter()
     scores(prediction, truth)
     assert time.perf_counter() - start < 2
+
+
+def test_hausdorff95_where_denormals_are_flushed():
+    one, other = np.zeros((2, 100, 12), bool)  # most points at coordinate 0 of the longer side
+    one[0], one[99, 0], other[0] = True, True, True
+    torch.set_flush_denormal(True)
+    try:
+        assert hausdorff95(one, other) == np.percentile([0] * 12 + [99], 95)
+    finally:
+        torch.set_flush_denormal(False)
