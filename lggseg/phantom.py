@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .errors import LggError
 
-PHANTOM_VERSION = "2"  # goes up whenever pictures or table change: caches are named by it
+PHANTOM_VERSION = "3"  # goes up whenever pictures or table change: caches are named by it
 PLANTED = ("RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "COCCluster")
 IRREGULARITY = {1: 0.45, 2: 0.9, 3: 0.15, 4: 0.25}  # of a tumour's margin, by RNASeq cluster: the planted truth
 COLUMNS = ("Patient", "RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "RPPACluster",
@@ -434,7 +434,7 @@ def draw_cerebrum(canvas: np.ndarray, x, y, z: np.float32, fold, texture) -> Non
 def draw_cerebellum(canvas: np.ndarray, x, y, z: np.float32, texture) -> None:
     """Cerebellum with its fine parallel folds, and the brain stem."""
     level = cerebellum(x, y, z)
-    paint(canvas, soft(level + 0.015), CSF)
+    paint(canvas, soft(level + 0.015) * soft(-0.3 - z, 0.15), CSF)
     paint(canvas, soft(level), GREY)
     stripes = 0.3 + 0.3 * np.sin(85 * np.hypot(0.7 * x, y - 0.1) + 1.5 * texture)
     paint(canvas, soft(level - 0.04, 0.04) * stripes, WHITE)

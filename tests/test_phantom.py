@@ -23,7 +23,7 @@ CLINICAL = list(COLUMNS[8:])
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    return write_phantom_cohort(tmp_path_factory.mktemp("small"), patients=6, seed=3, progress=False)
+    return write_phantom_cohort(tmp_path_factory.mktemp("small"), patients=4, seed=3, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def digest(root):
 
 def test_layout(small):
     folders = [path for path in small.iterdir() if path.is_dir()]
-    assert small.name == "kaggle_3m" and len(folders) == 6
+    assert small.name == "kaggle_3m" and len(folders) == 4
     assert sorted(p.name for p in small.iterdir() if p.is_file()) == ["PHANTOM.txt", "README.md", "data.csv"]
     for folder in folders:
         assert re.fullmatch(r"TCGA_(CS|DU|EZ|FG|HT)_P\d{3}_(199|200)\d[01]\d[0-3]\d", folder.name)
@@ -126,7 +126,7 @@ def test_sites_have_about_the_real_shares(default):
 
 
 def test_same_seed_same_bytes(small, tmp_path):
-    again = write_phantom_cohort(tmp_path / "again", patients=6, seed=3, progress=False)
+    again = write_phantom_cohort(tmp_path / "again", patients=4, seed=3, progress=False)
     assert digest(again) == digest(small)
     other = write_phantom_cohort(tmp_path / "other", patients=2, seed=4, progress=False)
     images = [{code for path, code in digest(root).items() if re.search(r"_\d+\.tif$", path) and "mask" not in path}
@@ -142,10 +142,10 @@ def test_size(small):
 
 def test_an_identical_cohort_is_kept_and_any_other_refused(small):
     before = (small / "data.csv").stat().st_mtime_ns
-    assert write_phantom_cohort(small.parent, patients=6, seed=3, progress=False) == small
+    assert write_phantom_cohort(small.parent, patients=4, seed=3, progress=False) == small
     assert (small / "data.csv").stat().st_mtime_ns == before
     with pytest.raises(LggError, match="is not the phantom cohort asked for"):
-        write_phantom_cohort(small.parent, patients=6, seed=4, progress=False)
+        write_phantom_cohort(small.parent, patients=4, seed=4, progress=False)
 
 
 def test_all_or_nothing(tmp_path, monkeypatch):
@@ -186,7 +186,7 @@ def test_bad_arguments(tmp_path, arguments):
 # ---------------------------------------------------------------------------------------------------- planted truth
 
 def test_masks_alone_are_the_masks_written(small):
-    plan, _ = plan_cohort(6, 3)
+    plan, _ = plan_cohort(4, 3)
     for name, _, mask in volumes(small):
         patient = next(patient for patient in plan if patient.folder == name)
         assert ((mask > 0) == draw_masks(patient)).all()
