@@ -97,7 +97,7 @@ def bevr(mask: np.ndarray) -> float:
 
     Traps: the ellipsoid must enclose the voxels' corners, not centres (which inflates the ratio up to
     1.6 times, most for thin tumours); an ellipsoid from principal components is not the smallest one and
-    does not cancel the spacing; a solver stopped at 1e-2 overstates the ellipsoid by 4 %; and a single
+    does not cancel the spacing; a solver stopped early overstates it by some per cent; and a single
     false-positive voxel far away changes everything.
     """
     return shape_features(mask)["bevr"]
