@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import KDTree
 
 from .errors import LggError
 
@@ -64,8 +63,8 @@ def hausdorff95(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[flo
     if not (prediction.any() and truth.any()):
         return float("inf") if prediction.any() or truth.any() else float("nan")
     box = ndimage.find_objects((prediction | truth).astype(np.uint8))[0]  # most of a scan is empty
-    one, other = (_surface(mask[box]) * spacing for mask in (prediction, truth))
-    return max(_directed95(one, other), _directed95(other, one))
+    one, other = _surface(prediction[box]), _surface(truth[box])
+    return max(_directed95(one, other, spacing), _directed95(other, one, spacing))
 
 
 def scores(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None) -> dict[str, float]:
@@ -83,16 +82,17 @@ def _ratios(n: Counts) -> dict[str, float]:
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:
-    """Indices (n, ndim) of the mask's surface pixels, counted from 1.
+    """Bool array of the mask's surface pixels."""
+    return mask & ~ndimage.binary_erosion(mask)
 
-    From 0, SciPy's tree would recurse without end where denormal numbers are flushed, as training does.
+
+def _directed95(source: np.ndarray, goal: np.ndarray, spacing: np.ndarray) -> float:
+    """95th percentile of the distances from the pixels of `source` to the nearest one of `goal`.
+
+    By a distance map: SciPy's KDTree can crash on points that lie on a grid.
     """
-    return np.argwhere(mask & ~ndimage.binary_erosion(mask)) + 1
-
-
-def _directed95(source: np.ndarray, goal: np.ndarray) -> float:
-    """95th percentile of the distances from the points (n, ndim) of `source` to the nearest one of `goal`."""
-    return float(np.percentile(KDTree(goal).query(source)[0], 95))
+    distance = ndimage.distance_transform_edt(~goal, sampling=spacing)
+    return float(np.percentile(distance[source], 95))
 
 
 def _check(prediction: np.ndarray, truth: np.ndarray) -> None:

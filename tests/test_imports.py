@@ -10,7 +10,7 @@ LAYERS = [
     {"errors", "device"},
     {"metrics", "losses", "unet", "transforms", "shape", "phantom", "checkpoint"},
     {"pack", "data"},
-    {"train", "predict", "genomics", "plots", "overlay"},
+    {"train", "predict", "crossval", "genomics", "plots", "overlay"},
     {"viewer"},
 ]
 PACKAGE = Path(lggseg.__path__[0])

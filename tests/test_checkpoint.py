@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from lggseg.checkpoint import WEIGHTS, Ensemble, load_checkpoint, load_pretrained, save_atomically, save_checkpoint
+from lggseg.errors import LggError
+from lggseg.transforms import Recipe
+from lggseg.unet import UNet
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    model = UNet(9, features=4, depth=3).eval()
+    model.recipe, model.training_patients = Recipe(32, context=1, threshold=0.4, keep=0.2), ["TCGA_CS_P001"]
+    return model
+
+
+@pytest.fixture
+def image():
+    return torch.randn(2, 9, 32, 32)
+
+
+def test_round_trip(tmp_path, model, image):
+    again = load_checkpoint(save_checkpoint(model, tmp_path / "deep" / "net.pt"))
+    torch.testing.assert_close(again(image), model(image), rtol=0, atol=0)
+    assert again.recipe == model.recipe and again.training_patients == ["TCGA_CS_P001"] and not again.training
+
+
+def test_half_precision_is_half_the_size_and_close(tmp_path, model, image):
+    whole, half = save_checkpoint(model, tmp_path / "a.pt"), save_checkpoint(model, tmp_path / "b.pt", half=True)
+    assert half.stat().st_size < 0.7 * whole.stat().st_size
+    torch.testing.assert_close(load_checkpoint(half)(image), model(image), rtol=0, atol=0.02)
+
+
+def test_ensemble_averages_probabilities(tmp_path, model, image):
+    torch.manual_seed(1)
+    other = UNet(9, features=4, depth=3).eval()
+    both = Ensemble([model, other])
+    mean = (model(image).sigmoid() + other(image).sigmoid()) / 2
+    torch.testing.assert_close(both(image).sigmoid(), mean, rtol=0, atol=1e-5)
+    both.recipe = model.recipe
+    torch.testing.assert_close(load_checkpoint(save_checkpoint(both, tmp_path / "e.pt"))(image), both(image))
+
+
+def test_missing_and_broken_files_are_named(tmp_path, model):
+    with pytest.raises(LggError, match="nowhere.pt: no such checkpoint"):
+        load_checkpoint(tmp_path / "nowhere.pt")
+    path = save_checkpoint(model, tmp_path / "net.pt")
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(LggError, match="net.pt: not a whole lggseg checkpoint"):
+        load_checkpoint(path)
+    torch.save({"something": "else"}, path)
+    with pytest.raises(LggError, match="not a whole lggseg checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("run",))
+
+    torch.save({"architecture": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(LggError):
+        load_checkpoint(tmp_path / "evil.pt")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path):
+    save_atomically({"a": 1}, tmp_path / "x.pt")
+    with pytest.raises(Exception, match="pickle"):
+        save_atomically({"a": lambda: 0}, tmp_path / "x.pt")
+    assert torch.load(tmp_path / "x.pt") == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["x.pt"]
+
+
+@pytest.mark.parametrize("kind", sorted(file.stem for file in WEIGHTS.glob("*.pt")))
+def test_shipped_weights_load(kind):
+    model = load_pretrained(kind)
+    assert len(model.training_patients) > 0 and next(model.parameters()).dtype == torch.float32
+
+
+def test_shipped_weights_are_small():
+    assert sum(file.stat().st_size for file in WEIGHTS.glob("*.pt")) < 16e6
+
+
+def test_unknown_weights_are_named():
+    with pytest.raises(LggError, match="'ct'; there are"):
+        load_pretrained("ct")

@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lggseg import train
+from lggseg.checkpoint import load_checkpoint
+from lggseg.errors import LggError
+from lggseg.train import TrainConfig, Trainer, fit, main, sparkline
+
+TINY = TrainConfig(size=32, coarse_size=16, coarse_share=0.5, features=4, depth=3, epochs=2, epoch_slices=32, batch=8,
+                   ema=0.8)
+
+
+@pytest.fixture
+def split(phantom_cohort):
+    return phantom_cohort.patients[:5], phantom_cohort.patients[5:7]
+
+
+def weights(model):
+    return torch.cat([value.flatten().float() for value in model.state_dict().values()])
+
+
+def test_history_and_what_the_model_carries(phantom_cohort, split):
+    model = TINY.model()
+    history = fit(model, phantom_cohort, *split, TINY, progress=False)
+    assert history.columns.tolist() == ["epoch", "loss", "valid_dice", "lr", "seconds"] and len(history) == 2
+    assert history.valid_dice.between(0, 1).all() and not model.training
+    assert model.recipe == TINY.recipe and model.training_patients == split[0]
+
+
+def test_it_learns(phantom_cohort, split):
+    config = replace(TINY, epochs=6, epoch_slices=64)
+    history = fit(config.model(), phantom_cohort, split[0], [], config, progress=False)
+    assert history.loss.iloc[-1] < 0.85 * history.loss.iloc[0] and history.valid_dice.isna().all()
+
+
+def test_same_seed_same_weights(phantom_cohort, split):
+    one, two = TINY.model(), TINY.model()
+    for model in (one, two):
+        fit(model, phantom_cohort, split[0], [], TINY, progress=False)
+    torch.testing.assert_close(weights(one), weights(two), rtol=0, atol=0)
+
+
+def test_a_stopped_run_goes_on_exactly(phantom_cohort, split, tmp_path):
+    config = replace(TINY, epochs=3)
+    whole, halves = config.model(), config.model()
+    straight = fit(whole, phantom_cohort, *split, replace(config, out=str(tmp_path / "a")), progress=False)
+
+    def stop(history):
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    mine = replace(config, out=str(tmp_path / "b"))
+    with pytest.raises(KeyboardInterrupt):
+        fit(halves, phantom_cohort, *split, mine, progress=False, on_epoch=stop)
+    again = config.model()
+    resumed = fit(again, phantom_cohort, *split, mine, progress=False)
+    pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), straight.drop(columns="seconds"))
+    torch.testing.assert_close(weights(again), weights(whole), rtol=0, atol=0)
+    assert len(pd.read_csv(tmp_path / "b" / "log.csv")) == 3
+    assert load_checkpoint(tmp_path / "b" / "last.pt").training_patients == split[0]
+    assert load_checkpoint(tmp_path / "b" / "best.pt").recipe == config.recipe
+
+
+def test_a_finished_run_is_not_repeated(phantom_cohort, split, tmp_path, monkeypatch):
+    mine = replace(TINY, out=str(tmp_path))
+    fit(TINY.model(), phantom_cohort, split[0], [], mine, progress=False)
+    monkeypatch.setattr(Trainer, "epoch", lambda *_: pytest.fail("trained again"))
+    assert len(fit(TINY.model(), phantom_cohort, split[0], [], mine, progress=False)) == 2
+
+
+def test_another_runs_folder_is_refused(phantom_cohort, split, tmp_path):
+    fit(TINY.model(), phantom_cohort, split[0], [], replace(TINY, out=str(tmp_path), epochs=1), progress=False)
+    with pytest.raises(LggError, match="other epochs, lr"):
+        fit(TINY.model(), phantom_cohort, split[0], [], replace(TINY, out=str(tmp_path), lr=1e-4), progress=False)
+
+
+def test_a_patient_on_both_sides_is_refused(phantom_cohort):
+    both = phantom_cohort.patients[:2]
+    with pytest.raises(LggError, match=f"{both[1]}: in training and in validation"):
+        fit(TINY.model(), phantom_cohort, both, both[1:], TINY)
+    with pytest.raises(LggError, match="no training patients"):
+        fit(TINY.model(), phantom_cohort, [], both, TINY)
+
+
+def test_early_stop_keeps_the_best_epoch(phantom_cohort, split, monkeypatch):
+    dice = iter([0.5, 0.4, 0.3, 0.9])
+    monkeypatch.setattr(Trainer, "validate", lambda *_: next(dice))
+    config = replace(TINY, epochs=4, patience=2, epoch_slices=8)
+    states = []
+    monkeypatch.setattr(Trainer, "record", watch(Trainer.record, states))
+    model = config.model()
+    history = fit(model, phantom_cohort, *split, config, progress=False)
+    assert history.valid_dice.tolist() == [0.5, 0.4, 0.3]
+    torch.testing.assert_close(weights(model), states[0], rtol=0, atol=0)
+
+
+def watch(record, states):
+    def wrapped(trainer, row):
+        record(trainer, row)
+        states.append(weights(trainer.ema.module))
+    return wrapped
+
+
+def test_half_of_the_draw_has_tumour(phantom_cohort, split):
+    config = replace(TINY, epoch_slices=400, augment=0.0)
+    loader = Trainer(config.model(), phantom_cohort, split[0], config).loader(0)
+    share = np.mean([loader.dataset.has_tumour[i] for i in loader.sampler])
+    assert share == pytest.approx(0.5, abs=0.1)
+
+
+def test_coarse_then_fine(phantom_cohort, split):
+    trainer = Trainer(TINY.model(), phantom_cohort, split[0], TINY)
+    assert [next(iter(trainer.loader(epoch)))[0].shape[-1] for epoch in (0, 1)] == [16, 32]
+
+
+def test_sparkline():
+    assert sparkline([0, 0.5, 1]) == "▁▅█"
+
+
+def test_command_line(phantom_cohort, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "open_cohort", lambda path: phantom_cohort)
+    main(["--out", str(tmp_path), "--size", "32", "--coarse-share", "0", "--features", "4", "--depth", "3", "--epochs",
+          "1", "--epoch-slices", "16", "--batch", "8", "--context", "0"])
+    assert load_checkpoint(tmp_path / "last.pt").in_channels == 3
+    assert "valid_dice" in capsys.readouterr().out
