@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .errors import LggError
 
-PHANTOM_VERSION = "3"  # goes up whenever pictures or table change: caches are named by it
+PHANTOM_VERSION = "4"  # goes up whenever pictures or table change: caches are named by it
 PLANTED = ("RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "COCCluster")
 IRREGULARITY = {1: 0.45, 2: 0.9, 3: 0.15, 4: 0.25}  # of a tumour's margin, by RNASeq cluster: the planted truth
 COLUMNS = ("Patient", "RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "RPPACluster",
@@ -359,8 +359,8 @@ class Look:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Look":
         lesions = rng.uniform((-0.42, -0.4, 0.02, 0.035), (0.42, 0.5, 0.45, 0.065), (rng.integers(0, 4), 4)).tolist()
-        faint = rng.random() < 0.12
-        return cls(rng.uniform(0.6, 1.4), rng.uniform(0.0, 1.0), rng.uniform(1.06, 1.14) if faint else
+        faint = rng.random() < 0.08
+        return cls(rng.uniform(0.6, 1.4), rng.uniform(0.0, 1.0), rng.uniform(1.08, 1.14) if faint else
                    rng.uniform(1.3, 1.9), rng.uniform(0.02, 0.05),
                    rng.uniform(0.02, 0.05) if rng.random() < 0.35 else np.inf, rng.random() < 0.5, lesions)
 
@@ -455,7 +455,7 @@ def draw_fluid(canvas: np.ndarray, look: Look, x, y, z: np.float32) -> None:
 
 def draw_tumour(canvas: np.ndarray, look: Look, level, texture) -> None:
     """Bright in FLAIR, dark before contrast; after it, some light up in patches or in a rim."""
-    t1, flair = 0.52 - 0.1 * look.contrast, 0.42 * look.contrast * (1 + 0.07 * texture)
+    t1, flair = 0.39 - 0.03 * look.contrast, 0.42 * look.contrast * (1 + 0.07 * texture)
     paint(canvas, 0.88 * soft(level, look.softness), (t1, flair, t1 + 0.01))  # what it invades shines through
     where = 1 - soft(level - look.enhancing - 0.03, 0.02) if look.rim else soft(texture - 0.6, 0.4)
     taken = soft(level - look.enhancing, 0.02) * where
