@@ -73,7 +73,7 @@ class Viewer(widgets.VBox):
         self.width, self._quiet, self._lock = width, False, threading.RLock()
         self.title = widgets.HTML(layout=wide())
         self.picture = widgets.Image(format="jpeg", layout=widgets.Layout(
-            flex="1 1 240px", min_width="0", max_width=f"{width}px", height="auto", align_self="flex-start"))
+            flex="10 1 240px", min_width="0", max_width=f"{width}px", height="auto", align_self="flex-start"))
         super().__init__(layout=widgets.Layout(width="100%", max_width=f"{width + 330}px"))
 
     def render(self) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Stamp navigation, minutes and memory from series.toml into the notebooks and README.
+"""Stamp navigation, minutes, memory and the project's address from series.toml into the notebooks and README,
+and the same set-up cell into every notebook.
 
 `--check` only tells which files are out of date, and fails if any is.
 """
@@ -10,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import nbformat
+from setup_cell import badges, put_setup, setup_cell
 
 ROOT = Path(__file__).resolve().parent.parent
 SERIES = ROOT / "tools" / "series.toml"
@@ -72,23 +74,40 @@ def stamp(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}\n{content}\n{found[2]}", text, count=1)
 
 
-def stamp_notebook(path: Path, content: str) -> str:
-    """The notebook's file text with the frame of its first Markdown cell renewed."""
+def stamp_badges(text: str, content: str) -> str:
+    """`text` with the badges under its first line; as long as there are none, it needs no markers."""
+    if content and "<!-- badges -->" not in text:
+        title, _, rest = text.partition("\n")
+        text = f"{title}\n\n<!-- badges -->\n<!-- /badges -->\n{rest}"
+    return stamp(text, "badges", content) if "<!-- badges -->" in text else text
+
+
+def tag(root: Path = ROOT) -> str:
+    """The git tag of this version, such as v0.1.0."""
+    return "v" + tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+
+def stamp_notebook(path: Path, content: str, address: tuple[str, str] = ("", "")) -> str:
+    """The notebook's file text with frame and badges of its first Markdown cell, and the set-up cell, renewed."""
     notebook = nbformat.read(path, as_version=4)
     first = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
-    first.source = stamp(first.source, "frame", content)
+    first.source = stamp_badges(stamp(first.source, "frame", content), badges(*address, path.name))
+    put_setup(notebook, setup_cell(*address))
     return nbformat.writes(notebook) + "\n"
 
 
 def stamped(root: Path = ROOT) -> dict[Path, str]:
     """What every stamped file should hold: path -> text. Notebooks not yet written are left out."""
-    series = load_series(root / "tools" / "series.toml")
+    file = root / "tools" / "series.toml"
+    series, repository = load_series(file), tomllib.loads(file.read_text(encoding="utf-8")).get("repository", "")
+    address = (repository, tag(root)) if repository else ("", "")
     readme = root / "README.md"
-    texts = {readme: stamp(readme.read_text(encoding="utf-8"), "series", table(series))}
+    text = stamp(readme.read_text(encoding="utf-8"), "series", table(series))
+    texts = {readme: stamp_badges(text, badges(*address, f"{series[0]['file']}.ipynb"))}
     for i, entry in enumerate(series):
         path = root / "notebooks" / f"{entry['file']}.ipynb"
         if path.exists():
-            texts[path] = stamp_notebook(path, frame(series, i))
+            texts[path] = stamp_notebook(path, frame(series, i), address)
     return texts
 
 
