@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 # Named after the content, not the time, of what was installed: a second run and a fresh checkout install nothing.
-CONTENT := $(shell cat requirements.txt requirements-test.txt constraints.txt pyproject.toml | cksum | cut -d " " -f 1)
+CONTENT := $(shell cat requirements.txt constraints.txt pyproject.toml | cksum | cut -d " " -f 1)
 READY := .venv/.ready-$(CONTENT)
 TEST_READY := .venv/.test-ready-$(CONTENT)
 INSTALL := $(PY) -m pip install --constraint constraints.txt
@@ -17,12 +17,14 @@ endif
 LGGSEG_CACHE ?= $(CURDIR)/build/cache
 export LGGSEG_CACHE
 PHANTOM := LGGSEG_DATA=phantom
+CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab test check real-test browser-test colab-test notebooks frame images app genomics publish clean
+.PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test notebooks frame images \
+        genomics publish clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 $(PY):
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=...')"
@@ -34,7 +36,7 @@ $(READY): | $(PY)
 	@rm -f .venv/.ready-* && touch $@
 
 $(TEST_READY): | $(READY)
-	$(INSTALL) --requirement requirements-test.txt
+	$(INSTALL) --editable ".[test]"
 	@rm -f .venv/.test-ready-* && touch $@
 
 setup: $(READY) ## create .venv and install, once
@@ -46,6 +48,8 @@ lab: $(READY) ## open JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 test: $(TEST_READY) check ## unit tests, and every notebook compared with its stored outputs
+	@command -v $(CHROMIUM) >/dev/null && echo "Browser tests: not part of this; run make browser-test" \
+	    || echo "Browser tests: SKIPPED, no Chromium found here"
 	$(PHANTOM) $(PY) -m pytest tests --ignore tests/browser
 	$(PHANTOM) $(PY) -m pytest --nbval notebooks
 
@@ -60,11 +64,27 @@ real-test: $(TEST_READY) ## tests on real patients; LGGSEG_DATA_REAL=<folder kag
 browser-test: $(TEST_READY) ## drag the sliders in a headless Chromium
 	$(PHANTOM) $(PY) -m pytest tests/browser
 
-notebooks: $(TEST_READY) ## re-execute the notebooks in place, on phantoms
+widgets7-test: $(TEST_READY) ## the viewer under ipywidgets 7.7.1, as on Colab
+	$(PHANTOM) $(PY) tools/environments.py widgets7
+
+colab-test: $(TEST_READY) ## every notebook where it looks like Colab
+	$(PHANTOM) $(PY) tools/environments.py colab
+
+notebooks: $(READY) ## re-execute the notebooks in place, on phantoms
+	$(PY) tools/frame.py
 	$(PHANTOM) $(PY) tools/run_series.py --in-place
 
 frame: $(READY) ## stamp navigation and timings of tools/series.toml
 	$(PY) tools/frame.py
+
+images: $(READY) ## the pictures in images/, from phantoms and the model
+	$(PHANTOM) $(PY) tools/make_images.py
+
+genomics: $(READY) ## the paper's table of shape and genomic clusters, from the cohort's masks
+	$(PY) -m lggseg.genomics
+
+publish: $(READY) ## stamp badges and address; REPO=owner/name
+	$(PY) tools/publish.py "$(REPO)"
 
 clean: ## delete build/, caches and the environment
 	rm -rf build dist *.egg-info .venv .pytest_cache .ruff_cache

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("pyproject.toml", "README.md", "LICENSE", "requirements.txt", "requirements-test.txt")
+FILES = ("pyproject.toml", "README.md", "LICENSE", "requirements.txt")
 
 
 def run(*command, **options) -> str:
