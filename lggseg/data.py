@@ -132,7 +132,7 @@ def load_cohort(root: Path, progress: bool = True) -> Cohort:
 
 def summarise(slices: pd.DataFrame, missing: dict[str, list[str]]) -> pd.DataFrame:
     """One row per patient from one row per slice, and the sequences each lacks."""
-    groups = slices.assign(tumour=slices.tumour_pixels > 0).groupby("patient")
+    groups = slices.assign(tumour=slices.tumour_pixels > 0).groupby("patient", sort=False)
     summary = groups.agg(site=("site", "first"), slices=("k", "size"), tumour_slices=("tumour", "sum"),
                          tumour_voxels=("tumour_pixels", "sum"))
     for name in ("pre", "post"):

@@ -78,6 +78,12 @@ def test_cohort_as_written(root, capsys):
     assert cohort.summary.loc["TCGA_CS_4941"].tolist() == ["CS", 12, 2, 25, False, False]
 
 
+def test_an_id_that_begins_another_id(root):
+    image, mask = write_patient(root, "TCGA_CS_494_20000101", depth=5, seed=2)  # before 4941 by id, after it by folder
+    volume = load_cohort(root, progress=False).volume("TCGA_CS_494")
+    assert np.array_equal(volume.image, image) and np.array_equal(volume.mask, mask)
+
+
 def test_slices_are_in_numeric_order(root):
     slices = load_cohort(root, progress=False).slices
     first = slices[slices.patient == "TCGA_CS_4941"]
