@@ -41,8 +41,8 @@ BYTES = """async image => {
 class Page:
     """The viewer on the page, by what a reader sees of it."""
 
-    def __init__(self, page):
-        self.page, self.box = page, page.locator(".jp-OutputArea-output .widget-vbox").first
+    def __init__(self, page, box):
+        self.page, self.box = page, box
         self.picture = self.box.locator("img.widget-image")
 
     def bytes(self) -> bytes:
@@ -124,7 +124,7 @@ def opened(lab, browser, phantom_cohort):
                            timeout=120_000)
     page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-    view = Page(page)
+    view = Page(page, page.locator(".jp-OutputArea-output .widget-vbox").first)
     view.picture.wait_for(timeout=120_000)
     yield view
     page.close()
