@@ -19,7 +19,7 @@ export LGGSEG_CACHE
 PHANTOM := LGGSEG_DATA=phantom
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test notebooks frame images \
+.PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test notebooks frame benchmark images \
         genomics publish clean
 .DEFAULT_GOAL := help
 
@@ -46,6 +46,10 @@ run: $(READY) ## run all notebooks; pages and a scoreboard in build/
 
 lab: $(READY) ## open JupyterLab
 	$(BIN)/jupyter lab notebooks
+
+app: $(READY) ## the viewer as a page of its own, in the browser
+	@$(PY) -c "import voila" 2>/dev/null || $(INSTALL) --editable ".[app]"
+	$(BIN)/voila tools/app.ipynb
 
 test: $(TEST_READY) check ## unit tests, and every notebook compared with its stored outputs
 	@command -v $(CHROMIUM) >/dev/null && echo "Browser tests: not part of this; run make browser-test" \
@@ -76,6 +80,9 @@ notebooks: $(READY) ## re-execute the notebooks in place, on phantoms
 
 frame: $(READY) ## stamp navigation and timings of tools/series.toml
 	$(PY) tools/frame.py
+
+benchmark: $(READY) ## what a step of the viewer's slider costs
+	$(PY) benchmarks/viewer.py
 
 images: $(READY) ## the pictures in images/, from phantoms and the model
 	$(PHANTOM) $(PY) tools/make_images.py
