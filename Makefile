@@ -63,7 +63,7 @@ check: $(TEST_READY) ## style of the code, house rules of the notebooks
 	$(PY) tools/frame.py --check
 
 real-test: $(TEST_READY) ## tests on real patients; LGGSEG_DATA_REAL=<folder kaggle_3m>
-	$(PY) -m pytest -m real tests
+	$(PY) -m pytest -m real tests --ignore tests/browser
 
 browser-test: $(TEST_READY) ## drag the sliders in a headless Chromium
 	$(PHANTOM) $(PY) -m pytest tests/browser

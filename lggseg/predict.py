@@ -31,7 +31,7 @@ def recipe_of(model: nn.Module) -> Recipe:
 def predict_volume(model: nn.Module, image: np.ndarray, device: str | None = None, batch: int = 16) -> np.ndarray:
     """Tumour probability float32 (D,H,W) in [0, 1] on the grid of a volume uint8 (D,H,W,3).
 
-    Raises LggError for any other shape or type. Moves the model to `device`; predicts in eval mode, then restores its mode.
+    Raises LggError for any other shape or type. Moves the model to `device`, predicts in eval mode, restores its mode.
     """
     recipe, stats, where, was_training = recipe_of(model), head_stats(image), pick_device(device), model.training
     model.to(where, memory_format=torch.channels_last).eval()
