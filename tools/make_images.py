@@ -32,7 +32,7 @@ def examples(cohort: Cohort) -> Figure:
         k = volume.mask.sum(axis=(1, 2)).argmax()
         for ax, channel in zip(row, COLUMNS.values()):
             plots.show_slice(volume.image[k, ..., channel], volume.mask[k] if ax is row[-1] else None, ax=ax)
-        row[0].text(8, 10, f"{patient}, slice {k + 1}", color="white", va="top", size=9)
+        row[0].text(8, 248, f"{patient}, slice {k + 1}", color="white", size=9)
     for ax, title in zip(axes[0], COLUMNS):
         ax.set_title(title)
     figure.suptitle(cohort.label)
