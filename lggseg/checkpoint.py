@@ -15,11 +15,26 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 class Ensemble(nn.Module):
-    """Several networks as one: the logit of their mean probability, logits (N,1,H,W) like a member's own."""
+    """Several networks as one: the logit of their mean probability, logits (N,1,H,W) like a member's own.
+
+    It takes over the members' recipe, which must be one and the same, and all their training patients.
+    """
 
     def __init__(self, members: list[nn.Module]):
         super().__init__()
         self.members = nn.ModuleList(members)
+        recipes = {getattr(member, "recipe", Recipe()) for member in members}
+        if len(recipes) != 1:
+            raise LggError(f"members of an ensemble need one recipe, these have {len(recipes)}: {recipes}")
+        self.recipe = recipes.pop()
+        self.training_patients = sorted({p for member in members for p in getattr(member, "training_patients", ())})
+
+    def without(self, patient: str) -> nn.Module:
+        """The ensemble of those members that were not trained on `patient`; LggError if there is none."""
+        members = [member for member in self.members if patient not in getattr(member, "training_patients", ())]
+        if not members:
+            raise LggError(f"every member was trained on {patient}; none of them can judge it honestly")
+        return members[0] if len(members) == 1 else Ensemble(members)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         # averaging probabilities, not logits: one over-confident member cannot outvote the others
@@ -44,7 +59,7 @@ def save_checkpoint(model: nn.Module, path: Path | str, half: bool = False) -> P
                for k, v in member.state_dict().items()} for member in members]
     content = {"format": 1, "architecture": members[0].architecture, "states": states,
                "recipe": asdict(getattr(model, "recipe", Recipe())),
-               "training_patients": list(getattr(model, "training_patients", []))}
+               "patients": [list(getattr(member, "training_patients", [])) for member in members]}
     save_atomically(content, Path(path))
     return Path(path)
 
@@ -60,19 +75,20 @@ def load_checkpoint(path: Path | str) -> nn.Module:
         raise LggError(f"{path}: no such checkpoint; train one with `python -m lggseg.train --out {path.parent}`")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        members = [build(content["architecture"], state) for state in content["states"]]
+        parts = zip(content["states"], content["patients"], strict=True)
+        members = [build(content["architecture"], *part, Recipe(**content["recipe"])) for part in parts]
         model = members[0] if len(members) == 1 else Ensemble(members)
-        model.recipe, model.training_patients = Recipe(**content["recipe"]), list(content["training_patients"])
     except Exception as error:
         raise LggError(f"{path}: not a whole lggseg checkpoint ({error}); delete it and train or download it "
                        "again") from error
     return model.eval()
 
 
-def build(architecture: dict, state: dict) -> UNet:
-    """A UNet of this architecture holding these weights, as float32."""
+def build(architecture: dict, state: dict, patients: list[str], recipe: Recipe) -> UNet:
+    """A UNet of this architecture holding these weights, as float32, and what it carries."""
     model = UNet(**architecture)
     model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    model.recipe, model.training_patients = recipe, list(patients)
     return model.eval()
 
 

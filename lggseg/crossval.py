@@ -38,8 +38,7 @@ def cross_validate(cohort: Cohort, config: TrainConfig, folds: int = 4, progress
             save_probabilities(model, cohort, held_out, place / "probability.npz")
         members.append(load_checkpoint(place / "last.pt"))
         write_tables(cohort, out, folds, members[0].recipe)
-    ensemble = Ensemble(members) if len(members) > 1 else members[0]
-    ensemble.recipe, ensemble.training_patients = members[0].recipe, cohort.patients
+    ensemble = Ensemble(members)
     save_checkpoint(ensemble, out / "ensemble.pt", half=True)
     return ensemble
 

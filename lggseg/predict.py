@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from .checkpoint import Ensemble
 from .data import Cohort
 from .device import pick_device
 from .errors import LggError
@@ -72,17 +73,31 @@ def segment_volume(model: nn.Module, image: np.ndarray, device: str | None = Non
     return clean(predict_volume(model, image, device), recipe.threshold, recipe.keep)
 
 
-def evaluate(model: nn.Module, cohort: Cohort, patients: Iterable[str] | None = None,
+def unseen_part(model: nn.Module, patient: str) -> nn.Module:
+    """What of `model` never saw `patient`: for an ensemble of folds the members that did not train on it.
+
+    A model that did not train on the patient is returned whole. Raises LggError if nothing is left.
+    """
+    if patient not in getattr(model, "training_patients", ()):
+        return model
+    if not isinstance(model, Ensemble):
+        raise LggError(f"the network was trained on {patient}; judge it on other patients")
+    return model.without(patient)
+
+
+def evaluate(model: nn.Module, cohort: Cohort, patients: Iterable[str] | None = None, out_of_fold: bool = False,
              device: str | None = None, progress: bool = True) -> pd.DataFrame:
     """Scores of `segment_volume` per patient volume, indexed by patient.
 
     Columns: dice, iou, sensitivity, precision in [0, 1], hd95 in pixels (empty-mask rule: see
-    `lggseg.metrics`), tumour_voxels, predicted_voxels, and seen: the model was trained on this patient.
+    `lggseg.metrics`), tumour_voxels, predicted_voxels, and seen: the model was trained on this
+    patient. With `out_of_fold` each patient is judged by `unseen_part` of the model, so none was seen.
     """
-    seen, rows = set(getattr(model, "training_patients", ())), {}
+    rows = {}
     for patient in tqdm(list(cohort.patients if patients is None else patients), "evaluate", disable=not progress):
-        volume = cohort.volume(patient)
-        mask = segment_volume(model, volume.image, device)
+        judge, volume = unseen_part(model, patient) if out_of_fold else model, cohort.volume(patient)
+        mask = segment_volume(judge, volume.image, device)
         rows[patient] = scores(mask, volume.mask) | {
-            "tumour_voxels": int(volume.mask.sum()), "predicted_voxels": int(mask.sum()), "seen": patient in seen}
+            "tumour_voxels": int(volume.mask.sum()), "predicted_voxels": int(mask.sum()),
+            "seen": patient in getattr(judge, "training_patients", ())}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("patient")

@@ -40,7 +40,7 @@ class TrainConfig:
     context: int = 1  # neighbouring slices on either side: vessels and ventricle rims show what they are
     features: int = 16  # channels of the first level; 1.9 M weights at depth 5, enough for a few dozen patients
     depth: int = 5  # the deepest level then sees the whole head
-    growth: float = 2  # channels double where pixels quarter, as in the U-Net paper; 1 keeps them constant
+    growth: float = 2.0  # channels double where pixels quarter, as in the U-Net paper; 1 keeps them constant
     epochs: int = 30  # one-cycle schedules finish what they start: choose the length, not the end
     epoch_slices: int = 1200  # slices drawn per epoch, so that an epoch means the same for any cohort
     batch: int = 16  # fits any machine; batch statistics get noisy below 8
@@ -201,16 +201,19 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
     """
     config = config or TrainConfig()
     check_patients(train_patients, valid_patients)
-    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times over
     trainer = Trainer(model, cohort, train_patients, config)
     if config.out:
         trainer.resume(Path(config.out) / "resume.pt")
-    while len(trainer.history) < config.epochs and not trainer.tired():
-        trainer.record(one_epoch(trainer, cohort, list(valid_patients), progress))
-        if config.out:
-            trainer.save(Path(config.out))
-        if on_epoch:
-            on_epoch(pd.DataFrame(trainer.history).drop(columns="judged"))
+    torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times over
+    try:
+        while len(trainer.history) < config.epochs and not trainer.tired():
+            trainer.record(one_epoch(trainer, cohort, list(valid_patients), progress))
+            if config.out:
+                trainer.save(Path(config.out))
+            if on_epoch:
+                on_epoch(pd.DataFrame(trainer.history).drop(columns="judged"))
+    finally:
+        torch.set_flush_denormal(False)  # other libraries may count on them
     model.load_state_dict(trainer.best["weights"])
     model.recipe, model.training_patients = config.recipe, trainer.average().training_patients
     model.eval()

@@ -35,11 +35,22 @@ def test_half_precision_is_half_the_size_and_close(tmp_path, model, image):
 def test_ensemble_averages_probabilities(tmp_path, model, image):
     torch.manual_seed(1)
     other = UNet(9, features=4, depth=3).eval()
+    other.recipe, other.training_patients = model.recipe, ["TCGA_CS_P002"]
     both = Ensemble([model, other])
     mean = (model(image).sigmoid() + other(image).sigmoid()) / 2
     torch.testing.assert_close(both(image).sigmoid(), mean, rtol=0, atol=1e-5)
-    both.recipe = model.recipe
-    torch.testing.assert_close(load_checkpoint(save_checkpoint(both, tmp_path / "e.pt"))(image), both(image))
+    again = load_checkpoint(save_checkpoint(both, tmp_path / "e.pt"))
+    torch.testing.assert_close(again(image), both(image))
+    assert again.recipe == model.recipe and again.training_patients == ["TCGA_CS_P001", "TCGA_CS_P002"]
+    assert again.without("TCGA_CS_P001") is again.members[1]
+
+
+def test_an_ensemble_has_one_recipe_and_an_honest_rest(model):
+    other = UNet(3, features=4, depth=3)
+    with pytest.raises(LggError, match="need one recipe"):
+        Ensemble([model, other])
+    with pytest.raises(LggError, match="every member was trained on TCGA_CS_P001"):
+        Ensemble([model, model]).without("TCGA_CS_P001")
 
 
 def test_missing_and_broken_files_are_named(tmp_path, model):

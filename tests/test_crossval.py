@@ -15,9 +15,16 @@ def config(tmp_path):
     return replace(TINY, out=str(tmp_path), epochs=1, epoch_slices=16)
 
 
-def test_every_patient_is_judged_by_a_network_that_never_saw_it(phantom_cohort, config, tmp_path):
-    ensemble = cross_validate(phantom_cohort, config, folds=2, progress=False)
-    table = pd.read_csv(tmp_path / "patients.csv", index_col="patient")
+@pytest.fixture(scope="module")
+def done(phantom_cohort, tmp_path_factory):
+    """The ensemble of a whole run, and its folder."""
+    out = tmp_path_factory.mktemp("crossval")
+    return cross_validate(phantom_cohort, replace(TINY, out=str(out), epochs=1), folds=2, progress=False), out
+
+
+def test_every_patient_is_judged_by_a_network_that_never_saw_it(phantom_cohort, done):
+    ensemble, out = done
+    table = pd.read_csv(out / "patients.csv", index_col="patient")
     assert table.index.tolist() == phantom_cohort.patients
     for fold, member in enumerate(ensemble.members):
         held_out = table.index[table.fold == fold]
@@ -27,10 +34,10 @@ def test_every_patient_is_judged_by_a_network_that_never_saw_it(phantom_cohort, 
     assert evaluate(ensemble, phantom_cohort, phantom_cohort.patients[:1], progress=False).seen.all()
 
 
-def test_slices_add_up_to_patients(phantom_cohort, config, tmp_path):
-    cross_validate(phantom_cohort, config, folds=2, progress=False)
-    slices = pd.read_csv(tmp_path / "slices.csv").groupby("patient")[["tp", "fp", "fn"]].sum()
-    table = pd.read_csv(tmp_path / "patients.csv", index_col="patient")
+def test_slices_add_up_to_patients(done):
+    out = done[1]
+    slices = pd.read_csv(out / "slices.csv").groupby("patient")[["tp", "fp", "fn"]].sum()
+    table = pd.read_csv(out / "patients.csv", index_col="patient")
     assert (slices.tp + slices.fn).tolist() == table.tumour_voxels.tolist()
     dice = 2 * slices.tp / (2 * slices.tp + slices.fp + slices.fn)
     pd.testing.assert_series_equal(dice, table.dice, check_names=False, atol=1e-5)

@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch import nn
 
+from lggseg.checkpoint import Ensemble
 from lggseg.errors import LggError
-from lggseg.predict import clean, evaluate, predict_volume, segment_volume
+from lggseg.predict import clean, evaluate, predict_volume, segment_volume, unseen_part
 from lggseg.transforms import Recipe
 from lggseg.unet import UNet
 
@@ -103,3 +104,17 @@ def test_evaluate(phantom_cohort):
     volume = phantom_cohort.volume(phantom_cohort.patients[1])
     mask = segment_volume(model, volume.image)
     assert table.dice.iloc[1] == pytest.approx(2 * (mask & volume.mask).sum() / (mask.sum() + volume.mask.sum()))
+
+
+def test_out_of_fold_uses_only_members_that_never_saw_the_patient(phantom_cohort):
+    a, b = phantom_cohort.patients[:2]
+    members = [UNet(features=4, depth=3).eval() for _ in range(2)]
+    for member, patient in zip(members, (a, b)):
+        member.recipe, member.training_patients = Recipe(32), [patient]
+    both = Ensemble(members)
+    assert unseen_part(both, a) is members[1] and unseen_part(both, "another") is both
+    table = evaluate(both, phantom_cohort, [a, b], out_of_fold=True, progress=False)
+    alone = evaluate(members[1], phantom_cohort, [a], progress=False)
+    assert not table.seen.any() and table.dice[a] == alone.dice[a]
+    with pytest.raises(LggError, match=f"trained on {a}"):
+        unseen_part(members[0], a)
