@@ -110,7 +110,7 @@ def fragmented(cohort) -> str:
 
 
 @pytest.fixture(scope="module")
-def opened(lab, browser, phantom_cohort):
+def opened(browser, lab, phantom_cohort):
     """The viewer in a notebook that JupyterLab has run, at 1280 x 700."""
     address, token, folder = lab
     cells = [SETUP, OPEN.format(root=str(phantom_cohort.root))]
