@@ -1,20 +1,31 @@
-"""From a scan to a mask: probabilities on the volume's own grid, post-processing, and scores per patient."""
+"""From a scan to a mask: probabilities on the volume's own grid, post-processing, and scores per patient.
 
+`python -m lggseg.predict SCAN --out DIR` does it for a patient's folder, a folder of pictures, one picture or NIfTI.
+"""
+
+import argparse
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from scipy import ndimage
 from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from .checkpoint import Ensemble
+from .checkpoint import Ensemble, load_checkpoint, load_pretrained
 from .data import Cohort
 from .device import pick_device
 from .errors import LggError
 from .metrics import scores
+from .overlay import blend, outline
+from .plots import PREDICTION
+from .scan import OwnScan, read_scan, write_nifti
+from .shape import shape_features
 from .transforms import Recipe, head_stats, prepare_slices
 
 
@@ -35,6 +46,8 @@ def predict_volume(model: nn.Module, image: np.ndarray, device: str | None = Non
     Raises LggError for any other shape or type. Moves the model to `device`, predicts in eval mode, restores its mode.
     """
     recipe, stats, where, was_training = recipe_of(model), head_stats(image), pick_device(device), model.training
+    height, width = image.shape[1:3]
+    image = squared(image)
     model.to(where, memory_format=torch.channels_last).eval()
     try:
         parts = [probability(model, prepare_slices(image, stats, recipe, rows).to(where), recipe.flip)
@@ -42,7 +55,15 @@ def predict_volume(model: nn.Module, image: np.ndarray, device: str | None = Non
     finally:
         model.train(was_training)
     grid = F.interpolate(torch.cat(parts), image.shape[1:3], mode="bilinear", align_corners=False)
-    return grid[:, 0].float().cpu().numpy()
+    return grid[:, 0, :height, :width].float().cpu().numpy()
+
+
+def squared(image: np.ndarray) -> np.ndarray:
+    """A volume (D,H,W,3) with black added below or on the right until H = W, so that resizing keeps its shape."""
+    height, width = image.shape[1:3]
+    side = max(height, width)
+    missing = ((0, 0), (0, side - height), (0, side - width), (0, 0))
+    return image if height == width else np.pad(image, missing)
 
 
 def probability(model: nn.Module, inputs: torch.Tensor, flip: bool) -> torch.Tensor:
@@ -101,3 +122,54 @@ def evaluate(model: nn.Module, cohort: Cohort, patients: Iterable[str] | None = 
             "tumour_voxels": int(volume.mask.sum()), "predicted_voxels": int(mask.sum()),
             "seen": patient in getattr(judge, "training_patients", ())}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("patient")
+
+
+def write_results(scan: OwnScan, probability: np.ndarray, mask: np.ndarray, out: Path) -> pd.Series:
+    """Write mask, probability and overlays of a scan into `out`; returns its measures, also in measures.csv.
+
+    Per slice NAME: NAME_mask.png (0 and 255), NAME_probability.png (255 is 1), and NAME_overlay.png
+    where something was found. NIfTI gives mask.nii.gz and probability.nii.gz besides.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name, pixels, p, m in zip(scan.names, scan.image, probability, mask):
+        Image.fromarray(m.astype(np.uint8) * 255).save(out / f"{name}_mask.png")
+        Image.fromarray(np.rint(255 * p).astype(np.uint8)).save(out / f"{name}_probability.png")
+        if m.any():
+            Image.fromarray(drawn(pixels, m)).save(out / f"{name}_overlay.png")
+    if scan.affine is not None:
+        write_nifti(mask.astype(np.uint8), scan.affine, out / "mask.nii.gz")
+        write_nifti(probability, scan.affine, out / "probability.nii.gz")
+    measures = {"slices": len(mask), "tumour_slices": int(mask.any((1, 2)).sum()), "tumour_voxels": int(mask.sum()),
+                **shape_features(mask), **(scores(mask, scan.truth) if scan.truth is not None else {})}
+    pd.DataFrame([measures]).to_csv(out / "measures.csv", index=False)
+    return pd.Series(measures)
+
+
+def drawn(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """FLAIR of a slice uint8 (H,W,3) with the outline of a mask (H,W) in colour, uint8 (H,W,3)."""
+    picture = np.repeat(pixels[..., 1:2], 3, axis=2)
+    blend(picture, outline(mask).astype(np.float32), PREDICTION)
+    return picture
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m lggseg.predict", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scan", type=Path, help="folder of slices, one picture, or .nii.gz")
+    parser.add_argument("--out", type=Path, required=True, help="folder for what is found")
+    parser.add_argument("--weights", default="kaggle", help="kaggle, phantom, or a checkpoint's path")
+    parser.add_argument("--device", help="cpu or cuda; the GPU if there is one")
+    args = parser.parse_args(argv)
+    try:
+        model = (load_checkpoint if Path(args.weights).suffix == ".pt" else load_pretrained)(args.weights)
+        scan, recipe = read_scan(args.scan), recipe_of(model)
+        probability = predict_volume(model, scan.image, args.device)
+        mask = clean(probability, recipe.threshold, recipe.keep)
+        measures = write_results(scan, probability, mask, args.out)
+    except LggError as error:
+        sys.exit(f"error: {error}")
+    print(" ".join(f"{name}={value:.4g}" for name, value in measures.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ import lggseg
 LAYERS = [
     {"errors", "device"},
     {"metrics", "losses", "unet", "transforms", "shape", "phantom", "checkpoint"},
-    {"pack", "data"},
+    {"pack", "data", "scan"},
     {"train", "predict", "crossval", "genomics", "plots", "overlay"},
     {"viewer"},
 ]

@@ -1,11 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-from lggseg.checkpoint import Ensemble
+from lggseg.checkpoint import Ensemble, save_checkpoint
 from lggseg.errors import LggError
-from lggseg.predict import clean, evaluate, predict_volume, segment_volume, unseen_part
+from lggseg.predict import clean, evaluate, main, predict_volume, segment_volume, unseen_part
 from lggseg.transforms import Recipe
 from lggseg.unet import UNet
 
@@ -118,3 +120,55 @@ def test_out_of_fold_uses_only_members_that_never_saw_the_patient(phantom_cohort
     assert not table.seen.any() and table.dice[a] == alone.dice[a]
     with pytest.raises(LggError, match=f"trained on {a}"):
         unseen_part(members[0], a)
+
+
+def test_scans_need_not_be_square(image):
+    tall = np.concatenate([image, np.zeros_like(image[:, :8])], axis=1)  # 24 x 16
+    model = Bright()
+    model.recipe = Recipe(24, flip=False)
+    found = predict_volume(model, tall) >= 0.5
+    assert found.shape == (5, 24, 16) and found.sum() == 16 and found[2, 4:8, 2:6].all()
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    model = UNet(features=4, depth=3).eval()
+    model.recipe = Recipe(32, threshold=0.0)  # everything is tumour, so that every file is written
+    return str(save_checkpoint(model, tmp_path / "net.pt"))
+
+
+def test_command_line_on_a_patients_folder(phantom_cohort, weights, tmp_path, capsys):
+    folder = phantom_cohort.root / phantom_cohort.slices.image[0].split("/")[0]
+    main([str(folder), "--out", str(tmp_path / "out"), "--weights", weights])
+    told, table = capsys.readouterr().out, pd.read_csv(tmp_path / "out" / "measures.csv")
+    depth = int(phantom_cohort.summary.slices.iloc[0])
+    assert f"slices={depth}" in told and table.tumour_voxels[0] == depth * 256 * 256 and 0 < table.dice[0] < 0.1
+    for kind in ("mask", "probability", "overlay"):
+        assert len(list((tmp_path / "out").glob(f"*_{kind}.png"))) == depth
+    assert set(np.unique(Image.open(next((tmp_path / "out").glob("*_1_mask.png"))))) == {255}
+
+
+def test_command_line_on_one_grey_picture_finding_nothing(tmp_path, capsys):
+    model = UNet(features=4, depth=3).eval()
+    model.recipe = Recipe(32, threshold=1.1)
+    Image.fromarray(np.full((40, 30), 90, np.uint8)).save(tmp_path / "flair.png")
+    main([str(tmp_path / "flair.png"), "--out", str(tmp_path / "out"), "--weights",
+          str(save_checkpoint(model, tmp_path / "net.pt"))])
+    assert "tumour_voxels=0" in capsys.readouterr().out
+    assert np.asarray(Image.open(tmp_path / "out" / "flair_mask.png")).shape == (40, 30)
+
+
+def test_command_line_says_what_is_wrong(tmp_path, weights):
+    with pytest.raises(SystemExit, match="error: .*nowhere: no such file or folder"):
+        main([str(tmp_path / "nowhere"), "--out", str(tmp_path), "--weights", weights])
+
+
+def test_nifti_comes_back_in_its_own_space(tmp_path, weights):
+    nibabel = pytest.importorskip("nibabel")
+    affine = np.diag([1.0, 1.0, 5.0, 1.0])
+    nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((20, 24, 4), np.float32), affine),
+                 tmp_path / "flair.nii.gz")
+    main([str(tmp_path / "flair.nii.gz"), "--out", str(tmp_path / "out"), "--weights", weights])
+    mask = nibabel.load(tmp_path / "out" / "mask.nii.gz")
+    assert mask.shape == (20, 24, 4) and (mask.affine == affine).all()
