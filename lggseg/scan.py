@@ -89,7 +89,7 @@ def read_nifti(path: Path) -> OwnScan:
 
 
 def to_slices(volume: np.ndarray) -> np.ndarray:
-    """Array (X,Y,Z,...), axes to right, front and top, as slices (Z,H,W,...): front up, the patient's left on the right.
+    """Array (X,Y,Z,...), axes to right, front and top, as slices (Z,H,W,...): front up, patient's left on the right.
 
     `from_slices` is its inverse.
     """
