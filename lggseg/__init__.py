@@ -1,23 +1,36 @@
-"""Brain MRI, from scan to genomics: the small package under the notebooks."""
+"""Brain MRI, from scan to genomics: the small package under the notebooks.
 
-from .checkpoint import Ensemble, load_checkpoint, load_pretrained, save_checkpoint
-from .data import Cohort, SliceDataset, Volume, download_cohort, fold_patients, open_cohort, split_patients
-from .errors import LggError
-from .genomics import association_table
-from .losses import DiceBCELoss, DiceLoss, dice_loss
-from .metrics import dice, hausdorff95, iou
-from .phantom import write_phantom_cohort
-from .predict import evaluate, predict_volume, segment_volume
-from .shape import asd, bevr, mf, shape_features
-from .train import TrainConfig, fit
-from .transforms import Recipe
-from .unet import UNet, UNetBlock
-from .viewer import SliceViewer
+Names are loaded when they are first used, so `import lggseg` is quick and `python -m lggseg.train` runs clean.
+"""
 
-__all__ = [
-    "Cohort", "DiceBCELoss", "DiceLoss", "Ensemble", "LggError", "Recipe", "SliceDataset", "SliceViewer",
-    "TrainConfig", "UNet", "UNetBlock", "Volume", "asd", "association_table", "bevr", "dice", "dice_loss",
-    "download_cohort", "evaluate", "fit", "fold_patients", "hausdorff95", "iou", "load_checkpoint",
-    "load_pretrained", "mf", "open_cohort", "predict_volume", "save_checkpoint", "segment_volume",
-    "shape_features", "split_patients", "write_phantom_cohort",
-]
+from importlib import import_module
+
+HOME = {
+    "checkpoint": ("Ensemble", "load_checkpoint", "load_pretrained", "save_checkpoint"),
+    "data": ("Cohort", "SliceDataset", "Volume", "download_cohort", "fold_patients", "open_cohort", "split_patients"),
+    "errors": ("LggError",),
+    "genomics": ("association_table",),
+    "losses": ("DiceBCELoss", "DiceLoss", "dice_loss"),
+    "metrics": ("dice", "hausdorff95", "iou"),
+    "phantom": ("write_phantom_cohort",),
+    "predict": ("evaluate", "predict_volume", "segment_volume"),
+    "shape": ("asd", "bevr", "mf", "shape_features"),
+    "train": ("TrainConfig", "fit"),
+    "transforms": ("Recipe",),
+    "unet": ("UNet", "UNetBlock"),
+    "viewer": ("ActivationViewer", "CohortViewer", "SliceViewer"),
+}
+MODULE_OF = {name: module for module, names in HOME.items() for name in names}
+
+__all__ = sorted(MODULE_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name not in MODULE_OF:
+        raise AttributeError(f"module 'lggseg' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{MODULE_OF[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
