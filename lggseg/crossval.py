@@ -76,6 +76,16 @@ def write_tables(cohort: Cohort, out: Path, folds: int, recipe) -> None:
     pd.DataFrame(slices).drop(columns="tn").sort_values(["patient", "k"]).to_csv(out / "slices.csv", index=False)
 
 
+def summary(dice: np.ndarray, seed: int = 0) -> str:
+    """Mean and median of Dice per patient, with 95 % intervals by bootstrap over patients (10,000 draws)."""
+    draws = np.random.default_rng(seed).choice(dice, (10_000, len(dice)))
+    parts = []
+    for name, statistic in (("mean", np.mean), ("median", np.median)):
+        low, high = np.percentile(statistic(draws, axis=1), [2.5, 97.5])
+        parts.append(f"{name} {statistic(dice):.3f} ({low:.3f} to {high:.3f})")
+    return f"Dice of {len(dice)} patients: {', '.join(parts)}, worst {dice.min():.3f}"
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lggseg.crossval", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -87,8 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     if not config.out:
         parser.error("--out is needed: the folder that a stopped run goes on from")
     cross_validate(open_cohort(args.data), config, args.folds)
-    table = pd.read_csv(Path(config.out) / "patients.csv")
-    print(f"out of fold, {len(table)} patients: mean Dice {table.dice.mean():.3f}, median {table.dice.median():.3f}")
+    print("out of fold,", summary(pd.read_csv(Path(config.out) / "patients.csv").dice.to_numpy()))
 
 
 if __name__ == "__main__":

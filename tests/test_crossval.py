@@ -1,12 +1,13 @@
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from test_train import TINY
 
 from lggseg import crossval
-from lggseg.crossval import cross_validate
+from lggseg.crossval import cross_validate, summary
 from lggseg.predict import evaluate
 
 
@@ -58,3 +59,9 @@ def test_goes_on_with_the_fold_it_was_stopped_in(phantom_cohort, config, tmp_pat
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_: pytest.fail("trained again"))
     cross_validate(phantom_cohort, config, folds=2, progress=False)
     assert len(pd.read_csv(tmp_path / "patients.csv")) == 8
+
+
+def test_summary():
+    assert summary(np.array([0.5, 0.5])) == ("Dice of 2 patients: mean 0.500 (0.500 to 0.500), "
+                                             "median 0.500 (0.500 to 0.500), worst 0.500")
+    assert "mean 0.500 (0.0" in summary(np.array([0.0, 1.0]))
