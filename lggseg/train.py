@@ -146,7 +146,8 @@ class Trainer:
     def record(self, row: dict) -> None:
         """Add an epoch to the history; keep its averaged weights if they are the best so far, or cannot be judged."""
         self.history.append(row)
-        if not self.best or row["valid_dice"] > self.best["score"] or not row["judged"]:
+        kept = self.best["score"] if self.best else float("nan")
+        if np.isnan(kept) or row["valid_dice"] > kept or not row["judged"]:  # nothing beats NaN, so ask for it
             weights = {key: value.detach().clone() for key, value in self.average().state_dict().items()}
             self.best = {"score": row["valid_dice"], "epoch": row["epoch"], "weights": weights}
 

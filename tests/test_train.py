@@ -31,6 +31,15 @@ def test_history_and_what_the_model_carries(phantom_cohort, split):
     assert model.recipe == TINY.recipe and model.training_patients == split[0]
 
 
+def test_epochs_before_the_first_validation_are_never_the_best(phantom_cohort, split, tmp_path):
+    config = replace(TINY, validate_every=2, out=str(tmp_path))
+    model = config.model()
+    fit(model, phantom_cohort, *split, config, progress=False)
+    kept, best = load_checkpoint(tmp_path / "last.pt"), load_checkpoint(tmp_path / "best.pt")
+    torch.testing.assert_close(weights(best), weights(kept), rtol=0, atol=0)
+    torch.testing.assert_close(weights(model), weights(kept))
+
+
 def test_it_learns(phantom_cohort, split):
     config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0)
     history = fit(config.model(), phantom_cohort, split[0], [], config, progress=False)
