@@ -83,10 +83,10 @@ class Augment:
 
     `strength` scales all ranges: 0 only mirrors, 1 suits a few dozen patients. Intensities (z-scores) change
     per sequence, since contrast and scanner differ between them; a FLAIR copied into an empty
-    sequence is imitated by `drop`, the chance that pre- or post-contrast is replaced by FLAIR.
+    sequence is imitated by `drop`, the chance that post-contrast, or pre- and post-contrast, are replaced by it.
     """
 
-    def __init__(self, strength: float = 1.0, drop: float = 0.05):
+    def __init__(self, strength: float = 1.0, drop: float = 0.1):
         self.strength, self.drop = strength, drop
         degrees, shift, scale = 20 * strength, 0.08 * strength, 0.2 * strength
         self.space = v2.Compose([
@@ -102,12 +102,12 @@ class Augment:
     def intensity(self, image: torch.Tensor) -> torch.Tensor:
         """Gain, offset, gamma-like bend and noise on z-scores (C,H,W), drawn per sequence."""
         slices = image.view(-1, 3, *image.shape[-2:]).clone()  # (2c+1, 3, H, W)
-        if torch.rand(()) < self.drop:
-            slices[:, 0] = slices[:, 1]
-        if torch.rand(()) < self.drop:
-            slices[:, 2] = slices[:, 1]
         draw = lambda spread: spread * self.strength * (2 * torch.rand(3, 1, 1) - 1)  # noqa: E731
         slices = slices * (1 + draw(0.25)) + draw(0.25)
         slices = slices + draw(0.1) * (slices.square() - 1)
         slices = slices + 0.1 * self.strength * torch.rand(()) * torch.randn_like(slices)
+        if torch.rand(()) < self.drop:
+            slices[:, 2] = slices[:, 1]
+            if torch.rand(()) < 0.5:  # in the data set, who lacks pre-contrast lacks post-contrast too
+                slices[:, 0] = slices[:, 1]
         return slices.flatten(0, 1)

@@ -84,11 +84,12 @@ def test_strength_zero_only_mirrors():
     assert seen == {True, False} and (torch.equal(mirrored, image) or torch.equal(mirrored, image.flip(-1)))
 
 
-def test_drop_copies_flair():
+def test_drop_copies_flair_exactly_and_never_into_pre_contrast_alone():
     torch.manual_seed(0)
-    image = Augment(0.0, drop=1.0).intensity(torch.randn(6, 4, 4))
-    for start in (0, 3):
-        assert torch.equal(image[start], image[start + 1]) and torch.equal(image[start + 2], image[start + 1])
+    images = [Augment(1.0, drop=1.0).intensity(torch.randn(6, 4, 4)) for _ in range(50)]
+    assert all(torch.equal(image[[2, 5]], image[[1, 4]]) for image in images)
+    pre = [torch.equal(image[0], image[1]) for image in images]
+    assert pre == [torch.equal(image[3], image[4]) for image in images] and 10 < sum(pre) < 40
 
 
 def _as_mask(mask):
