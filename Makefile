@@ -20,7 +20,7 @@ PHANTOM := LGGSEG_DATA=phantom
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
 .PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test notebooks frame benchmark images \
-        genomics publish clean
+        screen genomics publish clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -86,6 +86,9 @@ benchmark: $(READY) ## what a step of the viewer's slider costs
 
 images: $(READY) ## the pictures in images/, from phantoms and the model
 	$(PHANTOM) $(PY) tools/make_images.py
+
+screen: $(READY) ## what each choice of the recipe was worth on real validation patients; the stored table
+	$(PY) tools/screen.py
 
 genomics: $(READY) ## the paper's table of shape and genomic clusters, from the cohort's masks
 	$(PY) -m lggseg.genomics

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from .errors import LggError
 from .pack import FOLDER, Pack, open_pack, scan
 from .phantom import PHANTOM_VERSION, write_phantom_cohort
-from .transforms import Recipe, head_stats, prepare_slices, resize_image
+from .transforms import Recipe, head_stats, resize_image, shrink_slices, standardise
 
 KAGGLE_SET = "mateuszbuda/lgg-mri-segmentation"
 CLUSTERS = ("RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "RPPACluster", "OncosignCluster",
@@ -299,14 +299,26 @@ class SliceDataset(Dataset):
         self.stats = {patient: head_stats(cohort.volume(patient).image) for patient in sorted(chosen)}
         self.has_tumour = (self.rows.tumour_pixels > 0).to_numpy()
         self._items = list(zip(self.rows.patient, self.rows.k - 1, strict=True))
+        self._shrunken = {}
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         patient, d = self._items[i]
-        volume = self.cohort.volume(patient)
-        image = prepare_slices(volume.image, self.stats[patient], self.recipe, np.array([d]))[0]
-        mask = torch.from_numpy(volume.mask[d].astype(np.float32))[None, None]
-        mask = (resize_image(mask, self.recipe.size)[0] >= 0.5).float()
+        slices, masks = self.shrunken(patient)
+        image = standardise(slices, self.stats[patient], np.array([d]), self.recipe.context)[0]
+        mask = masks[d].float()
         return (image, mask) if self.augment is None else self.augment(image, mask)
+
+    def shrunken(self, patient: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """All slices uint8 (D,3,size,size) and masks bool (D,1,size,size) of a patient; shrunk once, then remembered."""
+        size = self.recipe.size
+        if (patient, size) not in self._shrunken:
+            volume = self.cohort.volume(patient)
+            mask = resize_image(torch.from_numpy(volume.mask.astype(np.float32))[:, None], size) >= 0.5
+            self._shrunken[patient, size] = shrink_slices(volume.image, size), mask
+        return self._shrunken[patient, size]
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_shrunken": {}}

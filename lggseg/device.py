@@ -1,5 +1,8 @@
 """The one place where device and number format are chosen."""
 
+from functools import cache
+from pathlib import Path
+
 import torch
 
 
@@ -13,9 +16,21 @@ def pick_device(name: str | None = None) -> torch.device:
 def amp_dtype(device: torch.device) -> torch.dtype | None:
     """Number format for mixed precision on `device`, or None to stay in float32.
 
-    bfloat16 needs compute capability 8.0; older GPUs use float16, which needs a GradScaler.
-    On the CPUs we measured, bfloat16 was no faster than float32.
+    bfloat16 needs compute capability 8.0; older GPUs use float16, which needs a GradScaler. A CPU gains from
+    bfloat16 only if it has instructions for it: those we measured then trained 1.7 to 2 times as fast.
     """
+    if device.type == "cpu":
+        return torch.bfloat16 if cpu_has_bfloat16() else None
     if device.type != "cuda":
         return None
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+@cache
+def cpu_has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 in hardware, as far as Linux tells; False elsewhere."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

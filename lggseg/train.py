@@ -49,6 +49,7 @@ class TrainConfig:
     ema: float = 0.995  # weights averaged over about the last 200 steps: smoother than any single step
     loss: str = "dice_bce"  # overlap for the rare class, cross-entropy for its gradient
     tumour_share: float = 0.5  # of the slices drawn; about a third of all slices have tumour
+    balance: float = 0.5  # 0 draws every slice alike, 1 every patient: small tumours count as much as large ones
     augment: float = 1.0  # strength, see `lggseg.transforms.Augment`
     patience: int = 0  # validations without a better Dice until it stops early; 0 never stops
     validate_every: int = 1  # epochs; a validation predicts whole volumes and takes a while
@@ -81,7 +82,7 @@ class Trainer:
         self.model = model.to(self.device, memory_format=torch.channels_last)  # twice as fast on a CPU
         self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.network = parallel(torch.compile(self.model) if config.compile else self.model)
-        self.data = SliceDataset(cohort, train_patients, config.recipe, Augment(config.augment))
+        self.data, self.augment = SliceDataset(cohort, train_patients, config.recipe), Augment(config.augment)
         self.steps = max(1, config.epoch_slices // config.batch // world_size())
         self.optimiser = torch.optim.AdamW(self.model.parameters(), config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -95,19 +96,24 @@ class Trainer:
         generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + 1009 * epoch + rank())
         torch.manual_seed(generator.initial_seed() + 1)  # augmentation draws from the global generator
         self.data.recipe = replace(self.config.recipe, size=self.config.size_at(epoch))
-        tumour = np.asarray(self.data.has_tumour)
-        share = self.config.tumour_share if 0 < tumour.mean() < 1 else tumour.mean()
-        weights = np.where(tumour, share / max(tumour.sum(), 1), (1 - share) / max((~tumour).sum(), 1))
-        sampler = WeightedRandomSampler(weights, self.steps * self.config.batch, generator=generator)
+        sampler = WeightedRandomSampler(self.weights(), self.steps * self.config.batch, generator=generator)
         return DataLoader(self.data, self.config.batch, sampler=sampler, num_workers=self.config.workers,
                           pin_memory=self.device.type == "cuda", generator=generator)
+
+    def weights(self) -> list[float]:
+        """How often each slice is drawn: `tumour_share` for those with tumour, patients as even as `balance` asks."""
+        tumour, patient = pd.Series(self.data.has_tumour), self.data.rows.patient
+        weight = patient.groupby([patient, tumour]).transform("size") ** -self.config.balance
+        share = self.config.tumour_share if 0 < tumour.mean() < 1 else tumour.mean()
+        return (weight / weight.groupby(tumour).transform("sum") * np.where(tumour, share, 1 - share)).tolist()
 
     def epoch(self, epoch: int, progress: bool) -> float:
         """Train one epoch and return its mean loss."""
         self.model.train()
         total, bar = 0.0, tqdm(self.loader(epoch), self.caption(epoch), leave=False, disable=not progress)
         for image, mask in bar:
-            total += self.step(image.to(self.device, memory_format=torch.channels_last), mask.to(self.device))
+            image, mask = self.augment(image.to(self.device), mask.to(self.device))
+            total += self.step(image.contiguous(memory_format=torch.channels_last), mask)
         return total / self.steps
 
     def step(self, image: torch.Tensor, mask: torch.Tensor) -> float:

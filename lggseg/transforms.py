@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from .errors import LggError
@@ -57,57 +56,94 @@ def check_volume(image: np.ndarray) -> None:
 
 
 def resize_image(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Float (N,C,H,W) to (N,C,size,size), averaging pixels where it shrinks."""
-    if image.shape[-2:] == (size, size):
-        return image
-    return F.interpolate(image, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    """(N,C,H,W) of any type to (N,C,size,size), averaging pixels where it shrinks; uint8 stays uint8, rounded."""
+    return v2.functional.resize(image, [size, size], antialias=True)
+
+
+def shrink_slices(image: np.ndarray, size: int) -> torch.Tensor:
+    """Slices uint8 (D,H,W,3) as uint8 (D,3,size,size): as bytes, a cohort of small slices fits into memory."""
+    return resize_image(torch.from_numpy(np.array(image)).permute(0, 3, 1, 2), size)
+
+
+def standardise(slices: torch.Tensor, stats: Stats, rows: np.ndarray, context: int) -> torch.Tensor:
+    """Slices `rows` of shrunken ones, uint8 (D,3,s,s), as z-scores float32 (len(rows),C,s,s), C = 3 (2 context + 1).
+
+    The channels of slice d are those of slices d-context .. d+context in order, the end slices repeated.
+    """
+    offsets = torch.arange(-context, context + 1)
+    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (N, 2c+1)
+    mean, std = (torch.from_numpy(values).view(3, 1, 1) for values in (stats.mean, stats.std))
+    return ((slices[wanted].float() - mean) / std).flatten(1, 2)  # (N, 2c+1, 3, s, s) -> (N, C, s, s)
 
 
 def prepare_slices(image: np.ndarray, stats: Stats, recipe: Recipe, rows: np.ndarray) -> torch.Tensor:
-    """Slices `rows` of a volume uint8 (D,H,W,3) as network input float32 (len(rows),C,size,size), z-scores.
-
-    With `context` c, the channels of slice d are those of slices d-c .. d+c in order, the end
-    slices repeated at the ends of the volume.
-    """
-    offsets = np.arange(-recipe.context, recipe.context + 1)
-    wanted = np.clip(np.asarray(rows)[:, None] + offsets, 0, len(image) - 1)  # (N, 2c+1)
-    unique, place = np.unique(wanted, return_inverse=True)
-    pixels = torch.from_numpy(np.stack([image[d] for d in unique])).permute(0, 3, 1, 2).float()
-    pixels = (pixels - torch.from_numpy(stats.mean).view(3, 1, 1)) / torch.from_numpy(stats.std).view(3, 1, 1)
-    pixels = resize_image(pixels, recipe.size)[torch.from_numpy(place.reshape(wanted.shape))]
-    return pixels.flatten(1, 2)  # (N, 2c+1, 3, s, s) -> (N, C, s, s)
+    """Slices `rows` of a volume uint8 (D,H,W,3) as network input float32 (len(rows),C,size,size): see `standardise`."""
+    first, end = max(0, min(rows) - recipe.context), max(rows) + recipe.context + 1
+    near = shrink_slices(image[first:end], recipe.size)
+    return standardise(near, stats, np.asarray(rows) - first, recipe.context)
 
 
 class Augment:
-    """Random flips, affine maps and intensity changes of one (image, mask) pair, the same for every channel.
+    """Random geometry and intensities for images (N,C,H,W) and masks (N,1,H,W) of z-scores, each drawn anew.
 
-    `strength` scales all ranges: 0 only mirrors, 1 suits a few dozen patients. Intensities (z-scores) change
-    per sequence, since contrast and scanner differ between them; a FLAIR copied into an empty
-    sequence is imitated by `drop`, the chance that post-contrast, or pre- and post-contrast, are replaced by it.
+    A whole batch at once, on its own device: one by one, a processor spends longer on this than on the
+    network. A single pair (C,H,W), (1,H,W) works too. `strength` scales all ranges: 0 only mirrors, 1 suits a
+    few dozen patients. A FLAIR copied into an empty sequence is imitated by `drop`, the chance that
+    post-contrast, or pre- and post-contrast, are replaced by it.
     """
 
-    def __init__(self, strength: float = 1.0, drop: float = 0.1):
+    def __init__(self, strength: float = 1.0, drop: float = 0.15):
         self.strength, self.drop = strength, drop
-        degrees, shift, scale = 20 * strength, 0.08 * strength, 0.2 * strength
-        self.space = v2.Compose([
-            v2.RandomHorizontalFlip(0.5),
-            v2.RandomAffine(degrees, (shift, shift), (1 - scale, 1 + scale), shear=8 * strength,
-                            interpolation=v2.InterpolationMode.BILINEAR),
-        ])
 
     def __call__(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        image, mask = self.space(image, tv_tensors.Mask(mask))
-        return self.intensity(image), mask.as_subclass(torch.Tensor)
+        if image.ndim == 3:
+            image, mask = self(image[None], mask[None])
+            return image[0], mask[0]
+        image, mask = self.space(image, mask)
+        return self.intensity(image), mask
+
+    def draw(self, spread: float, *shape: int) -> torch.Tensor:
+        """Uniform numbers in -spread .. spread, times the strength."""
+        return spread * self.strength * (2 * torch.rand(shape) - 1)
+
+    def smooth(self, spread: float, n: int, channels: int, size: tuple[int, int]) -> torch.Tensor:
+        """Fields (n,channels,H,W) that vary slowly across the picture, of standard deviation about `spread`."""
+        return F.interpolate(spread * self.strength * torch.randn(n, channels, 4, 4), size, mode="bicubic")
+
+    def affine(self, n: int) -> torch.Tensor:
+        """Matrices (n,2,3): mirror, turn up to 20 degrees, shear, scale by a fifth, shift by a twelfth."""
+        turn, shear = self.draw(0.35, n), self.draw(0.12, n)
+        scale = torch.exp(self.draw(0.2, n) + self.draw(0.06, 2, n))  # (2, n): nearly the same along x and y
+        mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
+        across = torch.stack([turn.cos() * scale[0] * mirror, shear - turn.sin(), self.draw(0.16, n)], dim=1)
+        return torch.stack([across, torch.stack([turn.sin() * mirror, turn.cos() * scale[1], self.draw(0.16, n)], 1)], 1)
+
+    def space(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same geometry for image and mask; what comes in from outside is air, each channel's darkest value."""
+        n, size = len(image), image.shape[-2:]
+        grid = F.affine_grid(self.affine(n), (n, 1, *size), align_corners=False)
+        grid = (grid + self.smooth(0.02, n, 2, size).movedim(1, 3)).to(image.device)
+        air = image.amin(dim=(2, 3), keepdim=True)
+        moved = F.grid_sample(image - air, grid, align_corners=False) + air
+        return moved, (F.grid_sample(mask, grid, align_corners=False) >= 0.5).float()
 
     def intensity(self, image: torch.Tensor) -> torch.Tensor:
-        """Gain, offset, gamma-like bend and noise on z-scores (C,H,W), drawn per sequence."""
-        slices = image.view(-1, 3, *image.shape[-2:]).clone()  # (2c+1, 3, H, W)
-        draw = lambda spread: spread * self.strength * (2 * torch.rand(3, 1, 1) - 1)  # noqa: E731
-        slices = slices * (1 + draw(0.25)) + draw(0.25)
-        slices = slices + draw(0.1) * (slices.square() - 1)
-        slices = slices + 0.1 * self.strength * torch.rand(()) * torch.randn_like(slices)
-        if torch.rand(()) < self.drop:
-            slices[:, 2] = slices[:, 1]
-            if torch.rand(()) < 0.5:  # in the data set, who lacks pre-contrast lacks post-contrast too
-                slices[:, 0] = slices[:, 1]
-        return slices.flatten(0, 1)
+        """Another scanner's view of z-scores (N,C,H,W), drawn per sequence: contrast differs between them."""
+        n, size = len(image), image.shape[-2:]
+        per_sequence = [self.draw(0.25, n, 1, 3, 1, 1) + 1, self.draw(0.25, n, 1, 3, 1, 1), self.draw(0.1, n, 1, 3, 1, 1),
+                        self.smooth(0.1, n, 3, size)[:, None], self.draw(0.6, n, 1, 1, 1, 1),
+                        0.15 * self.strength * torch.rand(n, 1, 1, 1, 1)]
+        gain, offset, bend, bias, focus, noise = (value.to(image.device) for value in per_sequence)
+        blurred = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False).unflatten(1, (-1, 3))
+        slices = torch.lerp(image.unflatten(1, (-1, 3)), blurred, focus)  # (N,2c+1,3,H,W); focus < 0 sharpens
+        slices = (offset - bend + bias).addcmul(slices, gain + bend * slices)  # gain z + bend (z^2 - 1) + the rest
+        slices.addcmul_(noise, torch.randn(slices.shape, device=image.device))
+        return self.drop_sequences(slices).flatten(1, 2)
+
+    def drop_sequences(self, slices: torch.Tensor) -> torch.Tensor:
+        """Replace sequences of slices (N,2c+1,3,H,W) by FLAIR, in place, as the data set does: post, or pre and post."""
+        post = torch.rand(len(slices)) < self.drop
+        both = post & (torch.rand(len(slices)) < 0.5)  # in the data set, who lacks pre-contrast lacks post-contrast
+        slices[post, :, 2] = slices[post, :, 1]
+        slices[both, :, 0] = slices[both, :, 1]
+        return slices

@@ -3,7 +3,16 @@ import pytest
 import torch
 
 from lggseg.errors import LggError
-from lggseg.transforms import Augment, Recipe, Stats, head_stats, prepare_slices, resize_image
+from lggseg.transforms import (
+    Augment,
+    Recipe,
+    Stats,
+    head_stats,
+    prepare_slices,
+    resize_image,
+    shrink_slices,
+    standardise,
+)
 
 NEUTRAL = Stats(np.zeros(3, np.float32), np.ones(3, np.float32))
 
@@ -54,18 +63,42 @@ def test_channels_follow_from_the_context(volume):
 
 def test_shrinking_averages():
     image = torch.arange(16.0).view(1, 1, 4, 4)
-    assert resize_image(image, 4) is image
+    assert torch.equal(resize_image(image, 4), image)
     assert resize_image(image, 2).mean() == pytest.approx(image.mean().item())
 
 
 def test_space_moves_image_and_mask_together():
     torch.manual_seed(0)
-    mask = torch.zeros(1, 32, 32)
-    mask[:, 10:20, 8:14] = 1
-    for _ in range(5):
-        image, moved = Augment(1.0).space(mask.repeat(3, 1, 1) * 5, _as_mask(mask))
-        assert ((image[:1] > 2.5) != moved.bool()).float().mean() < 0.02
-        assert set(moved.unique().tolist()) <= {0.0, 1.0}
+    mask = torch.zeros(8, 1, 32, 32)
+    mask[:, :, 10:20, 8:14] = 1
+    image, moved = Augment(1.0).space(mask.repeat(1, 3, 1, 1) * 5, mask)
+    assert ((image[:, :1] > 2.5) != moved.bool()).float().mean() < 0.02
+    assert set(moved.unique().tolist()) <= {0.0, 1.0}
+    assert len({tuple(one.flatten().tolist()) for one in moved}) == 8  # each is moved its own way
+
+
+def test_what_comes_in_from_outside_is_air():
+    torch.manual_seed(0)
+    image, air = torch.ones(16, 3, 32, 32), -1.5
+    image[:, :, 0, 0] = air  # one dark pixel tells what air is
+    moved, _ = Augment(1.0).space(image, torch.zeros(16, 1, 32, 32))
+    assert moved.min() == pytest.approx(air, abs=1e-5) and (moved < -1.4).sum() > 16 * 3
+
+
+def test_affine_at_strength_zero_mirrors_or_keeps():
+    torch.manual_seed(0)
+    matrices = Augment(0.0).affine(20)
+    kept = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
+    mirrored = torch.tensor([[-1.0, 0, 0], [0, 1, 0]])
+    which = [torch.allclose(m, kept) for m in matrices]
+    assert 0 < sum(which) < 20 and all(torch.allclose(m, kept if k else mirrored) for m, k in zip(matrices, which))
+
+
+def test_affine_turns_without_distorting():
+    augment = Augment(1.0)
+    augment.draw = lambda spread, *shape: torch.full(shape, 0.3 if spread == 0.35 else 0.0)
+    matrix = augment.affine(1)[0, :, :2]
+    torch.testing.assert_close(matrix @ matrix.T, torch.eye(2))
 
 
 def test_augment_returns_plain_tensors_and_changes_intensities():
@@ -78,21 +111,37 @@ def test_augment_returns_plain_tensors_and_changes_intensities():
 
 def test_strength_zero_only_mirrors():
     torch.manual_seed(0)
-    image, mask = torch.randn(3, 8, 8), torch.zeros(1, 8, 8)
-    seen = {bool(torch.equal(Augment(0.0, drop=0.0)(image, mask)[0], image)) for _ in range(20)}
-    mirrored = Augment(0.0, drop=0.0)(image, mask)[0]
-    assert seen == {True, False} and (torch.equal(mirrored, image) or torch.equal(mirrored, image.flip(-1)))
+    image, mask = torch.randn(20, 3, 8, 8), torch.zeros(20, 1, 8, 8)
+    changed, _ = Augment(0.0, drop=0.0)(image, mask)
+    kept = [torch.allclose(new, old, atol=1e-5) for new, old in zip(changed, image)]
+    flipped = [torch.allclose(new, old.flip(-1), atol=1e-5) for new, old in zip(changed, image)]
+    assert 0 < sum(kept) < 20 and all(k or f for k, f in zip(kept, flipped))
+
+
+def test_intensities_are_drawn_per_sequence_and_alike_for_neighbouring_slices(monkeypatch):
+    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.zeros(*shape))  # neither noise nor bias field
+    changed = Augment(1.0, drop=0.0).intensity(torch.ones(4, 6, 8, 8)).unflatten(1, (2, 3))
+    assert changed.std(dim=(-2, -1)).max() < 1e-5
+    torch.testing.assert_close(changed[:, 0], changed[:, 1])
+    assert len(changed[:, 0, :, 0, 0].unique()) == 12
 
 
 def test_drop_copies_flair_exactly_and_never_into_pre_contrast_alone():
     torch.manual_seed(0)
-    images = [Augment(1.0, drop=1.0).intensity(torch.randn(6, 4, 4)) for _ in range(50)]
-    assert all(torch.equal(image[[2, 5]], image[[1, 4]]) for image in images)
-    pre = [torch.equal(image[0], image[1]) for image in images]
-    assert pre == [torch.equal(image[3], image[4]) for image in images] and 10 < sum(pre) < 40
+    image = Augment(1.0, drop=1.0).intensity(torch.randn(50, 6, 4, 4))
+    assert torch.equal(image[:, [2, 5]], image[:, [1, 4]])
+    pre = [torch.equal(one[0], one[1]) for one in image]
+    assert pre == [torch.equal(one[3], one[4]) for one in image] and 10 < sum(pre) < 40
 
 
-def _as_mask(mask):
-    from torchvision import tv_tensors
+def test_bytes_stay_bytes_when_shrunk(volume):
+    small = shrink_slices(volume, 4)
+    assert small.dtype == torch.uint8 and small.shape == (4, 3, 4, 4)
+    whole = torch.from_numpy(volume).permute(0, 3, 1, 2).float()
+    assert (small.float() - resize_image(whole, 4)).abs().max() <= 1  # rounded
 
-    return tv_tensors.Mask(mask)
+
+def test_standardise_takes_rows_of_the_whole_volume_as_prepare_does(volume):
+    recipe = Recipe(4, context=1)
+    some = standardise(shrink_slices(volume, 4), NEUTRAL, [1, 3], 1)
+    torch.testing.assert_close(some, prepare_slices(volume, NEUTRAL, recipe, [1, 3]))

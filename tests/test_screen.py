@@ -1,0 +1,29 @@
+"""The comparison of recipes, on made-up scores."""
+
+from dataclasses import fields
+
+import pandas as pd
+import pytest
+import screen
+
+from lggseg import TrainConfig
+
+
+def scores(run: str, dice: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"dice": dice, "run": run, "train_seconds": 60}, index=pd.Index(["a", "b", "c"], name="patient"))
+
+
+def test_table_compares_patient_by_patient():
+    table = screen.table(pd.concat([scores("base", [0.5, 0.6, 0.7]), scores("other", [0.6, 0.7, 0.8])]))
+    assert table.loc["other", ["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
+    assert table.loc["base", "mean"] == pytest.approx(0.6) and table.loc["base", "difference"] == 0
+
+
+def test_the_interval_tells_how_much_patients_disagree():
+    table = screen.table(pd.concat([scores("base", [0.5, 0.6, 0.7]), scores("other", [0.4, 0.6, 0.8])]))
+    assert table.low["other"] < 0 < table.high["other"]
+
+
+def test_every_run_changes_settings_that_exist():
+    known = {field.name for field in fields(TrainConfig)}
+    assert screen.RUNS["base"] == {} and all(set(change) <= known for change in screen.RUNS.values())

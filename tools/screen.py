@@ -1,0 +1,86 @@
+"""What each choice of the recipe is worth: short paired runs on one split by patient, judged on its validation patients.
+
+    python tools/screen.py --out build/screen [NAME ...]
+
+Every run changes one thing of `BASE` and keeps the slices it trains on. Runs that are done are not repeated. Writes
+results/screen.csv (Dice per validation patient and run) and prints the table: mean, median, and the mean difference from
+`base` with a 95 % interval by bootstrap over patients.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lggseg import TrainConfig, evaluate, fit, load_checkpoint, open_cohort, split_patients
+from lggseg.checkpoint import save_checkpoint
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = TrainConfig(size=96, coarse_share=0, epochs=8, epoch_slices=2000)
+RUNS = {
+    "base": {},
+    "augment_1.6": {"augment": 1.6},
+    "augment_0.4": {"augment": 0.4},
+    "context_0": {"context": 0},
+    "size_128": {"size": 128},
+    "size_128_coarse_64": {"size": 128, "coarse_size": 64, "coarse_share": 0.6},
+    "focal_tversky": {"loss": "focal_tversky"},
+    "dice": {"loss": "dice"},
+    "growth_1.5": {"growth": 1.5},
+    "features_24": {"features": 24},
+    "balance_0": {"balance": 0.0},
+    "balance_1": {"balance": 1.0},
+    "tumour_share_0.3": {"tumour_share": 0.3},
+    "lr_1e-3": {"lr": 1e-3},
+}
+
+
+def judge(name: str, cohort, train: list[str], valid: list[str], out: Path) -> pd.DataFrame:
+    """Train one run, if that was not done before, and score its validation patients."""
+    place, config = out / f"{name}.pt", replace(BASE, **RUNS[name])
+    if not place.exists():
+        model = config.model()
+        history = fit(model, cohort, train, [], config)
+        save_checkpoint(model, place)
+        history.to_csv(out / f"{name}.log.csv", index=False)
+    scores = evaluate(load_checkpoint(place), cohort, valid)
+    seconds = pd.read_csv(out / f"{name}.log.csv").seconds.sum()
+    return scores[["dice", "sensitivity", "precision"]].assign(run=name, train_seconds=round(seconds))
+
+
+def table(scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per run; `difference` is the mean over patients of Dice minus base's, `low` and `high` its interval."""
+    dice, draws, rows = scores.reset_index().pivot(index="patient", columns="run", values="dice"), 10_000, {}
+    picks = np.random.default_rng(0).integers(len(dice), size=(draws, len(dice)))
+    for run in scores.run.unique():
+        gain = (dice[run] - dice["base"]).to_numpy()
+        low, high = np.percentile(gain[picks].mean(axis=1), [2.5, 97.5])
+        rows[run] = {"mean": dice[run].mean(), "median": dice[run].median(), "worst": dice[run].min(),
+                     "difference": gain.mean(), "low": low, "high": high,
+                     "train_seconds": scores.train_seconds[scores.run == run].iloc[0]}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"train and judge these of {', '.join(RUNS)}; without a name, print what is stored")
+    parser.add_argument("--data", help="cohort folder; see lggseg.open_cohort")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "screen")
+    args = parser.parse_args()
+    results = ROOT / "results" / "screen.csv"
+    done = pd.read_csv(results, index_col="patient") if results.exists() else None
+    if args.names:
+        args.out.mkdir(parents=True, exist_ok=True)
+        cohort = open_cohort(args.data)
+        train, valid = split_patients(cohort.patients, (2 / 3, 1 / 3))
+    for name in args.names:
+        new = judge(name, cohort, train, valid, args.out)
+        done = new if done is None else pd.concat([done[done.run != name], new])
+        done.round(4).to_csv(results)
+    print("no run is done yet: name one" if done is None else table(done).round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()
