@@ -1,8 +1,8 @@
 """Cross-validation by patient: every patient is judged by a network that never saw them.
 
 `python -m lggseg.crossval --out DIR` trains one network per fold and goes on where it was stopped. DIR then holds
-patients.csv (scores and shape features per patient), slices.csv (counts per slice), and ensemble.pt,
-the folds' networks as one: trained on everybody, so for new patients only.
+patients.csv (scores and shape features per patient), slices.csv (counts per slice), choices.csv (what threshold and
+clean-up would do), and ensemble.pt, the folds' networks as one: trained on everybody, so for new patients only.
 """
 
 import argparse
@@ -16,30 +16,46 @@ from torch import nn
 from .checkpoint import Ensemble, load_checkpoint, save_checkpoint
 from .data import Cohort, fold_patients, open_cohort
 from .metrics import counts, scores
-from .predict import clean, predict_volume
+from .predict import clean, components, predict_volume
 from .shape import shape_features
 from .train import TrainConfig, add_options, fit
+from .transforms import Recipe
+
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+KEEPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 
 def cross_validate(cohort: Cohort, config: TrainConfig, folds: int = 4, progress: bool = True) -> nn.Module:
-    """Train and judge each fold under `config.out`; returns the ensemble of the folds' networks.
+    """Train and judge each fold under `config.out`, then join them; returns the ensemble of the folds' networks."""
+    for fold in range(folds):
+        train_fold(cohort, config, fold, folds, progress)
+        chosen = write_tables(cohort, config.out, folds)
+    return join_folds(config.out, folds, chosen)
+
+
+def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progress: bool = True) -> None:
+    """Train one fold's network and predict the patients it never saw; does nothing if that was done before.
 
     No fold validates while it trains, so nothing is chosen on the patients it is judged on: the
-    last epoch's averaged weights count. A fold whose files are there is not trained again.
+    last epoch's averaged weights count.
     """
-    out, members = Path(config.out), []
-    for fold, held_out in enumerate(fold_patients(cohort.patients, folds)):
-        place = out / f"fold{fold}"
-        train = [patient for patient in cohort.patients if patient not in set(held_out)]
-        if not (place / "probability.npz").exists():
-            mine = replace(config, out=str(place), seed=config.seed + fold)
-            model = mine.model()
-            fit(model, cohort, train, [], mine, progress)
-            save_probabilities(model, cohort, held_out, place / "probability.npz")
-        members.append(load_checkpoint(place / "last.pt"))
-        write_tables(cohort, out, folds, members[0].recipe)
+    place, held_out = Path(config.out) / f"fold{fold}", fold_patients(cohort.patients, folds)[fold]
+    if (place / "probability.npz").exists():
+        return
+    train = [patient for patient in cohort.patients if patient not in set(held_out)]
+    mine = replace(config, out=str(place), seed=config.seed + fold)
+    model = mine.model()
+    fit(model, cohort, train, [], mine, progress)
+    save_probabilities(model, cohort, held_out, place / "probability.npz")
+
+
+def join_folds(out: Path | str, folds: int, chosen: Recipe) -> nn.Module:
+    """Write ensemble.pt: the folds' networks as one, with the threshold and keep chosen on all patients out of fold."""
+    members = [load_checkpoint(Path(out) / f"fold{fold}" / "last.pt") for fold in range(folds)]
+    for member in members:
+        member.recipe = replace(member.recipe, threshold=chosen.threshold, keep=chosen.keep)
     ensemble = Ensemble(members)
-    save_checkpoint(ensemble, out / "ensemble.pt", half=True)
+    save_checkpoint(ensemble, Path(out) / "ensemble.pt", half=True)
     return ensemble
 
 
@@ -63,17 +79,48 @@ def read_probabilities(out: Path | str, folds: int) -> dict[str, tuple[int, np.n
     return found
 
 
-def write_tables(cohort: Cohort, out: Path, folds: int, recipe) -> None:
-    """patients.csv and slices.csv of the folds that are done."""
+def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
+    """Dice of one patient's map (D,H,W) for every threshold and keep that are tried; see `lggseg.predict.clean`."""
+    found = {}
+    for threshold in THRESHOLDS:
+        labels, weight = components(probability, threshold)
+        inside, size = (np.bincount(labels[where], minlength=len(weight) + 1)[1:] for where in (truth, labels > 0))
+        for keep in KEEPS:
+            kept = weight >= keep * weight.max(initial=0)
+            found[threshold, keep] = 2 * inside[kept].sum() / max(1, size[kept].sum() + truth.sum())
+    return pd.Series(found)
+
+
+def choose(dice: pd.DataFrame) -> tuple[float, float]:
+    """Threshold and keep with the highest mean Dice over patients, from one row of `choices` per patient."""
+    return dice.mean().idxmax()
+
+
+def write_tables(cohort: Cohort, out: Path | str, folds: int) -> Recipe | None:
+    """patients.csv, slices.csv and choices.csv of the folds that are done; returns the recipe chosen on all of them.
+
+    Each patient's mask is made with the threshold and keep chosen on the *other* folds (0.5 and 0 as long
+    as there are none), so that the scores stay honest: nothing was chosen on the patient judged.
+    """
+    out, found = Path(out), read_probabilities(out, folds)
+    if not found:
+        return None
+    tried = pd.DataFrame({p: choices(map_, cohort.volume(p).mask) for p, (_, map_) in found.items()}).T
+    tried.mean().rename("mean_dice").rename_axis(["threshold", "keep"]).round(4).to_csv(out / "choices.csv")
+    fold_of = pd.Series({patient: fold for patient, (fold, _) in found.items()})
+    chosen = {f: choose(tried[fold_of != f]) if (fold_of != f).any() else (0.5, 0.0) for f in fold_of.unique()}
     patients, slices = [], []
-    for patient, (fold, probability) in read_probabilities(out, folds).items():
-        truth, mask = cohort.volume(patient).mask, clean(probability, recipe.threshold, recipe.keep)
+    for patient, (fold, probability) in found.items():
+        truth, mask = cohort.volume(patient).mask, clean(probability, *chosen[fold])
         patients.append({"patient": patient, "fold": fold, **scores(mask, truth), "tumour_voxels": int(truth.sum()),
-                         "predicted_voxels": int(mask.sum()), **shape_features(mask)})
+                         "predicted_voxels": int(mask.sum()), **shape_features(mask),
+                         "threshold": chosen[fold][0], "keep": chosen[fold][1]})
         slices += [{"patient": patient, "k": k + 1, **counts(m, t)._asdict()}
                    for k, (m, t) in enumerate(zip(mask, truth, strict=True))]
     pd.DataFrame(patients).sort_values("patient").round(6).to_csv(out / "patients.csv", index=False)
     pd.DataFrame(slices).drop(columns="tn").sort_values(["patient", "k"]).to_csv(out / "slices.csv", index=False)
+    threshold, keep = choose(tried)
+    return Recipe(threshold=threshold, keep=keep)
 
 
 def summary(dice: np.ndarray, seed: int = 0) -> str:
@@ -91,12 +138,16 @@ def main(argv: list[str] | None = None) -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="cohort folder, or 'phantom'; see lggseg.open_cohort")
     parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--fold", type=int, help="train only this fold, from 0: processes can share the folds")
     add_options(parser)
     args = parser.parse_args(argv)
     config = TrainConfig(**{field.name: getattr(args, field.name) for field in fields(TrainConfig)})
     if not config.out:
         parser.error("--out is needed: the folder that a stopped run goes on from")
-    cross_validate(open_cohort(args.data), config, args.folds)
+    cohort = open_cohort(args.data)
+    if args.fold is not None:
+        return train_fold(cohort, config, args.fold, args.folds)
+    cross_validate(cohort, config, args.folds)
     print("out of fold,", summary(pd.read_csv(Path(config.out) / "patients.csv").dice.to_numpy()))
 
 

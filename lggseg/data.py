@@ -283,19 +283,20 @@ class SliceDataset(Dataset):
 
     Item i is (image, mask): image float32 (C,size,size), z-scores of the volume's own sequences inside the
     head (about -3 to 10), C = recipe.channels; mask float32 (1,size,size), 0 or 1: tumour where at
-    least half of the shrunken pixel's area is. `augment` maps such a pair to another.
+    least half of the shrunken pixel's area is; with `soft` that share itself, which remembers where inside the pixel
+    the margin runs. `augment` maps such a pair to another.
     Attributes: rows (the rows of cohort.slices, in order) and has_tumour, bool per item. Pickles
     as paths and tables, so DataLoader workers share the packed images.
     """
 
     def __init__(self, cohort: Cohort, patients: Iterable[str], recipe: Recipe | None = None,
-                 augment: Callable | None = None, tumour_only: bool = False):
+                 augment: Callable | None = None, tumour_only: bool = False, soft: bool = False):
         chosen = {cohort.check(patient) for patient in patients}
         wanted = cohort.slices.patient.isin(chosen) & (cohort.slices.tumour_pixels >= int(tumour_only))
         self.rows = cohort.slices[wanted].reset_index(drop=True)
         if self.rows.empty:
             raise LggError(f"no slice to choose from: {len(chosen)} patients, tumour_only={tumour_only}")
-        self.cohort, self.recipe, self.augment = cohort, recipe or Recipe(), augment
+        self.cohort, self.recipe, self.augment, self.soft = cohort, recipe or Recipe(), augment, soft
         self.stats = {patient: head_stats(cohort.volume(patient).image) for patient in sorted(chosen)}
         self.has_tumour = (self.rows.tumour_pixels > 0).to_numpy()
         self._items = list(zip(self.rows.patient, self.rows.k - 1, strict=True))
@@ -308,15 +309,16 @@ class SliceDataset(Dataset):
         patient, d = self._items[i]
         slices, masks = self.shrunken(patient)
         image = standardise(slices, self.stats[patient], np.array([d]), self.recipe.context)[0]
-        mask = masks[d].float()
+        share = masks[d].float() / 255
+        mask = share if self.soft else (share >= 0.5).float()
         return (image, mask) if self.augment is None else self.augment(image, mask)
 
     def shrunken(self, patient: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """All slices uint8 (D,3,size,size) and masks bool (D,1,size,size) of a patient; shrunk once, then remembered."""
+        """All slices uint8 (D,3,size,size) and masks uint8 (D,1,size,size), 0..255, of a patient, shrunk once."""
         size = self.recipe.size
         if (patient, size) not in self._shrunken:
             volume = self.cohort.volume(patient)
-            mask = resize_image(torch.from_numpy(volume.mask.astype(np.float32))[:, None], size) >= 0.5
+            mask = resize_image(torch.from_numpy(255 * volume.mask.astype(np.uint8))[:, None], size)
             self._shrunken[patient, size] = shrink_slices(volume.image, size), mask
         return self._shrunken[patient, size]
 

@@ -1,8 +1,11 @@
-"""Losses for logits and binary masks, both (N,C,H,W) or any one shape; each returns one number, 0 at best.
+"""Losses for logits and masks (0 to 1), both (N,C,H,W) or any one shape; each returns one number, 0 at best.
 
 All are computed in float32, also under mixed precision: sums over a batch overflow half precision.
 Overlap losses pool the pixels of the whole batch: taken slice by slice, an empty slice has no
 overlap to speak of, and most slices of a scan are empty.
+
+A mask may hold shares: 0.3 where three tenths of a shrunken pixel are tumour. The overlap of p and t is then
+min(p, t), which is p t for a mask of 0 and 1, and 0 loss at p = t for any (Wang et al. 2023, Dice semimetric losses).
 """
 
 import torch
@@ -15,9 +18,9 @@ SMOOTH = 1.0  # added to both sides of a ratio, so that a batch without tumour g
 
 
 def dice_loss(logits: torch.Tensor, target: torch.Tensor, smooth: float = SMOOTH) -> torch.Tensor:
-    """Soft Dice loss 1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth), p = sigmoid(logits), in 0..1.
+    """Soft Dice loss 1 - (2 sum(min(p, t)) + smooth) / (sum(p) + sum(t) + smooth), p = sigmoid(logits), in 0..1.
 
-    The sums run over all pixels of the batch; Milletari et al. 2016, without their squares. `target` is 0 or 1.
+    The sums run over all pixels of the batch; Milletari et al. 2016, without their squares. `target` is in 0..1.
     """
     hit, false_alarm, miss = _soft_counts(logits, target)
     return 1 - (2 * hit + smooth) / (2 * hit + false_alarm + miss + smooth)
@@ -40,7 +43,7 @@ def _soft_counts(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tens
     """Soft hits, false alarms and misses over the whole batch, float32 scalars."""
     _check(logits, target)
     probability, target = torch.sigmoid(logits.float()), target.float()
-    hit = (probability * target).sum()
+    hit = torch.minimum(probability, target).sum()
     return hit, probability.sum() - hit, target.sum() - hit
 
 

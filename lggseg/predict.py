@@ -80,12 +80,18 @@ def clean(probability: np.ndarray, threshold: float = 0.5, keep: float = 0.0) ->
     certain tumour can outweigh a large doubtful blob. Components below `keep` times the heaviest
     one's weight are removed: 0 keeps all, 1 only the heaviest. An empty mask stays empty.
     """
-    mask = probability >= threshold
-    labels, n = ndimage.label(mask, np.ones((3,) * mask.ndim))
-    if n < 2 or keep == 0:
-        return mask
-    weight = ndimage.sum_labels(probability - threshold, labels, np.arange(1, n + 1))
-    return np.isin(labels, 1 + np.flatnonzero(weight >= keep * weight.max()))
+    if keep == 0:
+        return probability >= threshold
+    labels, weight = components(probability, threshold)
+    kept = np.append(False, weight >= keep * weight.max(initial=0))
+    return kept[labels]
+
+
+def components(probability: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Labels int (D,H,W), 0 where `probability` is below `threshold`, and the weight of each component 1, 2, ..."""
+    labels, n = ndimage.label(probability >= threshold, np.ones((3,) * probability.ndim))
+    weight = np.bincount(labels.ravel(), (probability - threshold).ravel(), minlength=n + 1)
+    return labels, weight[1:]
 
 
 def segment_volume(model: nn.Module, image: np.ndarray, device: str | None = None) -> np.ndarray:

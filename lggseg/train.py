@@ -36,13 +36,13 @@ class TrainConfig:
     out: str | None = None  # folder for best.pt, last.pt, resume.pt and log.csv; None writes nothing
     size: int = 128  # pixels a side that the network sees: at 256 a step costs four times as much
     coarse_size: int = 96  # pixels a side in the first epochs, which cost half as much and learn where to look
-    coarse_share: float = 0.4  # of the epochs that are coarse; 0 trains at `size` from the start
+    coarse_share: float = 0.5  # of the epochs that are coarse; 0 trains at `size` from the start
     context: int = 1  # neighbouring slices on either side: vessels and ventricle rims show what they are
     features: int = 16  # channels of the first level; 1.9 M weights at depth 5, enough for a few dozen patients
     depth: int = 5  # the deepest level then sees the whole head
     growth: float = 2.0  # channels double where pixels quarter, as in the U-Net paper; 1 keeps them constant
-    epochs: int = 30  # one-cycle schedules finish what they start: choose the length, not the end
-    epoch_slices: int = 1200  # slices drawn per epoch, so that an epoch means the same for any cohort
+    epochs: int = 32  # one-cycle schedules finish what they start: choose the length, not the end
+    epoch_slices: int = 2000  # slices drawn per epoch, so that an epoch means the same for any cohort
     batch: int = 16  # fits any machine; batch statistics get noisy below 8
     lr: float = 3e-3  # peak of the one-cycle schedule; ten times less trains more slowly to the same end
     weight_decay: float = 1e-2  # decoupled (AdamW), mild
@@ -50,7 +50,7 @@ class TrainConfig:
     loss: str = "dice_bce"  # overlap for the rare class, cross-entropy for its gradient
     tumour_share: float = 0.5  # of the slices drawn; about a third of all slices have tumour
     balance: float = 0.5  # 0 draws every slice alike, 1 every patient: small tumours count as much as large ones
-    augment: float = 1.0  # strength, see `lggseg.transforms.Augment`
+    augment: float = 1.25  # strength, see `lggseg.transforms.Augment`: few patients, long training
     patience: int = 0  # validations without a better Dice until it stops early; 0 never stops
     validate_every: int = 1  # epochs; a validation predicts whole volumes and takes a while
     seed: int = 0
@@ -82,7 +82,8 @@ class Trainer:
         self.model = model.to(self.device, memory_format=torch.channels_last)  # twice as fast on a CPU
         self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.network = parallel(torch.compile(self.model) if config.compile else self.model)
-        self.data, self.augment = SliceDataset(cohort, train_patients, config.recipe), Augment(config.augment)
+        self.data = SliceDataset(cohort, train_patients, config.recipe, soft=True)
+        self.augment = Augment(config.augment)
         self.steps = max(1, config.epoch_slices // config.batch // world_size())
         self.optimiser = torch.optim.AdamW(self.model.parameters(), config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(

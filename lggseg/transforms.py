@@ -84,7 +84,9 @@ def prepare_slices(image: np.ndarray, stats: Stats, recipe: Recipe, rows: np.nda
 
 
 class Augment:
-    """Random geometry and intensities for images (N,C,H,W) and masks (N,1,H,W) of z-scores, each drawn anew.
+    """Random geometry and intensities for images (N,C,H,W) of z-scores and masks (N,1,H,W), each pair drawn anew.
+
+    A mask's values stay within 0..1, the share of a pixel that is tumour: turning it cuts pixels in two.
 
     A whole batch at once, on its own device: one by one, a processor spends longer on this than on the
     network. A single pair (C,H,W), (1,H,W) works too. `strength` scales all ranges: 0 only mirrors, 1 suits a
@@ -92,7 +94,7 @@ class Augment:
     post-contrast, or pre- and post-contrast, are replaced by it.
     """
 
-    def __init__(self, strength: float = 1.0, drop: float = 0.15):
+    def __init__(self, strength: float = 1.0, drop: float = 0.2):
         self.strength, self.drop = strength, drop
 
     def __call__(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -116,7 +118,8 @@ class Augment:
         scale = torch.exp(self.draw(0.2, n) + self.draw(0.06, 2, n))  # (2, n): nearly the same along x and y
         mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
         across = torch.stack([turn.cos() * scale[0] * mirror, shear - turn.sin(), self.draw(0.16, n)], dim=1)
-        return torch.stack([across, torch.stack([turn.sin() * mirror, turn.cos() * scale[1], self.draw(0.16, n)], 1)], 1)
+        down = torch.stack([turn.sin() * mirror, turn.cos() * scale[1], self.draw(0.16, n)], dim=1)
+        return torch.stack([across, down], dim=1)
 
     def space(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The same geometry for image and mask; what comes in from outside is air, each channel's darkest value."""
@@ -125,15 +128,15 @@ class Augment:
         grid = (grid + self.smooth(0.02, n, 2, size).movedim(1, 3)).to(image.device)
         air = image.amin(dim=(2, 3), keepdim=True)
         moved = F.grid_sample(image - air, grid, align_corners=False) + air
-        return moved, (F.grid_sample(mask, grid, align_corners=False) >= 0.5).float()
+        return moved, F.grid_sample(mask, grid, align_corners=False)
 
     def intensity(self, image: torch.Tensor) -> torch.Tensor:
         """Another scanner's view of z-scores (N,C,H,W), drawn per sequence: contrast differs between them."""
         n, size = len(image), image.shape[-2:]
-        per_sequence = [self.draw(0.25, n, 1, 3, 1, 1) + 1, self.draw(0.25, n, 1, 3, 1, 1), self.draw(0.1, n, 1, 3, 1, 1),
-                        self.smooth(0.1, n, 3, size)[:, None], self.draw(0.6, n, 1, 1, 1, 1),
-                        0.15 * self.strength * torch.rand(n, 1, 1, 1, 1)]
-        gain, offset, bend, bias, focus, noise = (value.to(image.device) for value in per_sequence)
+        drawn = [self.draw(0.25, n, 1, 3, 1, 1) + 1, self.draw(0.25, n, 1, 3, 1, 1), self.draw(0.1, n, 1, 3, 1, 1),
+                 self.smooth(0.1, n, 3, size)[:, None], self.draw(0.6, n, 1, 1, 1, 1),
+                 0.15 * self.strength * torch.rand(n, 1, 1, 1, 1)]
+        gain, offset, bend, bias, focus, noise = (value.to(image.device) for value in drawn)
         blurred = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False).unflatten(1, (-1, 3))
         slices = torch.lerp(image.unflatten(1, (-1, 3)), blurred, focus)  # (N,2c+1,3,H,W); focus < 0 sharpens
         slices = (offset - bend + bias).addcmul(slices, gain + bend * slices)  # gain z + bend (z^2 - 1) + the rest
@@ -141,7 +144,7 @@ class Augment:
         return self.drop_sequences(slices).flatten(1, 2)
 
     def drop_sequences(self, slices: torch.Tensor) -> torch.Tensor:
-        """Replace sequences of slices (N,2c+1,3,H,W) by FLAIR, in place, as the data set does: post, or pre and post."""
+        """Replace post, or pre and post, in slices (N,2c+1,3,H,W) by FLAIR, as the data set does; in place."""
         post = torch.rand(len(slices)) < self.drop
         both = post & (torch.rand(len(slices)) < 0.5)  # in the data set, who lacks pre-contrast lacks post-contrast
         slices[post, :, 2] = slices[post, :, 1]

@@ -534,6 +534,15 @@ def test_shrunken_mask_keeps_the_tumour_share(phantom_cohort):
     assert shrunken == pytest.approx((dataset.rows.tumour_pixels / 256**2).sum(), rel=0.05)
 
 
+def test_soft_masks_hold_the_share_of_each_pixel(phantom_cohort):
+    patients = phantom_cohort.patients[:1]
+    hard, soft = (SliceDataset(phantom_cohort, patients, Recipe(size=128), soft=s) for s in (False, True))
+    d = int(hard.rows.tumour_pixels.argmax())
+    mask, share = hard[d][1], soft[d][1]
+    assert torch.equal(mask, (share >= 0.5).float()) and 0 < ((share > 0) & (share < 1)).float().mean() < 0.1
+    assert share.mean() == pytest.approx(hard.rows.tumour_pixels[d] / 256**2, rel=0.01)
+
+
 def test_context_slices_are_the_neighbours(phantom_cohort):
     patient = phantom_cohort.patients[0]
     single = SliceDataset(phantom_cohort, [patient], Recipe(size=32))

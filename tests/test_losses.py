@@ -48,6 +48,12 @@ def test_tversky_equals_monai(pair):
     torch.testing.assert_close(focal_tversky_loss(*pair), theirs(*pair) ** 0.75)
 
 
+def test_shares_of_a_pixel_can_be_met_exactly():
+    share = torch.tensor([[[[0.25, 0.5], [0.75, 0.01]]]])
+    assert dice_loss(torch.logit(share), share).item() == pytest.approx(0, abs=1e-6)
+    assert dice_loss(torch.logit(share), share.round()).item() > 0.1
+
+
 @pytest.mark.parametrize("loss", [dice_loss, focal_tversky_loss, DiceBCELoss()])
 class TestEveryLoss:
     def test_is_lowest_when_right(self, loss):

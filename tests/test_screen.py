@@ -10,7 +10,8 @@ from lggseg import TrainConfig
 
 
 def scores(run: str, dice: list[float]) -> pd.DataFrame:
-    return pd.DataFrame({"dice": dice, "run": run, "train_seconds": 60}, index=pd.Index(["a", "b", "c"], name="patient"))
+    patients = pd.Index(["a", "b", "c"], name="patient")
+    return pd.DataFrame({"dice": dice, "run": run, "train_seconds": 60}, index=patients)
 
 
 def test_table_compares_patient_by_patient():

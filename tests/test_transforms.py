@@ -72,8 +72,8 @@ def test_space_moves_image_and_mask_together():
     mask = torch.zeros(8, 1, 32, 32)
     mask[:, :, 10:20, 8:14] = 1
     image, moved = Augment(1.0).space(mask.repeat(1, 3, 1, 1) * 5, mask)
-    assert ((image[:, :1] > 2.5) != moved.bool()).float().mean() < 0.02
-    assert set(moved.unique().tolist()) <= {0.0, 1.0}
+    assert ((image[:, :1] > 2.5) != (moved > 0.5)).float().mean() < 0.02
+    assert 0 <= moved.min() and moved.max() <= 1
     assert len({tuple(one.flatten().tolist()) for one in moved}) == 8  # each is moved its own way
 
 

@@ -1,10 +1,10 @@
-"""What each choice of the recipe is worth: short paired runs on one split by patient, judged on its validation patients.
+"""What each choice of the recipe is worth: short paired runs on one split, judged on its validation patients.
 
     python tools/screen.py --out build/screen [NAME ...]
 
-Every run changes one thing of `BASE` and keeps the slices it trains on. Runs that are done are not repeated. Writes
-results/screen.csv (Dice per validation patient and run) and prints the table: mean, median, and the mean difference from
-`base` with a 95 % interval by bootstrap over patients.
+Every run changes one thing of `BASE` and sees as many slices. Networks that are trained already are only judged again.
+Writes results/screen.csv (Dice per validation patient and run) and prints the table: mean, median, and the mean
+difference from `base` with a 95 % interval by bootstrap over patients.
 """
 
 import argparse
@@ -65,7 +65,8 @@ def table(scores: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help=f"train and judge these of {', '.join(RUNS)}; without a name, print what is stored")
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help=f"train and judge these of {', '.join(RUNS)}; without a name, print what is stored")
     parser.add_argument("--data", help="cohort folder; see lggseg.open_cohort")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "screen")
     args = parser.parse_args()
