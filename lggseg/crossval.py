@@ -111,10 +111,12 @@ def write_tables(cohort: Cohort, out: Path | str, folds: int) -> Recipe | None:
     chosen = {f: choose(tried[fold_of != f]) if (fold_of != f).any() else (0.5, 0.0) for f in fold_of.unique()}
     patients, slices = [], []
     for patient, (fold, probability) in found.items():
-        truth, mask = cohort.volume(patient).mask, clean(probability, *chosen[fold])
-        patients.append({"patient": patient, "fold": fold, **scores(mask, truth), "tumour_voxels": int(truth.sum()),
-                         "predicted_voxels": int(mask.sum()), **shape_features(mask),
-                         "threshold": chosen[fold][0], "keep": chosen[fold][1]})
+        truth, (threshold, keep) = cohort.volume(patient).mask, chosen[fold]
+        mask = clean(probability, threshold, keep)
+        patients.append({
+            "patient": patient, "fold": fold, **scores(mask, truth), "tumour_voxels": int(truth.sum()),
+            "predicted_voxels": int(mask.sum()), **shape_features(mask),
+            "bevr_raw": shape_features(probability >= threshold)["bevr"], "threshold": threshold, "keep": keep})
         slices += [{"patient": patient, "k": k + 1, **counts(m, t)._asdict()}
                    for k, (m, t) in enumerate(zip(mask, truth, strict=True))]
     pd.DataFrame(patients).sort_values("patient").round(6).to_csv(out / "patients.csv", index=False)

@@ -1,0 +1,46 @@
+"""Make the shipped weights and the committed results from a finished cross-validation.
+
+    python -m lggseg.crossval --out build/crossval
+    python tools/ship.py build/crossval
+
+Copies ensemble.pt to lggseg/weights/kaggle.pt and the tables to results/oof_*.csv, and writes the out-of-fold
+figures into README and model card.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import pandas as pd
+from frame import stamp
+
+from lggseg.checkpoint import load_checkpoint
+from lggseg.crossval import summary
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLES = {"patients.csv": "oof_features.csv", "slices.csv": "oof_slices.csv", "choices.csv": "oof_choices.csv"}
+
+
+def figures(patients: pd.DataFrame) -> str:
+    """The out-of-fold scores in words, over all patients and per fold."""
+    folds = patients.groupby("fold").dice.mean()
+    return (f"> {summary(patients.dice.to_numpy())}\n>\n"
+            f"> Mean per fold: {', '.join(f'{value:.3f}' for value in folds)}")
+
+
+def ship(out: Path, root: Path = ROOT) -> None:
+    """Copy weights and tables of the cross-validation in `out`, and stamp its figures."""
+    load_checkpoint(out / "ensemble.pt")  # refuses half a file before anything is replaced
+    patients = pd.read_csv(out / "patients.csv")
+    for source, target in TABLES.items():
+        shutil.copy(out / source, root / "results" / target)
+    shutil.copy(out / "ensemble.pt", root / "lggseg" / "weights" / "kaggle.pt")
+    for page in (root / "README.md", root / "lggseg" / "weights" / "README.md"):
+        page.write_text(stamp(page.read_text(encoding="utf-8"), "oof", figures(patients)), encoding="utf-8")
+    print(figures(patients))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder of the cross-validation")
+    ship(parser.parse_args().out)
