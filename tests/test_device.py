@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from lggseg.device import amp_dtype, cpu_has_bfloat16, pick_device
+
+
+@pytest.fixture(autouse=True)
+def forget():
+    """What the processor can do is asked once per process; here it changes."""
+    cpu_has_bfloat16.cache_clear()
+    yield
+    cpu_has_bfloat16.cache_clear()
+
+
+def test_a_name_is_obeyed_and_a_gpu_preferred(monkeypatch):
+    assert pick_device("cpu") == torch.device("cpu")
+    for there, kind in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert pick_device().type == kind
+
+
+@pytest.mark.parametrize("flags, expected", [("avx512f avx512_bf16", torch.bfloat16), ("amx_bf16", torch.bfloat16),
+                                             ("avx2 avx512f", None)])
+def test_bfloat16_on_a_cpu_only_with_instructions_for_it(monkeypatch, flags, expected):
+    monkeypatch.setattr(Path, "read_text", lambda path: f"flags : {flags}\n")
+    assert amp_dtype(torch.device("cpu")) is expected
+
+
+def test_float32_where_the_cpu_does_not_tell(monkeypatch):
+    def missing(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert amp_dtype(torch.device("cpu")) is None
+
+
+@pytest.mark.parametrize("capability, expected", [((8, 0), torch.bfloat16), ((7, 5), torch.float16)])
+def test_number_format_of_a_gpu(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert amp_dtype(torch.device("cuda")) is expected
