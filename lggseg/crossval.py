@@ -93,7 +93,8 @@ def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
 
 def choose(dice: pd.DataFrame) -> tuple[float, float]:
     """Threshold and keep with the highest mean Dice over patients, from one row of `choices` per patient."""
-    return dice.mean().idxmax()
+    threshold, keep = dice.mean().idxmax()
+    return float(threshold), float(keep)  # checkpoints hold plain values
 
 
 def write_tables(cohort: Cohort, out: Path | str, folds: int) -> Recipe | None:
