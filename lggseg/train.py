@@ -51,6 +51,7 @@ class TrainConfig:
     tumour_share: float = 0.5  # of the slices drawn; about a third of all slices have tumour
     balance: float = 0.5  # 0 draws every slice alike, 1 every patient: small tumours count as much as large ones
     augment: float = 1.25  # strength, see `lggseg.transforms.Augment`: few patients, long training
+    zoom: float = 0.2  # largest change of size, as a logarithm: heads and tumours differ about so much
     patience: int = 0  # validations without a better Dice until it stops early; 0 never stops
     validate_every: int = 1  # epochs; a validation predicts whole volumes and takes a while
     seed: int = 0
@@ -83,7 +84,7 @@ class Trainer:
         self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.network = parallel(torch.compile(self.model) if config.compile else self.model)
         self.data = SliceDataset(cohort, train_patients, config.recipe, soft=True)
-        self.augment = Augment(config.augment)
+        self.augment = Augment(config.augment, zoom=config.zoom)
         self.steps = max(1, config.epoch_slices // config.batch // world_size())
         self.optimiser = torch.optim.AdamW(self.model.parameters(), config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(

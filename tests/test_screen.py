@@ -25,6 +25,14 @@ def test_the_interval_tells_how_much_patients_disagree():
     assert table.low["other"] < 0 < table.high["other"]
 
 
+def test_a_run_takes_the_place_of_an_older_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(screen, "RESULTS", tmp_path / "screen.csv")
+    for run, dice in (("base", 0.5), ("other", 0.6), ("other", 0.7)):
+        screen.keep(scores(run, [dice] * 3))
+    stored = pd.read_csv(tmp_path / "screen.csv", index_col="patient")
+    assert stored.groupby("run").dice.mean().to_dict() == {"base": 0.5, "other": 0.7} and len(stored) == 6
+
+
 def test_every_run_changes_settings_that_exist():
     known = {field.name for field in fields(TrainConfig)}
     assert screen.RUNS["base"] == {} and all(set(change) <= known for change in screen.RUNS.values())

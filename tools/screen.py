@@ -18,11 +18,13 @@ from lggseg import TrainConfig, evaluate, fit, load_checkpoint, open_cohort, spl
 from lggseg.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = TrainConfig(size=96, coarse_share=0, epochs=8, epoch_slices=2000)
+RESULTS = ROOT / "results" / "screen.csv"
+BASE = TrainConfig(size=96, coarse_share=0, epochs=8, epoch_slices=2000, augment=1.0)
 RUNS = {
     "base": {},
     "augment_1.6": {"augment": 1.6},
     "augment_0.4": {"augment": 0.4},
+    "zoom_0.4": {"zoom": 0.4},
     "context_0": {"context": 0},
     "size_128": {"size": 128},
     "size_128_coarse_64": {"size": 128, "coarse_size": 64, "coarse_share": 0.6},
@@ -50,6 +52,12 @@ def judge(name: str, cohort, train: list[str], valid: list[str], out: Path) -> p
     return scores[["dice", "sensitivity", "precision"]].assign(run=name, train_seconds=round(seconds))
 
 
+def keep(new: pd.DataFrame) -> None:
+    """Add a run to the stored ones, in place of an older one of its name; read anew, for others may run beside it."""
+    done = [pd.read_csv(RESULTS, index_col="patient")] if RESULTS.exists() else []
+    pd.concat([*(old[old.run != new.run.iloc[0]] for old in done), new]).round(4).to_csv(RESULTS)
+
+
 def table(scores: pd.DataFrame) -> pd.DataFrame:
     """One row per run; `difference` is the mean over patients of Dice minus base's, `low` and `high` its interval."""
     dice, draws, rows = scores.reset_index().pivot(index="patient", columns="run", values="dice"), 10_000, {}
@@ -70,17 +78,13 @@ def main() -> None:
     parser.add_argument("--data", help="cohort folder; see lggseg.open_cohort")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "screen")
     args = parser.parse_args()
-    results = ROOT / "results" / "screen.csv"
-    done = pd.read_csv(results, index_col="patient") if results.exists() else None
     if args.names:
         args.out.mkdir(parents=True, exist_ok=True)
         cohort = open_cohort(args.data)
         train, valid = split_patients(cohort.patients, (2 / 3, 1 / 3))
     for name in args.names:
-        new = judge(name, cohort, train, valid, args.out)
-        done = new if done is None else pd.concat([done[done.run != name], new])
-        done.round(4).to_csv(results)
-    print("no run is done yet: name one" if done is None else table(done).round(3).to_string())
+        keep(judge(name, cohort, train, valid, args.out))
+    print(table(pd.read_csv(RESULTS, index_col="patient")).round(3).to_string())
 
 
 if __name__ == "__main__":
