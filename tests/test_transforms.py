@@ -101,6 +101,13 @@ def test_affine_turns_without_distorting():
     torch.testing.assert_close(matrix @ matrix.T, torch.eye(2))
 
 
+def test_zoom_sets_how_much_sizes_change():
+    torch.manual_seed(0)
+    areas = {zoom: torch.linalg.det(Augment(1.0, zoom=zoom).affine(500)[:, :, :2]).abs() for zoom in (0.0, 0.5)}
+    assert 0.8 < areas[0.0].min() and areas[0.0].max() < 1.25  # shear and unequal scales remain
+    assert areas[0.5].min() < 0.5 and areas[0.5].max() > 2
+
+
 def test_augment_returns_plain_tensors_and_changes_intensities():
     torch.manual_seed(1)
     image, mask = torch.randn(9, 32, 32), torch.zeros(1, 32, 32)
