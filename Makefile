@@ -81,8 +81,9 @@ notebooks: $(READY) ## re-execute the notebooks in place, on phantoms
 frame: $(READY) ## stamp navigation and timings of tools/series.toml
 	$(PY) tools/frame.py
 
-benchmark: $(READY) ## what a step of the viewer's slider costs
+benchmark: $(READY) ## what a step of the viewer's slider costs, and what makes training faster
 	$(PY) benchmarks/viewer.py
+	$(PY) benchmarks/training.py
 
 images: $(READY) ## the pictures in images/, from phantoms and the model
 	$(PHANTOM) $(PY) tools/make_images.py

@@ -17,7 +17,7 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
     """Number format for mixed precision on `device`, or None to stay in float32.
 
     bfloat16 needs compute capability 8.0; older GPUs use float16, which needs a GradScaler. A CPU gains from
-    bfloat16 only if it has instructions for it: those we measured then trained 1.7 to 2 times as fast.
+    bfloat16 only if it has instructions for it: `benchmarks/training.py` measures how much.
     """
     if device.type == "cpu":
         return torch.bfloat16 if cpu_has_bfloat16() else None
