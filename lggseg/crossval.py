@@ -15,11 +15,11 @@ from torch import nn
 
 from .checkpoint import Ensemble, load_checkpoint, save_checkpoint
 from .data import Cohort, fold_patients, open_cohort
+from .errors import LggError
 from .metrics import counts, scores
 from .predict import clean, components, predict_volume
 from .shape import shape_features
 from .train import TrainConfig, add_options, fit
-from .transforms import Recipe
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 KEEPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
@@ -30,7 +30,7 @@ def cross_validate(cohort: Cohort, config: TrainConfig, folds: int = 4, progress
     for fold in range(folds):
         train_fold(cohort, config, fold, folds, progress)
         chosen = write_tables(cohort, config.out, folds)
-    return join_folds(config.out, folds, chosen)
+    return join_folds(config.out, folds, *chosen)
 
 
 def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progress: bool = True) -> None:
@@ -39,21 +39,30 @@ def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progr
     No fold validates while it trains, so nothing is chosen on the patients it is judged on: the
     last epoch's averaged weights count.
     """
+    if not 0 <= fold < folds:
+        raise LggError(f"fold {fold}: with {folds} folds they are numbered from 0 to {folds - 1}")
     place, held_out = Path(config.out) / f"fold{fold}", fold_patients(cohort.patients, folds)[fold]
-    if (place / "probability.npz").exists():
-        return
     train = [patient for patient in cohort.patients if patient not in set(held_out)]
+    if (place / "probability.npz").exists():
+        return check_fold(place, train)
     mine = replace(config, out=str(place), seed=config.seed + fold)
     model = mine.model()
     fit(model, cohort, train, [], mine, progress)
     save_probabilities(model, cohort, held_out, place / "probability.npz")
 
 
-def join_folds(out: Path | str, folds: int, chosen: Recipe) -> nn.Module:
-    """Write ensemble.pt: the folds' networks as one, with the threshold and keep chosen on all patients out of fold."""
+def check_fold(place: Path, train: list[str]) -> None:
+    """Raise LggError if the fold that is done in `place` was trained on others than `train`."""
+    if load_checkpoint(place / "last.pt").training_patients != sorted(train):
+        raise LggError(f"{place} was made with another cohort or number of folds; choose another `out` folder, "
+                       "or delete this one to start again")
+
+
+def join_folds(out: Path | str, folds: int, threshold: float, keep: float) -> nn.Module:
+    """Write ensemble.pt: the folds' networks as one, with this threshold and keep."""
     members = [load_checkpoint(Path(out) / f"fold{fold}" / "last.pt") for fold in range(folds)]
     for member in members:
-        member.recipe = replace(member.recipe, threshold=chosen.threshold, keep=chosen.keep)
+        member.recipe = replace(member.recipe, threshold=threshold, keep=keep)
     ensemble = Ensemble(members)
     save_checkpoint(ensemble, Path(out) / "ensemble.pt", half=True)
     return ensemble
@@ -80,7 +89,10 @@ def read_probabilities(out: Path | str, folds: int) -> dict[str, tuple[int, np.n
 
 
 def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
-    """Dice of one patient's map (D,H,W) for every threshold and keep that are tried; see `lggseg.predict.clean`."""
+    """Dice of one patient's map (D,H,W) for every threshold and keep that are tried; see `lggseg.predict.clean`.
+
+    Here an empty map of a patient without tumour counts as 0, at every choice alike, so it decides nothing.
+    """
     found = {}
     for threshold in THRESHOLDS:
         labels, weight = components(probability, threshold)
@@ -97,15 +109,13 @@ def choose(dice: pd.DataFrame) -> tuple[float, float]:
     return float(threshold), float(keep)  # checkpoints hold plain values
 
 
-def write_tables(cohort: Cohort, out: Path | str, folds: int) -> Recipe | None:
-    """patients.csv, slices.csv and choices.csv of the folds that are done; returns the recipe chosen on all of them.
+def write_tables(cohort: Cohort, out: Path | str, folds: int) -> tuple[float, float]:
+    """patients.csv, slices.csv and choices.csv of the folds that are done; returns threshold and keep chosen on all.
 
     Each patient's mask is made with the threshold and keep chosen on the *other* folds (0.5 and 0 as long
     as there are none), so that the scores stay honest: nothing was chosen on the patient judged.
     """
     out, found = Path(out), read_probabilities(out, folds)
-    if not found:
-        return None
     tried = pd.DataFrame({p: choices(map_, cohort.volume(p).mask) for p, (_, map_) in found.items()}).T
     tried.mean().rename("mean_dice").rename_axis(["threshold", "keep"]).round(4).to_csv(out / "choices.csv")
     fold_of = pd.Series({patient: fold for patient, (fold, _) in found.items()})
@@ -122,8 +132,7 @@ def write_tables(cohort: Cohort, out: Path | str, folds: int) -> Recipe | None:
                    for k, (m, t) in enumerate(zip(mask, truth, strict=True))]
     pd.DataFrame(patients).sort_values("patient").round(6).to_csv(out / "patients.csv", index=False)
     pd.DataFrame(slices).drop(columns="tn").sort_values(["patient", "k"]).to_csv(out / "slices.csv", index=False)
-    threshold, keep = choose(tried)
-    return Recipe(threshold=threshold, keep=keep)
+    return choose(tried)
 
 
 def summary(dice: np.ndarray, seed: int = 0) -> str:

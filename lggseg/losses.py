@@ -1,4 +1,5 @@
-"""Losses for logits and masks (0 to 1), both (N,C,H,W) or any one shape; each returns one number, 0 at best.
+"""Losses for logits and masks (0 to 1), both (N,C,H,W) or any one shape; each returns one number, lowest
+where they agree.
 
 All are computed in float32, also under mixed precision: sums over a batch overflow half precision.
 Overlap losses pool the pixels of the whole batch: taken slice by slice, an empty slice has no

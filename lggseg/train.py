@@ -51,7 +51,7 @@ class TrainConfig:
     tumour_share: float = 0.5  # of the slices drawn; about a third of all slices have tumour
     balance: float = 0.5  # 0 draws every slice alike, 1 every patient: small tumours count as much as large ones
     augment: float = 1.25  # strength, see `lggseg.transforms.Augment`: few patients, long training
-    zoom: float = 0.2  # largest change of size, as a logarithm: heads and tumours differ about so much
+    zoom: float = 0.2  # change of size, as a logarithm, times `augment`: heads and tumours differ about so much
     patience: int = 0  # validations without a better Dice until it stops early; 0 never stops
     validate_every: int = 1  # epochs; a validation predicts whole volumes and takes a while
     seed: int = 0
@@ -105,7 +105,7 @@ class Trainer:
     def weights(self) -> list[float]:
         """How often each slice is drawn: `tumour_share` for those with tumour, patients as even as `balance` asks."""
         tumour, patient = pd.Series(self.data.has_tumour), self.data.rows.patient
-        weight = patient.groupby([patient, tumour]).transform("size") ** -self.config.balance
+        weight = patient.groupby([patient, tumour]).transform("size").astype(float) ** -self.config.balance
         share = self.config.tumour_share if 0 < tumour.mean() < 1 else tumour.mean()
         return (weight / weight.groupby(tumour).transform("sum") * np.where(tumour, share, 1 - share)).tolist()
 
@@ -188,7 +188,8 @@ class Trainer:
         if not path.exists():
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
-        changed = [key for key, value in self.identity().items() if state["identity"].get(key) != value]
+        theirs = asdict(TrainConfig()) | state["identity"]  # a setting that is younger than the file had its default
+        changed = [key for key, value in self.identity().items() if theirs[key] != value]
         if changed:
             raise LggError(f"{path} belongs to a run with other {', '.join(changed)}; choose another `out` folder, "
                            "or delete this one to start again")

@@ -89,9 +89,10 @@ class Augment:
     A mask's values stay within 0..1, the share of a pixel that is tumour: turning it cuts pixels in two.
 
     A whole batch at once, on its own device: one by one, a processor spends longer on this than on the
-    network. A single pair (C,H,W), (1,H,W) works too. `strength` scales all ranges: 0 only mirrors, 1 suits a
-    few dozen patients. A FLAIR copied into an empty sequence is imitated by `drop`, the chance that
-    post-contrast, or pre- and post-contrast, are replaced by it; `zoom` is the largest change of the size's logarithm.
+    network. A single pair (C,H,W), (1,H,W) works too. `strength` scales all ranges: 0 only mirrors (and
+    drops sequences), 1 suits a few dozen patients. A FLAIR copied into an empty sequence is imitated by `drop`, the
+    chance that post-contrast, or pre- and post-contrast, are replaced by it; `zoom` is about the largest change of
+    the size's logarithm at strength 1.
     """
 
     def __init__(self, strength: float = 1.0, drop: float = 0.2, zoom: float = 0.2):
@@ -113,7 +114,7 @@ class Augment:
         return F.interpolate(spread * self.strength * torch.randn(n, channels, 4, 4), size, mode="bicubic")
 
     def affine(self, n: int) -> torch.Tensor:
-        """Matrices (n,2,3): mirror, turn up to 20 degrees, shear, scale by `zoom`, shift by a twelfth."""
+        """Matrices (n,2,3): mirror, turn (mostly below 20 degrees), shear, scale by `zoom`, shift by a twelfth."""
         turn, shear = self.draw(0.35, n), self.draw(0.12, n)
         scale = torch.exp(self.draw(self.zoom, n) + self.draw(0.06, 2, n))  # (2, n): nearly the same along x and y
         mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)

@@ -8,8 +8,9 @@ from scipy import ndimage
 from test_train import TINY
 
 from lggseg import crossval
-from lggseg.crossval import choices, choose, cross_validate, read_probabilities, summary, train_fold
+from lggseg.crossval import choices, choose, cross_validate, read_probabilities, summary, train_fold, write_tables
 from lggseg.data import fold_patients
+from lggseg.errors import LggError
 from lggseg.metrics import dice
 from lggseg.predict import clean, evaluate
 
@@ -82,14 +83,31 @@ def test_choices_of_an_empty_map():
     assert (choices(np.zeros((2, 8, 8)), np.ones((2, 8, 8), bool)) == 0).all()
 
 
-def test_each_fold_is_cleaned_as_the_others_ask(done, phantom_cohort):
-    table = pd.read_csv(done[1] / "patients.csv", index_col="patient")
+def test_each_fold_is_cleaned_as_the_others_ask(phantom_cohort, tmp_path):
+    """Faultless maps, but where fold 0 says 0.4 for tumour and 0.2 for the rest, fold 1 says 0.65 and 0.52."""
+    for fold, (inside, outside) in enumerate([(0.4, 0.2), (0.65, 0.52)]):
+        maps = {p: np.where(phantom_cohort.volume(p).mask, 255 * inside, 255 * outside).astype(np.uint8)
+                for p in fold_patients(phantom_cohort.patients, 2)[fold]}
+        (tmp_path / f"fold{fold}").mkdir()
+        np.savez_compressed(tmp_path / f"fold{fold}" / "probability.npz", **maps)
+    write_tables(phantom_cohort, tmp_path, 2)
+    table = pd.read_csv(tmp_path / "patients.csv").groupby("fold")
+    assert table.threshold.unique().map(list).to_dict() == {0: [0.55], 1: [0.3]}
+    assert table.dice.max()[0] == 0 and table.dice.max()[1] < 0.2  # each fold suffers from the other's choice
+
+
+def test_the_ensemble_is_cleaned_as_all_ask(done, phantom_cohort):
     tried = pd.DataFrame({p: choices(m, phantom_cohort.volume(p).mask)
-                          for p, (_, m) in read_probabilities(done[1], 2).items()}).T.loc[table.index]
-    for fold in (0, 1):
-        asked = choose(tried[table.fold != fold])
-        assert set(table[table.fold == fold][["threshold", "keep"]].itertuples(index=False, name=None)) == {asked}
+                          for p, (_, m) in read_probabilities(done[1], 2).items()}).T
     assert (done[0].recipe.threshold, done[0].recipe.keep) == choose(tried)
+
+
+def test_folds_of_another_cross_validation_are_refused(done, phantom_cohort):
+    config = replace(TINY, out=str(done[1]), epochs=1)
+    with pytest.raises(LggError, match="another cohort or number of folds"):
+        train_fold(phantom_cohort, config, 1, 3, progress=False)
+    with pytest.raises(LggError, match="numbered from 0 to 1"):
+        train_fold(phantom_cohort, config, 2, 2, progress=False)
 
 
 def test_one_fold_alone(phantom_cohort, config, tmp_path):

@@ -121,6 +121,37 @@ def test_half_of_the_draw_has_tumour(phantom_cohort, split):
     assert share == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.parametrize("balance", [0, 0.5, 1])
+def test_balance_evens_out_patients(phantom_cohort, split, balance):
+    trainer = Trainer(TINY.model(), phantom_cohort, split[0], replace(TINY, balance=balance, tumour_share=0.3))
+    rows = trainer.data.rows.assign(weight=trainer.weights(), tumour=trainer.data.has_tumour)
+    assert rows.groupby("tumour").weight.sum().to_dict() == pytest.approx({False: 0.7, True: 0.3})
+    groups = rows[rows.tumour].groupby("patient").weight
+    assert groups.nunique().max() == 1 and groups.size().nunique() > 1
+    share = groups.sum() / groups.size() ** (1 - balance)  # the same for all patients
+    np.testing.assert_allclose(share, share.iloc[0])
+
+
+def test_a_run_from_before_a_setting_existed_goes_on(phantom_cohort, split, tmp_path):
+    config = replace(TINY, out=str(tmp_path), epochs=1, epoch_slices=8)
+    fit(config.model(), phantom_cohort, split[0], [], config, progress=False)
+    state = torch.load(tmp_path / "resume.pt", weights_only=True)
+    del state["identity"]["zoom"]
+    torch.save(state, tmp_path / "resume.pt")
+    assert len(fit(config.model(), phantom_cohort, split[0], [], config, progress=False)) == 1
+    with pytest.raises(LggError, match="other zoom"):
+        fit(config.model(), phantom_cohort, split[0], [], replace(config, zoom=0.5), progress=False)
+
+
+def test_learns_in_bfloat16_too(phantom_cohort, split, monkeypatch):
+    monkeypatch.setattr(train, "amp_dtype", lambda device: torch.bfloat16)
+    config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0)
+    model = config.model()
+    history = fit(model, phantom_cohort, split[0], [], config, progress=False)
+    assert history.loss.iloc[-1] < 0.9 * history.loss.iloc[0]
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
+
+
 def test_coarse_then_fine(phantom_cohort, split):
     trainer = Trainer(TINY.model(), phantom_cohort, split[0], TINY)
     assert [next(iter(trainer.loader(epoch)))[0].shape[-1] for epoch in (0, 1)] == [16, 32]

@@ -40,13 +40,13 @@ RUNS = {
 
 
 def judge(name: str, cohort, train: list[str], valid: list[str], out: Path) -> pd.DataFrame:
-    """Train one run, if that was not done before, and score its validation patients."""
+    """Train one run, if that was not done in `out` before, and score its validation patients."""
     place, config = out / f"{name}.pt", replace(BASE, **RUNS[name])
     if not place.exists():
         model = config.model()
         history = fit(model, cohort, train, [], config)
-        save_checkpoint(model, place)
         history.to_csv(out / f"{name}.log.csv", index=False)
+        save_checkpoint(model, place)
     scores = evaluate(load_checkpoint(place), cohort, valid)
     seconds = pd.read_csv(out / f"{name}.log.csv").seconds.sum()
     return scores[["dice", "sensitivity", "precision"]].assign(run=name, train_seconds=round(seconds))
@@ -60,10 +60,10 @@ def keep(new: pd.DataFrame) -> None:
 
 def table(scores: pd.DataFrame) -> pd.DataFrame:
     """One row per run; `difference` is the mean over patients of Dice minus base's, `low` and `high` its interval."""
-    dice, draws, rows = scores.reset_index().pivot(index="patient", columns="run", values="dice"), 10_000, {}
-    picks = np.random.default_rng(0).integers(len(dice), size=(draws, len(dice)))
+    dice, rows = scores.reset_index().pivot(index="patient", columns="run", values="dice"), {}
+    picks = np.random.default_rng(0).integers(len(dice), size=(10_000, len(dice)))
     for run in scores.run.unique():
-        gain = (dice[run] - dice["base"]).to_numpy()
+        gain = (dice[run] - dice.get("base", float("nan"))).to_numpy()
         low, high = np.percentile(gain[picks].mean(axis=1), [2.5, 97.5])
         rows[run] = {"mean": dice[run].mean(), "median": dice[run].median(), "worst": dice[run].min(),
                      "difference": gain.mean(), "low": low, "high": high,
@@ -73,7 +73,7 @@ def table(scores: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME",
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *RUNS],
                         help=f"train and judge these of {', '.join(RUNS)}; without a name, print what is stored")
     parser.add_argument("--data", help="cohort folder; see lggseg.open_cohort")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "screen")

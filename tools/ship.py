@@ -16,6 +16,7 @@ from frame import stamp
 
 from lggseg.checkpoint import load_checkpoint
 from lggseg.crossval import summary
+from lggseg.errors import LggError
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = {"patients.csv": "oof_features.csv", "slices.csv": "oof_slices.csv", "choices.csv": "oof_choices.csv"}
@@ -30,13 +31,16 @@ def figures(patients: pd.DataFrame) -> str:
 
 def ship(out: Path, root: Path = ROOT) -> None:
     """Copy weights and tables of the cross-validation in `out`, and stamp its figures."""
-    load_checkpoint(out / "ensemble.pt")  # refuses half a file before anything is replaced
-    patients = pd.read_csv(out / "patients.csv")
+    ensemble, patients = load_checkpoint(out / "ensemble.pt"), pd.read_csv(out / "patients.csv")
+    if sorted(patients.patient) != ensemble.training_patients or any(not (out / name).exists() for name in TABLES):
+        raise LggError(f"{out} is not finished: run `python -m lggseg.crossval --out {out}` once more")
+    pages = [root / "README.md", root / "lggseg" / "weights" / "README.md"]
+    texts = [stamp(page.read_text(encoding="utf-8"), "oof", figures(patients)) for page in pages]
     for source, target in TABLES.items():
         shutil.copy(out / source, root / "results" / target)
     shutil.copy(out / "ensemble.pt", root / "lggseg" / "weights" / "kaggle.pt")
-    for page in (root / "README.md", root / "lggseg" / "weights" / "README.md"):
-        page.write_text(stamp(page.read_text(encoding="utf-8"), "oof", figures(patients)), encoding="utf-8")
+    for page, text in zip(pages, texts):
+        page.write_text(text, encoding="utf-8")
     print(figures(patients))
 
 
