@@ -1,5 +1,6 @@
 """The runner of the series and the frame, on made-up notebooks."""
 
+import environments
 import frame
 import nbformat
 import pytest
@@ -127,3 +128,8 @@ def test_check_tells_and_main_repairs(tmp_path, capsys):
     assert "01_first.ipynb: out of date" in capsys.readouterr().out
     assert frame.main([], tmp_path) == 0 and frame.main(["--check"], tmp_path) == 0
     assert "**1 of 1**" in (tmp_path / "notebooks" / "01_first.ipynb").read_text()
+
+
+def test_all_notebooks_run_where_it_looks_like_colab_unless_one_is_named():
+    assert [path.name[:2] for path in environments.chosen("")] == ["01", "02", "03", "04", "05", "06"]
+    assert [path.name[:2] for path in environments.chosen("training")] == ["04"]

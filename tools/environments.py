@@ -97,12 +97,17 @@ def run_alone(python: Path, notebook: Path, source: str) -> bool:
     return result.returncode == 0
 
 
+def chosen(only: str) -> list[Path]:
+    """The notebooks in order, or those whose name contains `only`."""
+    return [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if only in path.name]
+
+
 def check_colab(only: str = "") -> int:
     """0 if each notebook (or those whose name contains `only`) runs, with lggseg freshly installed by its cell."""
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         source, before = repository(Path(folder)), None
-        for notebook in sorted((ROOT / "notebooks").glob(f"*{only}*.ipynb")):
+        for notebook in chosen(only):
             python, start = make_colab(), time.monotonic()
             before = before or versions(python)
             ran = run_alone(python, notebook, source)
