@@ -28,13 +28,13 @@ KEEPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 def cross_validate(cohort: Cohort, config: TrainConfig, folds: int = 4, progress: bool = True) -> nn.Module:
     """Train and judge each fold under `config.out`, then join them; returns the ensemble of the folds' networks."""
     for fold in range(folds):
-        train_fold(cohort, config, fold, folds, progress)
-        chosen = write_tables(cohort, config.out, folds)
+        if train_fold(cohort, config, fold, folds, progress) or fold == folds - 1:
+            chosen = write_tables(cohort, config.out, folds)
     return join_folds(config.out, folds, *chosen)
 
 
-def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progress: bool = True) -> None:
-    """Train one fold's network and predict the patients it never saw; does nothing if that was done before.
+def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progress: bool = True) -> bool:
+    """Train one fold's network and predict the patients it never saw; returns False if that was done before.
 
     No fold validates while it trains, so nothing is chosen on the patients it is judged on: the
     last epoch's averaged weights count.
@@ -44,11 +44,13 @@ def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progr
     place, held_out = Path(config.out) / f"fold{fold}", fold_patients(cohort.patients, folds)[fold]
     train = [patient for patient in cohort.patients if patient not in set(held_out)]
     if (place / "probability.npz").exists():
-        return check_fold(place, train)
+        check_fold(place, train)
+        return False
     mine = replace(config, out=str(place), seed=config.seed + fold)
     model = mine.model()
     fit(model, cohort, train, [], mine, progress)
     save_probabilities(model, cohort, held_out, place / "probability.npz")
+    return True
 
 
 def check_fold(place: Path, train: list[str]) -> None:
@@ -158,7 +160,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--out is needed: the folder that a stopped run goes on from")
     cohort = open_cohort(args.data)
     if args.fold is not None:
-        return train_fold(cohort, config, args.fold, args.folds)
+        train_fold(cohort, config, args.fold, args.folds)
+        return
     cross_validate(cohort, config, args.folds)
     print("out of fold,", summary(pd.read_csv(Path(config.out) / "patients.csv").dice.to_numpy()))
 
