@@ -19,7 +19,7 @@ from .errors import LggError
 from .metrics import counts, scores
 from .predict import clean, components, predict_volume
 from .shape import shape_features
-from .train import TrainConfig, add_options, fit
+from .train import TrainConfig, add_options, check_patients, fit, seen_by
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 KEEPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
@@ -46,8 +46,10 @@ def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progr
     if (place / "probability.npz").exists():
         check_fold(place, train)
         return False
-    mine = replace(config, out=str(place), seed=config.seed + fold)
+    start = config.start and str(Path(config.start) / f"fold{fold}" / "last.pt")
+    mine = replace(config, out=str(place), seed=config.seed + fold, start=start)
     model = mine.model()
+    check_patients(train, held_out, seen_by(model))
     fit(model, cohort, train, [], mine, progress)
     save_probabilities(model, cohort, held_out, place / "probability.npz")
     return True

@@ -1,5 +1,6 @@
 """The one place where device and number format are chosen."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
     if device.type != "cuda":
         return None
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager:
+    """The context in which a network's forward pass runs in `amp_dtype`, where that is faster than float32."""
+    dtype = amp_dtype(device)
+    return torch.autocast(device.type, dtype) if dtype else nullcontext()
 
 
 @cache

@@ -4,7 +4,6 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 from tqdm.auto import tqdm
 
-from .checkpoint import save_atomically, save_checkpoint
+from .checkpoint import load_checkpoint, save_atomically, save_checkpoint
 from .data import Cohort, SliceDataset, open_cohort, split_patients
-from .device import amp_dtype, pick_device
+from .device import amp_dtype, mixed_precision, pick_device
 from .errors import LggError
 from .losses import DiceBCELoss, DiceLoss, focal_tversky_loss
 from .metrics import dice
@@ -34,6 +33,7 @@ class TrainConfig:
     """Everything that decides a training run; each field is also an option of `python -m lggseg.train`."""
 
     out: str | None = None  # folder for best.pt, last.pt, resume.pt and log.csv; None writes nothing
+    start: str | None = None  # checkpoint (in crossval: finished folder) to begin from: train longer, or finer
     size: int = 128  # pixels a side that the network sees: at 256 a step costs four times as much
     coarse_size: int = 96  # pixels a side in the first epochs, which cost half as much and learn where to look
     coarse_share: float = 0.5  # of the epochs that are coarse; 0 trains at `size` from the start
@@ -68,9 +68,17 @@ class TrainConfig:
         return self.coarse_size if epoch < self.coarse_share * self.epochs else self.size
 
     def model(self) -> UNet:
-        """A fresh network for these settings; the same seed gives the same weights."""
+        """A network for these settings: fresh, the same seed giving the same weights, or that of `start`."""
         torch.manual_seed(self.seed)
-        return UNet(self.recipe.channels, 1, self.features, self.depth, self.growth)
+        model = UNet(self.recipe.channels, 1, self.features, self.depth, self.growth)
+        if self.start:
+            earlier = load_checkpoint(self.start)
+            if getattr(earlier, "architecture", None) != model.architecture:
+                raise LggError(f"{self.start} is no single U-Net of these settings ({model.architecture}); give the "
+                               "context, features, depth and growth it was trained with")
+            model.load_state_dict(earlier.state_dict())
+            model.training_patients = earlier.training_patients
+        return model
 
 
 class Trainer:
@@ -79,7 +87,7 @@ class Trainer:
     PARTS = ("model", "ema", "optimiser", "schedule", "scaler")
 
     def __init__(self, model: nn.Module, cohort: Cohort, train_patients: list[str], config: TrainConfig):
-        self.config, self.device = config, pick_device(config.device)
+        self.config, self.device, self.seen = config, pick_device(config.device), seen_by(model)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # twice as fast on a CPU
         self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.network = parallel(torch.compile(self.model) if config.compile else self.model)
@@ -89,8 +97,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(self.model.parameters(), config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, config.lr, total_steps=config.epochs * self.steps + 1, pct_start=0.15)
-        self.dtype = amp_dtype(self.device)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp_dtype(self.device) == torch.float16)
         self.loss, self.history, self.best = LOSSES[config.loss], [], None
 
     def loader(self, epoch: int) -> DataLoader:
@@ -120,8 +127,7 @@ class Trainer:
 
     def step(self, image: torch.Tensor, mask: torch.Tensor) -> float:
         """One optimiser step on image (N,C,s,s) and mask (N,1,s,s); returns the loss."""
-        mixed = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
-        with mixed:
+        with mixed_precision(self.device):
             loss = self.loss(self.network(image), mask)
         self.optimiser.zero_grad()
         self.scaler.scale(loss).backward()
@@ -140,7 +146,8 @@ class Trainer:
     def average(self) -> nn.Module:
         """The averaged network, carrying the run's recipe and training patients."""
         network = self.ema.module
-        network.recipe, network.training_patients = self.config.recipe, sorted(set(self.data.rows["patient"]))
+        network.recipe = self.config.recipe
+        network.training_patients = sorted({*self.data.rows["patient"], *self.seen})
         return network
 
     def validate(self, cohort: Cohort, patients: list[str]) -> float:
@@ -205,12 +212,14 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
 
     `valid_dice` is the mean Dice per patient volume of the averaged weights, NaN where an epoch was not
     validated. At the end `model` holds the averaged weights of the best validated epoch, or of the last
-    epoch if there are no validation patients. With `config.out` set, a run that was stopped goes on
+    epoch if there are no validation patients. A `model` that was trained before trains on, and its patients
+    stay among `training_patients`. With `config.out` set, a run that was stopped goes on
     where its last whole epoch ended, and gives what an unstopped run gives. `on_epoch(history)` is called
-    after each epoch, for a live curve. Raises LggError if a patient is in both lists, or a list has none.
+    after each epoch, for a live curve. Raises LggError if a patient is in both lists, if there is nobody to
+    train on, or if the model was trained on a validation patient before.
     """
     config = config or TrainConfig()
-    check_patients(train_patients, valid_patients)
+    check_patients([*train_patients], [*valid_patients], seen_by(model))
     trainer = Trainer(model, cohort, train_patients, config)
     if config.out:
         trainer.resume(Path(config.out) / "resume.pt")
@@ -242,9 +251,14 @@ def one_epoch(trainer: Trainer, cohort: Cohort, valid_patients: list[str], progr
             "seconds": time.perf_counter() - start, "judged": bool(valid_patients)}
 
 
-def check_patients(train_patients: list[str], valid_patients: list[str]) -> None:
-    """Raise LggError if training and validation share a patient, or there is nobody to train on."""
-    both = sorted(set(train_patients) & set(valid_patients))
+def seen_by(model: nn.Module) -> list[str]:
+    """The patients that a network was trained on before; none for a fresh one."""
+    return list(getattr(model, "training_patients", ()))
+
+
+def check_patients(train_patients: list[str], valid_patients: list[str], seen: list[str] = ()) -> None:
+    """Raise LggError if a validation patient is trained on, or was (`seen`), or there is nobody to train on."""
+    both = sorted({*train_patients, *seen} & set(valid_patients))
     if both:
         raise LggError(f"{', '.join(both)}: in training and in validation; slices of one patient look alike, so "
                        "split by patient with `split_patients`")

@@ -8,6 +8,7 @@ from scipy import ndimage
 from test_train import TINY
 
 from lggseg import crossval
+from lggseg.checkpoint import load_checkpoint
 from lggseg.crossval import choices, choose, cross_validate, read_probabilities, summary, train_fold, write_tables
 from lggseg.data import fold_patients
 from lggseg.errors import LggError
@@ -114,6 +115,18 @@ def test_one_fold_alone(phantom_cohort, config, tmp_path):
     train_fold(phantom_cohort, config, 1, 2, progress=False)
     assert set(read_probabilities(tmp_path, 2)) == set(fold_patients(phantom_cohort.patients, 2)[1])
     assert not (tmp_path / "fold0").exists()
+
+
+def test_start_goes_on_from_the_same_fold(phantom_cohort, done, config, tmp_path):
+    start = replace(config, out=str(tmp_path), start=str(done[1]))
+    assert train_fold(phantom_cohort, start, fold=1, folds=2, progress=False)
+    assert load_checkpoint(tmp_path / "fold1" / "last.pt").training_patients == done[0].members[1].training_patients
+
+
+def test_start_from_another_split_is_refused(phantom_cohort, done, config):
+    start = replace(config, start=str(done[1]))
+    with pytest.raises(LggError, match="in training and in validation"):
+        train_fold(phantom_cohort, start, fold=1, folds=3, progress=False)
 
 
 def test_summary():

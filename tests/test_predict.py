@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from lggseg import device
 from lggseg.checkpoint import Ensemble, save_checkpoint
 from lggseg.errors import LggError
 from lggseg.predict import clean, evaluate, main, predict_volume, segment_volume, unseen_part
@@ -52,6 +53,17 @@ def test_finds_what_is_bright_in_its_slice(image, context, batch):
 def test_flip_averages_with_the_mirror_image(image):
     probability = predict_volume(Bright(left=True), image)
     assert probability[2, 5, 4] == pytest.approx(0.5, abs=1e-3)  # the mirrored pass sees it on the side it ignores
+
+
+def test_mixed_precision_hardly_changes_a_probability(image, monkeypatch):
+    torch.manual_seed(0)
+    model = UNet(features=4, depth=3).eval()
+    model.recipe, found = Recipe(16), []
+    for dtype in (None, torch.bfloat16):
+        monkeypatch.setattr(device, "amp_dtype", lambda where, dtype=dtype: dtype)
+        found.append(predict_volume(model, image))
+    assert found[1].dtype == np.float32
+    np.testing.assert_allclose(found[1], found[0], atol=0.02)
 
 
 def test_mode_is_restored(image):

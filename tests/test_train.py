@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lggseg import train
-from lggseg.checkpoint import load_checkpoint
+from lggseg import device, train
+from lggseg.checkpoint import load_checkpoint, save_checkpoint
 from lggseg.errors import LggError
 from lggseg.train import TrainConfig, Trainer, fit, main, sparkline
 
@@ -144,7 +144,7 @@ def test_a_run_from_before_a_setting_existed_goes_on(phantom_cohort, split, tmp_
 
 
 def test_learns_in_bfloat16_too(phantom_cohort, split, monkeypatch):
-    monkeypatch.setattr(train, "amp_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(device, "amp_dtype", lambda device: torch.bfloat16)
     config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0)
     model = config.model()
     history = fit(model, phantom_cohort, split[0], [], config, progress=False)
@@ -155,6 +155,30 @@ def test_learns_in_bfloat16_too(phantom_cohort, split, monkeypatch):
 def test_coarse_then_fine(phantom_cohort, split):
     trainer = Trainer(TINY.model(), phantom_cohort, split[0], TINY)
     assert [next(iter(trainer.loader(epoch)))[0].shape[-1] for epoch in (0, 1)] == [16, 32]
+
+
+def test_start_begins_with_the_weights_of_a_checkpoint(phantom_cohort, split, tmp_path):
+    first = replace(TINY, epochs=1, out=str(tmp_path / "first"))
+    model = first.model()
+    fit(model, phantom_cohort, split[0][:3], [], first, progress=False)
+    second = replace(TINY, epochs=1, start=str(tmp_path / "first" / "last.pt"), out=str(tmp_path / "second"))
+    more = second.model()
+    torch.testing.assert_close(weights(more), weights(model), rtol=0, atol=0)
+    fit(more, phantom_cohort, split[0][2:], [], second, progress=False)
+    assert load_checkpoint(tmp_path / "second" / "last.pt").training_patients == split[0]  # nobody is forgotten
+
+
+def test_start_with_another_architecture_is_refused(tmp_path):
+    save_checkpoint(TINY.model(), tmp_path / "old.pt")
+    with pytest.raises(LggError, match="context, features, depth and growth"):
+        replace(TINY, features=8, start=str(tmp_path / "old.pt")).model()
+
+
+def test_a_validation_patient_that_was_trained_on_before_is_refused(phantom_cohort, split):
+    model = TINY.model()
+    model.training_patients = split[1]
+    with pytest.raises(LggError, match=f"{split[1][0]}.*in training and in validation"):
+        fit(model, phantom_cohort, *split, TINY, progress=False)
 
 
 def test_sparkline():
