@@ -20,7 +20,7 @@ PHANTOM := LGGSEG_DATA=phantom
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
 .PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test notebooks frame benchmark images \
-        screen genomics publish clean
+        weights screen genomics publish clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -88,8 +88,14 @@ benchmark: $(READY) ## what a step of the viewer's slider costs, and what makes 
 images: $(READY) ## the pictures in images/, from phantoms and the model
 	$(PHANTOM) $(PY) tools/make_images.py
 
-screen: $(READY) ## what each choice of the recipe was worth on real validation patients; the stored table
+weights: $(READY) ## cross-validate on the data at hand, for hours; stopped, it goes on where it was; then tools/ship.py
+	$(PY) -m lggseg.crossval --out build/coarse
+	$(PY) -m lggseg.crossval --out build/crossval --start build/coarse --size 192 --coarse-size 128 --coarse-share 0.4 \
+	    --epochs 20 --lr 2e-3 --augment 0.5 --seed 10
+
+screen: $(READY) ## what each choice of the recipe was worth on real validation patients; the stored tables
 	$(PY) tools/screen.py
+	$(PY) tools/inference.py
 
 genomics: $(READY) ## the paper's table of shape and genomic clusters, from the cohort's masks
 	$(PY) -m lggseg.genomics

@@ -21,7 +21,7 @@ from .predict import clean, components, predict_volume
 from .shape import shape_features
 from .train import TrainConfig, add_options, check_patients, fit, seen_by
 
-THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 KEEPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -108,8 +108,12 @@ def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
 
 
 def choose(dice: pd.DataFrame) -> tuple[float, float]:
-    """Threshold and keep with the highest mean Dice over patients, from one row of `choices` per patient."""
-    threshold, keep = dice.mean().idxmax()
+    """Threshold and keep from one row of `choices` per patient: the mildest whose mean Dice is within 0.001 of the best.
+
+    Smaller differences are noise. Mild is a threshold near 0.5, then a small keep: what is removed cannot be right.
+    """
+    mean = dice.mean()
+    threshold, keep = min(mean.index[mean >= mean.max() - 0.001], key=lambda tk: (round(abs(tk[0] - 0.5), 3), tk[1]))
     return float(threshold), float(keep)  # checkpoints hold plain values
 
 

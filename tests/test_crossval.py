@@ -84,16 +84,25 @@ def test_choices_of_an_empty_map():
     assert (choices(np.zeros((2, 8, 8)), np.ones((2, 8, 8), bool)) == 0).all()
 
 
+@pytest.mark.parametrize("mean, chosen", [
+    ({(0.3, 0.5): 0.8000, (0.4, 0.2): 0.7995, (0.4, 0.1): 0.7980}, (0.4, 0.2)),  # as good, and nearer to 0.5
+    ({(0.3, 0.5): 0.8000, (0.4, 0.2): 0.7985}, (0.3, 0.5)),  # worse by more than 0.001
+    ({(0.45, 0.1): 0.8, (0.55, 0.0): 0.8}, (0.55, 0.0)),  # as far from 0.5: then the smaller keep
+])
+def test_choose_takes_the_mildest_of_the_best(mean, chosen):
+    assert choose(pd.DataFrame([mean, mean])) == chosen
+
+
 def test_each_fold_is_cleaned_as_the_others_ask(phantom_cohort, tmp_path):
-    """Faultless maps, but where fold 0 says 0.4 for tumour and 0.2 for the rest, fold 1 says 0.65 and 0.52."""
-    for fold, (inside, outside) in enumerate([(0.4, 0.2), (0.65, 0.52)]):
+    """Faultless maps, but where fold 0 says 0.38 for tumour and 0.2 for the rest, fold 1 says 0.65 and 0.52."""
+    for fold, (inside, outside) in enumerate([(0.38, 0.2), (0.65, 0.52)]):
         maps = {p: np.where(phantom_cohort.volume(p).mask, 255 * inside, 255 * outside).astype(np.uint8)
                 for p in fold_patients(phantom_cohort.patients, 2)[fold]}
         (tmp_path / f"fold{fold}").mkdir()
         np.savez_compressed(tmp_path / f"fold{fold}" / "probability.npz", **maps)
     write_tables(phantom_cohort, tmp_path, 2)
     table = pd.read_csv(tmp_path / "patients.csv").groupby("fold")
-    assert table.threshold.unique().map(list).to_dict() == {0: [0.55], 1: [0.3]}
+    assert table.threshold.unique().map(list).to_dict() == {0: [0.55], 1: [0.35]}
     assert table.dice.max()[0] == 0 and table.dice.max()[1] < 0.2  # each fold suffers from the other's choice
 
 

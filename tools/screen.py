@@ -19,6 +19,7 @@ from lggseg.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "screen.csv"
+LONGER = ROOT / "results" / "finetune.csv"  # the same comparison of runs that go on from trained networks; see README
 BASE = TrainConfig(size=96, coarse_share=0, epochs=8, epoch_slices=2000, augment=1.0)
 RUNS = {
     "base": {},
@@ -85,6 +86,7 @@ def main() -> None:
     for name in args.names:
         keep(judge(name, cohort, train, valid, args.out))
     print(table(pd.read_csv(RESULTS, index_col="patient")).round(3).to_string())
+    print(table(pd.read_csv(LONGER, index_col="patient"), "start").round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Make the shipped weights and the committed results from a finished cross-validation.
 
-    python -m lggseg.crossval --out build/crossval
+    make weights
     python tools/ship.py build/crossval
 
 Copies ensemble.pt to lggseg/weights/kaggle.pt and the tables to results/oof_*.csv, and writes the out-of-fold
