@@ -108,9 +108,9 @@ def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
 
 
 def choose(dice: pd.DataFrame) -> tuple[float, float]:
-    """Threshold and keep from one row of `choices` per patient: the mildest whose mean Dice is within 0.001 of the best.
+    """Threshold and keep from one row of `choices` per patient: the mildest that is as good as the best.
 
-    Smaller differences are noise. Mild is a threshold near 0.5, then a small keep: what is removed cannot be right.
+    As good is a mean Dice within 0.001: less is noise. Mild is a threshold near 0.5, then a small keep.
     """
     mean = dice.mean()
     threshold, keep = min(mean.index[mean >= mean.max() - 0.001], key=lambda tk: (round(abs(tk[0] - 0.5), 3), tk[1]))
