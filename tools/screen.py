@@ -33,6 +33,7 @@ RUNS = {
     "dice": {"loss": "dice"},
     "growth_1.5": {"growth": 1.5},
     "features_24": {"features": 24},
+    "depth_4": {"depth": 4},
     "balance_0": {"balance": 0.0},
     "balance_1": {"balance": 1.0},
     "tumour_share_0.3": {"tumour_share": 0.3},
