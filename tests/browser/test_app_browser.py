@@ -29,6 +29,7 @@ def test_the_app_shows_the_cohort(browser, phantom_cohort, tmp_path):
         twin = SliceViewer(volume.image, volume.mask)
         twin.slice_slider.value = 0
         view.soon(lambda: view.bytes() == twin.picture.value, "the page does not show slice 0")
+        view.soon(lambda: "predicting" not in view.box.inner_text(), "the prediction does not end")  # it moves the page
         view.screenshot("app")
         assert view.box.bounding_box()["y"] + view.box.bounding_box()["height"] <= 700
         page.close()
