@@ -1,3 +1,4 @@
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -21,18 +22,11 @@ def config(tmp_path):
     return replace(TINY, out=str(tmp_path), epochs=1, epoch_slices=16)
 
 
-@pytest.fixture(scope="module")
-def done(phantom_cohort, tmp_path_factory):
-    """The ensemble of a whole run, and its folder."""
-    out = tmp_path_factory.mktemp("crossval")
-    return cross_validate(phantom_cohort, replace(TINY, out=str(out), epochs=1), folds=2, progress=False), out
-
-
-def test_every_patient_is_judged_by_a_network_that_never_saw_it(phantom_cohort, done):
-    ensemble, out = done
+def test_every_patient_is_judged_by_a_network_that_never_saw_it(phantom_cohort, crossval_done):
+    ensemble, out = crossval_done
     table = pd.read_csv(out / "patients.csv", index_col="patient")
     assert table.index.tolist() == phantom_cohort.patients
-    for fold, member in enumerate(ensemble.members):
+    for fold, member in enumerate(deepcopy(ensemble.members)):
         held_out = table.index[table.fold == fold]
         assert set(held_out).isdisjoint(member.training_patients) and len(member.training_patients) == 4
         threshold, keep = table.loc[held_out[0], ["threshold", "keep"]]
@@ -42,8 +36,8 @@ def test_every_patient_is_judged_by_a_network_that_never_saw_it(phantom_cohort, 
     assert evaluate(ensemble, phantom_cohort, phantom_cohort.patients[:1], progress=False).seen.all()
 
 
-def test_slices_add_up_to_patients(done):
-    out = done[1]
+def test_slices_add_up_to_patients(crossval_done):
+    out = crossval_done[1]
     slices = pd.read_csv(out / "slices.csv").groupby("patient")[["tp", "fp", "fn"]].sum()
     table = pd.read_csv(out / "patients.csv", index_col="patient")
     assert (slices.tp + slices.fn).tolist() == table.tumour_voxels.tolist()
@@ -106,14 +100,14 @@ def test_each_fold_is_cleaned_as_the_others_ask(phantom_cohort, tmp_path):
     assert table.dice.max()[0] == 0 and table.dice.max()[1] < 0.2  # each fold suffers from the other's choice
 
 
-def test_the_ensemble_is_cleaned_as_all_ask(done, phantom_cohort):
+def test_the_ensemble_is_cleaned_as_all_ask(crossval_done, phantom_cohort):
     tried = pd.DataFrame({p: choices(m, phantom_cohort.volume(p).mask)
-                          for p, (_, m) in read_probabilities(done[1], 2).items()}).T
-    assert (done[0].recipe.threshold, done[0].recipe.keep) == choose(tried)
+                          for p, (_, m) in read_probabilities(crossval_done[1], 2).items()}).T
+    assert (crossval_done[0].recipe.threshold, crossval_done[0].recipe.keep) == choose(tried)
 
 
-def test_folds_of_another_cross_validation_are_refused(done, phantom_cohort):
-    config = replace(TINY, out=str(done[1]), epochs=1)
+def test_folds_of_another_cross_validation_are_refused(crossval_done, phantom_cohort):
+    config = replace(TINY, out=str(crossval_done[1]), epochs=1)
     with pytest.raises(LggError, match="another cohort or number of folds"):
         train_fold(phantom_cohort, config, 1, 3, progress=False)
     with pytest.raises(LggError, match="numbered from 0 to 1"):
@@ -126,14 +120,15 @@ def test_one_fold_alone(phantom_cohort, config, tmp_path):
     assert not (tmp_path / "fold0").exists()
 
 
-def test_start_goes_on_from_the_same_fold(phantom_cohort, done, config, tmp_path):
-    start = replace(config, out=str(tmp_path), start=str(done[1]))
+def test_start_goes_on_from_the_same_fold(phantom_cohort, crossval_done, config, tmp_path):
+    start = replace(config, out=str(tmp_path), start=str(crossval_done[1]))
     assert train_fold(phantom_cohort, start, fold=1, folds=2, progress=False)
-    assert load_checkpoint(tmp_path / "fold1" / "last.pt").training_patients == done[0].members[1].training_patients
+    more = load_checkpoint(tmp_path / "fold1" / "last.pt")
+    assert more.training_patients == crossval_done[0].members[1].training_patients
 
 
-def test_start_from_another_split_is_refused(phantom_cohort, done, config):
-    start = replace(config, start=str(done[1]))
+def test_start_from_another_split_is_refused(phantom_cohort, crossval_done, config):
+    start = replace(config, start=str(crossval_done[1]))
     with pytest.raises(LggError, match="in training and in validation"):
         train_fold(phantom_cohort, start, fold=1, folds=3, progress=False)
 
