@@ -17,16 +17,17 @@ WEIGHTS = Path(__file__).parent / "weights"
 class Ensemble(nn.Module):
     """Several networks as one: the logit of their mean probability, logits (N,1,H,W) like a member's own.
 
-    It takes over the members' recipe, which must be one and the same, and all their training patients.
+    It takes over the members' recipe, which must be one and the same, unless it is given its own (many networks
+    may do without the mirror image that helps a single one), and all their training patients.
     """
 
-    def __init__(self, members: list[nn.Module]):
+    def __init__(self, members: list[nn.Module], recipe: Recipe | None = None):
         super().__init__()
         self.members = nn.ModuleList(members)
         recipes = {getattr(member, "recipe", Recipe()) for member in members}
         if len(recipes) != 1:
             raise LggError(f"members of an ensemble need one recipe, these have {len(recipes)}: {recipes}")
-        self.recipe = recipes.pop()
+        self.recipe = recipe or recipes.pop()
         self.training_patients = sorted({p for member in members for p in getattr(member, "training_patients", ())})
 
     def without(self, patient: str) -> nn.Module:
@@ -52,16 +53,39 @@ def save_atomically(content: object, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def save_checkpoint(model: nn.Module, path: Path | str, half: bool = False) -> Path:
-    """Write a UNet or an Ensemble of UNets with its recipe and training patients; `half` stores float16."""
+def save_checkpoint(model: nn.Module, path: Path | str, bits: int = 32) -> Path:
+    """Write a UNet or an Ensemble of UNets with recipe and training patients, in 32, 16 or 8 `bits` a weight."""
     members = list(model.members) if isinstance(model, Ensemble) else [model]
-    states = [{k: v.detach().cpu().half() if half and v.is_floating_point() else v.detach().cpu()
-               for k, v in member.state_dict().items()} for member in members]
-    content = {"format": 1, "architecture": members[0].architecture, "states": states,
+    states = [{name: shorten(value.detach().cpu(), bits) for name, value in member.state_dict().items()}
+              for member in members]
+    content = {"format": 2, "architecture": members[0].architecture, "states": states,
                "recipe": asdict(getattr(model, "recipe", Recipe())),
+               "member_recipe": asdict(getattr(members[0], "recipe", Recipe())),
                "patients": [list(getattr(member, "training_patients", [])) for member in members]}
     save_atomically(content, Path(path))
     return Path(path)
+
+
+def shorten(value: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.Tensor]:
+    """A tensor as it is stored: float16, or, for the kernels at 8 bits, whole steps of -127..127 and a step per kernel.
+
+    The step is the largest weight of the kernel over 127 (symmetric quantisation per channel: Krishnamoorthi 2018).
+    """
+    if bits not in (32, 16, 8):
+        raise LggError(f"bits is {bits}; a weight is stored in 32, 16 or 8")
+    if bits == 32 or not value.is_floating_point():
+        return value
+    if bits == 16 or value.ndim < 2:
+        return value.half()
+    step = value.abs().amax(dim=tuple(range(1, value.ndim)), keepdim=True).clamp(min=1e-12) / 127
+    return {"steps": (value / step).round().to(torch.int8), "step": step}
+
+
+def lengthen(stored: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
+    """The inverse of `shorten`: float32, or whole numbers as they are."""
+    if isinstance(stored, dict):
+        return stored["steps"].float() * stored["step"]
+    return stored.float() if stored.is_floating_point() else stored
 
 
 def load_checkpoint(path: Path | str) -> nn.Module:
@@ -76,8 +100,10 @@ def load_checkpoint(path: Path | str) -> nn.Module:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         parts = zip(content["states"], content["patients"], strict=True)
-        members = [build(content["architecture"], *part, Recipe(**content["recipe"])) for part in parts]
-        model = members[0] if len(members) == 1 else Ensemble(members)
+        recipe = Recipe(**content["recipe"])
+        own = Recipe(**content.get("member_recipe", content["recipe"]))  # format 1 had one for all
+        members = [build(content["architecture"], *part, own) for part in parts]
+        model = members[0] if len(members) == 1 else Ensemble(members, recipe)
     except Exception as error:
         raise LggError(f"{path}: not a whole lggseg checkpoint ({error}); delete it and train or download it "
                        "again") from error
@@ -87,7 +113,7 @@ def load_checkpoint(path: Path | str) -> nn.Module:
 def build(architecture: dict, state: dict, patients: list[str], recipe: Recipe) -> UNet:
     """A UNet of this architecture holding these weights, as float32, and what it carries."""
     model = UNet(**architecture)
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    model.load_state_dict({name: lengthen(stored) for name, stored in state.items()})
     model.recipe, model.training_patients = recipe, list(patients)
     return model.eval()
 

@@ -68,7 +68,7 @@ def join_folds(out: Path | str, folds: int, threshold: float, keep: float) -> nn
     for member in members:
         member.recipe = replace(member.recipe, threshold=threshold, keep=keep)
     ensemble = Ensemble(members)
-    save_checkpoint(ensemble, Path(out) / "ensemble.pt", half=True)
+    save_checkpoint(ensemble, Path(out) / "ensemble.pt", bits=16)
     return ensemble
 
 

@@ -297,7 +297,8 @@ class SliceDataset(Dataset):
         if self.rows.empty:
             raise LggError(f"no slice to choose from: {len(chosen)} patients, tumour_only={tumour_only}")
         self.cohort, self.recipe, self.augment, self.soft = cohort, recipe or Recipe(), augment, soft
-        self.stats = {patient: head_stats(cohort.volume(patient).image) for patient in sorted(chosen)}
+        self.stats = {patient: head_stats(cohort.volume(patient).image, self.recipe.robust)
+                      for patient in sorted(chosen)}
         self.has_tumour = (self.rows.tumour_pixels > 0).to_numpy()
         self._items = list(zip(self.rows.patient, self.rows.k - 1, strict=True))
         self._shrunken = {}

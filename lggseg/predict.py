@@ -45,7 +45,8 @@ def predict_volume(model: nn.Module, image: np.ndarray, device: str | None = Non
 
     Raises LggError for any other shape or type. Moves the model to `device`, predicts in eval mode, restores its mode.
     """
-    recipe, stats, where, was_training = recipe_of(model), head_stats(image), pick_device(device), model.training
+    recipe, where, was_training = recipe_of(model), pick_device(device), model.training
+    stats = head_stats(image, recipe.robust)
     height, width = image.shape[1:3]
     image = squared(image)
     model.to(where, memory_format=torch.channels_last).eval()

@@ -19,6 +19,7 @@ class Recipe:
     threshold: float = 0.5  # probability from which a pixel counts as tumour
     flip: bool = True  # average the prediction with that of the mirrored slice
     keep: float = 0.0  # share of the strongest 3D component's weight a component needs: see `lggseg.predict.clean`
+    robust: bool = False  # standardise by median and absolute deviation, which a bright tumour hardly moves
 
     @property
     def channels(self) -> int:
@@ -28,24 +29,28 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Stats:
-    """Mean and standard deviation per sequence inside the head of one volume, each float32 (3,)."""
+    """Where intensities lie and how far they spread, per sequence inside the head, each float32 (3,)."""
 
-    mean: np.ndarray
-    std: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
 
 
-def head_stats(image: np.ndarray) -> Stats:
-    """Intensity statistics of a volume uint8 (D,H,W,3), per sequence, over the head's pixels only.
+def head_stats(image: np.ndarray, robust: bool = False) -> Stats:
+    """Mean and standard deviation of a volume uint8 (D,H,W,3), per sequence, over the head's pixels only.
 
     The head is where any sequence exceeds a tenth of that sequence's 99th percentile: air would
-    otherwise dominate the mean. Per volume, never per slice: an empty slice must stay dark.
+    otherwise dominate the mean. Per volume, never per slice: an empty slice must stay dark. `robust`
+    gives the median instead, and 1.4826 times the median absolute deviation from it, which is the
+    standard deviation of a normal distribution (Huber 1981): a tumour moves them less.
     """
     check_volume(image)
     every = image[:: max(1, len(image) // 16), ::2, ::2].reshape(-1, 3)  # a sample is enough, and quick
     head = every[(every > 0.1 * np.percentile(every, 99, axis=0)).any(axis=1)].astype(np.float32)
     if len(head) == 0:
         return Stats(np.zeros(3, np.float32), np.ones(3, np.float32))
-    return Stats(head.mean(axis=0), head.std(axis=0).clip(min=1.0))
+    centre = np.median(head, axis=0) if robust else head.mean(axis=0)
+    spread = 1.4826 * np.median(abs(head - centre), axis=0) if robust else head.std(axis=0)
+    return Stats(centre, spread.astype(np.float32).clip(min=1.0))
 
 
 def check_volume(image: np.ndarray) -> None:
@@ -72,8 +77,8 @@ def standardise(slices: torch.Tensor, stats: Stats, rows: np.ndarray, context: i
     """
     offsets = torch.arange(-context, context + 1)
     wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (N, 2c+1)
-    mean, std = (torch.from_numpy(values).view(3, 1, 1) for values in (stats.mean, stats.std))
-    return ((slices[wanted].float() - mean) / std).flatten(1, 2)  # (N, 2c+1, 3, s, s) -> (N, C, s, s)
+    centre, spread = (torch.from_numpy(values).view(3, 1, 1) for values in (stats.centre, stats.spread))
+    return ((slices[wanted].float() - centre) / spread).flatten(1, 2)  # (N, 2c+1, 3, s, s) -> (N, C, s, s)
 
 
 def prepare_slices(image: np.ndarray, stats: Stats, recipe: Recipe, rows: np.ndarray) -> torch.Tensor:

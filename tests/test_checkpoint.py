@@ -1,7 +1,18 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from lggseg.checkpoint import WEIGHTS, Ensemble, load_checkpoint, load_pretrained, save_atomically, save_checkpoint
+from lggseg.checkpoint import (
+    WEIGHTS,
+    Ensemble,
+    lengthen,
+    load_checkpoint,
+    load_pretrained,
+    save_atomically,
+    save_checkpoint,
+    shorten,
+)
 from lggseg.errors import LggError
 from lggseg.transforms import Recipe
 from lggseg.unet import UNet
@@ -26,10 +37,24 @@ def test_round_trip(tmp_path, model, image):
     assert again.recipe == model.recipe and again.training_patients == ["TCGA_CS_P001"] and not again.training
 
 
-def test_half_precision_is_half_the_size_and_close(tmp_path, model, image):
-    whole, half = save_checkpoint(model, tmp_path / "a.pt"), save_checkpoint(model, tmp_path / "b.pt", half=True)
-    assert half.stat().st_size < 0.7 * whole.stat().st_size
-    torch.testing.assert_close(load_checkpoint(half)(image), model(image), rtol=0, atol=0.02)
+@pytest.mark.parametrize(("bits", "size", "error"), [(16, 0.6, 0.02), (8, 0.4, 0.1)])
+def test_fewer_bits_are_smaller_and_close(tmp_path, image, bits, size, error):
+    torch.manual_seed(0)
+    model = UNet(9, features=16, depth=3).eval()
+    whole, short = save_checkpoint(model, tmp_path / "a.pt"), save_checkpoint(model, tmp_path / "b.pt", bits)
+    assert short.stat().st_size < size * whole.stat().st_size
+    torch.testing.assert_close(load_checkpoint(short)(image), model(image), rtol=0, atol=error)
+
+
+def test_eight_bits_by_hand():
+    kernels = torch.tensor([[127.0, -64.4, 0.6], [0.5, -0.25, 0.0], [0, 0, 0]])
+    stored = shorten(kernels, 8)
+    assert stored["steps"].tolist() == [[127, -64, 1], [127, -64, 0], [0, 0, 0]] and stored["steps"].dtype == torch.int8
+    worst = (lengthen(stored) - kernels).abs().amax(dim=1)
+    assert (worst <= kernels.abs().amax(dim=1) / 254 + 1e-7).all()  # half a step at most
+    assert shorten(torch.ones(3), 8).dtype == torch.float16 and shorten(torch.ones(3).int(), 8).dtype == torch.int32
+    with pytest.raises(LggError, match="bits is 4; a weight is stored in 32, 16 or 8"):
+        shorten(kernels, 4)
 
 
 def test_ensemble_averages_probabilities(tmp_path, model, image):
@@ -43,6 +68,12 @@ def test_ensemble_averages_probabilities(tmp_path, model, image):
     torch.testing.assert_close(again(image), both(image))
     assert again.recipe == model.recipe and again.training_patients == ["TCGA_CS_P001", "TCGA_CS_P002"]
     assert again.without("TCGA_CS_P001") is again.members[1]
+
+
+def test_an_ensemble_may_have_a_recipe_of_its_own(tmp_path, model):
+    both = Ensemble([model, model], replace(model.recipe, flip=False))
+    again = load_checkpoint(save_checkpoint(both, tmp_path / "e.pt"))
+    assert not again.recipe.flip and again.members[0].recipe == model.recipe
 
 
 def test_an_ensemble_has_one_recipe_and_an_honest_rest(model):

@@ -522,7 +522,7 @@ def test_full_size_slices_are_z_scores_of_the_volume(phantom_cohort):
     d = int(volume.mask.sum(axis=(1, 2)).argmax())
     stats = head_stats(volume.image)
     image, mask = dataset[d]
-    expected = (volume.image[d].astype(np.float64) - stats.mean) / stats.std
+    expected = (volume.image[d].astype(np.float64) - stats.centre) / stats.spread
     np.testing.assert_allclose(image.permute(1, 2, 0).numpy(), expected, atol=1e-4)
     assert np.array_equal(mask[0].numpy() == 1, volume.mask[d])
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import median_abs_deviation
 
+from lggseg.data import SliceDataset
 from lggseg.errors import LggError
 from lggseg.transforms import (
     Augment,
@@ -26,13 +28,35 @@ def test_head_stats_leave_out_the_air():
     image = np.zeros((2, 20, 20, 3), np.uint8)
     image[:, 4:16, 4:16] = (60, 100, 140)
     stats = head_stats(image)
-    np.testing.assert_array_equal(stats.mean, [60, 100, 140])
-    np.testing.assert_array_equal(stats.std, [1, 1, 1])  # floored: a flat sequence must not divide by zero
+    np.testing.assert_array_equal(stats.centre, [60, 100, 140])
+    np.testing.assert_array_equal(stats.spread, [1, 1, 1])  # floored: a flat sequence must not divide by zero
 
 
 def test_head_stats_of_an_all_dark_scan_change_nothing():
     stats = head_stats(np.zeros((2, 8, 8, 3), np.uint8))
-    assert (stats.mean == 0).all() and (stats.std == 1).all()
+    assert (stats.centre == 0).all() and (stats.spread == 1).all()
+
+
+def test_robust_stats_are_those_of_scipy():
+    image = np.random.default_rng(0).integers(60, 200, (3, 16, 16, 3), dtype=np.uint8)
+    stats, pixels = head_stats(image, robust=True), image[:, ::2, ::2].reshape(-1, 3)
+    np.testing.assert_array_equal(stats.centre, np.median(pixels, axis=0))
+    np.testing.assert_allclose(stats.spread, median_abs_deviation(pixels, axis=0, scale="normal"), rtol=1e-4)
+    assert stats.centre.dtype == stats.spread.dtype == np.float32
+
+
+def test_a_bright_tumour_moves_the_mean_but_hardly_the_median():
+    healthy = np.random.default_rng(0).normal(100, 10, (4, 32, 32, 3)).clip(60, 140).astype(np.uint8)
+    ill = healthy.copy()
+    ill[:, :10, :10] = 250  # a tenth of the head
+    moved = [head_stats(ill, robust).centre - head_stats(healthy, robust).centre for robust in (False, True)]
+    assert moved[0].min() > 10 and moved[1].max() < 3
+
+
+def test_the_recipe_says_which_stats_are_used(phantom_cohort):
+    patient = phantom_cohort.patients[0]
+    stats = [SliceDataset(phantom_cohort, [patient], Recipe(16, robust=robust)).stats[patient] for robust in (0, 1)]
+    assert (stats[0].spread != stats[1].spread).all()
 
 
 def test_z_scores_do_not_change_with_the_scanners_gain():
