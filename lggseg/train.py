@@ -53,6 +53,8 @@ class TrainConfig:
     balance: float = 0.5  # 0 draws every slice alike, 1 every patient: small tumours count as much as large ones
     augment: float = 1.25  # strength, see `lggseg.transforms.Augment`: few patients, long training
     zoom: float = 0.2  # change of size, as a logarithm, times `augment`: heads and tumours differ about so much
+    graft: float = 0.0  # chance that a slice gets another's tumour; worth it in a long training's second half
+    cyst: float = 0.0  # chance that parts of a tumour get another look; as `graft`, for tumours unlike all others
     patience: int = 0  # validations without a better Dice until it stops early; 0 never stops
     validate_every: int = 1  # epochs; a validation predicts whole volumes and takes a while
     seed: int = 0
@@ -93,7 +95,7 @@ class Trainer:
         self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.network = parallel(torch.compile(self.model) if config.compile else self.model)
         self.data = SliceDataset(cohort, train_patients, config.recipe, soft=True)
-        self.augment = Augment(config.augment, zoom=config.zoom)
+        self.augment = Augment(config.augment, zoom=config.zoom, graft=config.graft, cyst=config.cyst)
         self.steps = max(1, config.epoch_slices // config.batch // world_size())
         self.optimiser = torch.optim.AdamW(self.model.parameters(), config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(

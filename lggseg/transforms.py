@@ -97,17 +97,21 @@ class Augment:
     network. A single pair (C,H,W), (1,H,W) works too. `strength` scales all ranges: 0 only mirrors (and
     drops sequences), 1 suits a few dozen patients. A FLAIR copied into an empty sequence is imitated by `drop`, the
     chance that post-contrast, or pre- and post-contrast, are replaced by it; `zoom` is about the largest change of
-    the size's logarithm at strength 1.
+    the size's logarithm at strength 1; `graft` and `cyst` are the chances of `mix` and `hollow`.
     """
 
-    def __init__(self, strength: float = 1.0, drop: float = 0.2, zoom: float = 0.2):
-        self.strength, self.drop, self.zoom = strength, drop, zoom
+    def __init__(self, strength: float = 1.0, drop: float = 0.2, zoom: float = 0.2, graft: float = 0, cyst: float = 0):
+        self.strength, self.drop, self.zoom, self.graft, self.cyst = strength, drop, zoom, graft, cyst
 
     def __call__(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if image.ndim == 3:
             image, mask = self(image[None], mask[None])
             return image[0], mask[0]
         image, mask = self.space(image, mask)
+        if self.graft:
+            image, mask = self.mix(image, mask)
+        if self.cyst:
+            image = self.hollow(image, mask)
         return self.intensity(image), mask
 
     def draw(self, spread: float, *shape: int) -> torch.Tensor:
@@ -135,6 +139,23 @@ class Augment:
         air = image.amin(dim=(2, 3), keepdim=True)
         moved = F.grid_sample(image - air, grid, align_corners=False) + air
         return moved, F.grid_sample(mask, grid, align_corners=False)
+
+    def mix(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Some slices get what another of the batch has where its tumour is (CarveMix: Zhang et al. 2021)."""
+        other = torch.randperm(len(image))
+        chosen = (torch.rand(len(image), 1, 1, 1) < self.graft).to(image)
+        around = F.avg_pool2d(F.max_pool2d(mask[other], 7, 1, 3), 5, 1, 2)  # a few pixels more, with a soft edge
+        return torch.lerp(image, image[other], chosen * around), torch.lerp(mask, mask[other], chosen * around)
+
+    def hollow(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Parts of some tumours made darker or brighter, per sequence, as cysts and enhancement are: still tumour."""
+        n, size = len(image), image.shape[-2:]
+        field = F.interpolate(torch.randn(n, 1, 12, 12), size, mode="bicubic")  # blobs of a twelfth of the picture
+        part = (4 * field + 3.2 * torch.rand(n, 1, 1, 1) - 1.6).sigmoid()  # a third to two thirds of the area
+        share = (torch.rand(n, 1, 1, 1) < self.cyst) * (0.3 + 0.7 * torch.rand(n, 1, 1, 1))
+        level = 4.5 * torch.rand(n, 1, 3, 1, 1) - 2  # z-scores from fluid to fat
+        weight = ((share * part).to(image.device) * mask)[:, None]  # (N,1,1,H,W)
+        return torch.lerp(image.unflatten(1, (-1, 3)), level.to(image.device), weight).flatten(1, 2)
 
     def intensity(self, image: torch.Tensor) -> torch.Tensor:
         """Another scanner's view of z-scores (N,C,H,W), drawn per sequence: contrast differs between them."""

@@ -165,6 +165,39 @@ def test_drop_copies_flair_exactly_and_never_into_pre_contrast_alone():
     assert pre == [torch.equal(one[3], one[4]) for one in image] and 10 < sum(pre) < 40
 
 
+def test_mix_moves_a_tumour_with_its_image():
+    torch.manual_seed(0)
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[0, :, 10:20, 10:20] = 1
+    image = torch.stack([torch.full((3, 32, 32), 5.0), torch.zeros(3, 32, 32)])
+    mixed = [Augment(graft=1.0).mix(image, mask) for _ in range(8)]
+    swapped = [(i, m) for i, m in mixed if m[1].any()]  # the batch is shuffled: a slice may meet itself
+    assert 0 < len(swapped) < 8
+    for i, m in swapped:
+        assert (i[1, :, 10:20, 10:20] == 5).all() and (m[1, :, 10:20, 10:20] == 1).all()
+        assert i[1, :, :4].abs().max() == 0 and m[1].sum() == 100  # surroundings come along, but they are no tumour
+        assert torch.equal(i[0], image[0]) and torch.equal(m[0], mask[0])  # nothing to give, nothing taken
+
+
+def test_hollow_changes_tumours_only_and_neighbouring_slices_alike():
+    torch.manual_seed(0)
+    image, mask = torch.ones(20, 6, 48, 48), torch.zeros(20, 1, 48, 48)
+    mask[:, :, 12:36, 12:36] = 1
+    changed = Augment(cyst=1.0).hollow(image, mask).unflatten(1, (2, 3))
+    inside = mask.bool().expand(20, 3, 48, 48)
+    assert (changed[:, 0][~inside] == 1).all() and torch.equal(changed[:, 0], changed[:, 1])
+    assert changed.min() > -2 and changed.max() < 2.5 and (changed[:, 0] != 1).flatten(1).any(1).all()
+    assert torch.equal(Augment(cyst=1.0).hollow(image, 0 * mask), image)
+
+
+def test_graft_and_cyst_are_chances():
+    torch.manual_seed(0)
+    image, mask = torch.randn(400, 3, 16, 16), torch.ones(400, 1, 16, 16)
+    assert torch.equal(Augment().mix(image, mask)[0], image) and torch.equal(Augment().hollow(image, mask), image)
+    for changed in (Augment(graft=0.3).mix(image, mask)[0], Augment(cyst=0.3).hollow(image, mask)):
+        assert 0.2 < (changed != image).flatten(1).any(1).float().mean() < 0.4
+
+
 def test_bytes_stay_bytes_when_shrunk(volume):
     small = shrink_slices(volume, 4)
     assert small.dtype == torch.uint8 and small.shape == (4, 3, 4, 4)
