@@ -3,6 +3,8 @@
 `python -m lggseg.crossval --out DIR` trains one network per fold and goes on where it was stopped. DIR then holds
 patients.csv (scores and shape features per patient), slices.csv (counts per slice), choices.csv (what threshold and
 clean-up would do), and ensemble.pt, the folds' networks as one: trained on everybody, so for new patients only.
+`--join DIR DIR` writes these files for several finished cross-validations of the same folds, whose networks then answer
+together.
 """
 
 import argparse
@@ -30,7 +32,7 @@ def cross_validate(cohort: Cohort, config: TrainConfig, folds: int = 4, progress
     for fold in range(folds):
         if train_fold(cohort, config, fold, folds, progress) or fold == folds - 1:
             chosen = write_tables(cohort, config.out, folds)
-    return join_folds(config.out, folds, *chosen)
+    return join_folds([config.out], config.out, folds, *chosen)
 
 
 def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progress: bool = True) -> bool:
@@ -62,13 +64,32 @@ def check_fold(place: Path, train: list[str]) -> None:
                        "or delete this one to start again")
 
 
-def join_folds(out: Path | str, folds: int, threshold: float, keep: float) -> nn.Module:
-    """Write ensemble.pt: the folds' networks as one, with this threshold and keep."""
-    members = [load_checkpoint(Path(out) / f"fold{fold}" / "last.pt") for fold in range(folds)]
+def join(cohort: Cohort, parts: list[Path | str], out: Path | str, folds: int = 4) -> nn.Module:
+    """Make one ensemble of finished cross-validations of the same folds; writes all files under `out`.
+
+    A patient is judged by the mean of those networks, one of each part, that never saw them.
+    Raises LggError where a part is not finished or has other folds.
+    """
+    for fold, held_out in enumerate(fold_patients(cohort.patients, folds)):
+        for part in parts:
+            check_fold(Path(part) / f"fold{fold}", [name for name in cohort.patients if name not in set(held_out)])
+            if not (Path(part) / f"fold{fold}" / "probability.npz").exists():
+                raise LggError(f"{part} lacks fold {fold}; finish it with `python -m lggseg.crossval --out {part}`")
+    Path(out).mkdir(parents=True, exist_ok=True)
+    return join_folds(parts, out, folds, *write_tables(cohort, out, folds, parts))
+
+
+def join_folds(parts: list[Path | str], out: Path | str, folds: int, threshold: float, keep: float) -> nn.Module:
+    """Write ensemble.pt: the folds' networks of all parts as one, with this threshold and keep.
+
+    Networks of several parts are stored in 8 bits, not 16, and do without the mirror image: neither size nor time grow.
+    """
+    members = [load_checkpoint(Path(part) / f"fold{fold}" / "last.pt") for part in parts for fold in range(folds)]
     for member in members:
         member.recipe = replace(member.recipe, threshold=threshold, keep=keep)
-    ensemble = Ensemble(members)
-    save_checkpoint(ensemble, Path(out) / "ensemble.pt", bits=16)
+    one = len(parts) == 1
+    ensemble = Ensemble(members, replace(members[0].recipe, flip=members[0].recipe.flip and one))
+    save_checkpoint(ensemble, Path(out) / "ensemble.pt", bits=16 if one else 8)
     return ensemble
 
 
@@ -90,6 +111,13 @@ def read_probabilities(out: Path | str, folds: int) -> dict[str, tuple[int, np.n
             with np.load(path) as file:
                 found |= {patient: (fold, file[patient].astype(np.float32) / 255) for patient in file.files}
     return found
+
+
+def mean_probabilities(parts: list[Path | str], folds: int) -> dict[str, tuple[int, np.ndarray]]:
+    """As `read_probabilities`, averaged over several cross-validations of the same folds."""
+    found = [read_probabilities(part, folds) for part in parts]
+    return {patient: (fold, np.mean([maps[patient][1] for maps in found], axis=0))
+            for patient, (fold, _) in found[0].items()}
 
 
 def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
@@ -117,13 +145,15 @@ def choose(dice: pd.DataFrame) -> tuple[float, float]:
     return float(threshold), float(keep)  # checkpoints hold plain values
 
 
-def write_tables(cohort: Cohort, out: Path | str, folds: int) -> tuple[float, float]:
+def write_tables(cohort: Cohort, out: Path | str, folds: int, parts: list | None = None) -> tuple[float, float]:
     """patients.csv, slices.csv and choices.csv of the folds that are done; returns threshold and keep chosen on all.
+
+    `parts` are the folders with the folds, `out` itself unless given.
 
     Each patient's mask is made with the threshold and keep chosen on the *other* folds (0.5 and 0 as long
     as there are none), so that the scores stay honest: nothing was chosen on the patient judged.
     """
-    out, found = Path(out), read_probabilities(out, folds)
+    out, found = Path(out), mean_probabilities(parts or [out], folds)
     tried = pd.DataFrame({p: choices(map_, cohort.volume(p).mask) for p, (_, map_) in found.items()}).T
     tried.mean().rename("mean_dice").rename_axis(["threshold", "keep"]).round(4).to_csv(out / "choices.csv")
     fold_of = pd.Series({patient: fold for patient, (fold, _) in found.items()})
@@ -158,6 +188,7 @@ def main(argv: list[str] | None = None) -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="cohort folder, or 'phantom'; see lggseg.open_cohort")
     parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--join", nargs="+", metavar="DIR", help="train nothing, but join these into one ensemble")
     parser.add_argument("--fold", type=int, help="train only this fold, from 0: processes can share the folds")
     add_options(parser)
     args = parser.parse_args(argv)
@@ -168,7 +199,10 @@ def main(argv: list[str] | None = None) -> None:
     if args.fold is not None:
         train_fold(cohort, config, args.fold, args.folds)
         return
-    cross_validate(cohort, config, args.folds)
+    if args.join:
+        join(cohort, args.join, config.out, args.folds)
+    else:
+        cross_validate(cohort, config, args.folds)
     print("out of fold,", summary(pd.read_csv(Path(config.out) / "patients.csv").dice.to_numpy()))
 
 

@@ -10,11 +10,20 @@ from test_train import TINY
 
 from lggseg import crossval
 from lggseg.checkpoint import load_checkpoint
-from lggseg.crossval import choices, choose, cross_validate, read_probabilities, summary, train_fold, write_tables
+from lggseg.crossval import (
+    choices,
+    choose,
+    cross_validate,
+    join,
+    read_probabilities,
+    summary,
+    train_fold,
+    write_tables,
+)
 from lggseg.data import fold_patients
 from lggseg.errors import LggError
 from lggseg.metrics import dice
-from lggseg.predict import clean, evaluate
+from lggseg.predict import clean, evaluate, predict_volume
 
 
 @pytest.fixture
@@ -131,6 +140,31 @@ def test_start_from_another_split_is_refused(phantom_cohort, crossval_done, conf
     start = replace(config, start=str(crossval_done[1]))
     with pytest.raises(LggError, match="in training and in validation"):
         train_fold(phantom_cohort, start, fold=1, folds=3, progress=False)
+
+
+def test_joined_cross_validations_answer_together(phantom_cohort, crossval_done, config, tmp_path):
+    first, second, out = crossval_done[1], tmp_path / "second", tmp_path / "joined"
+    cross_validate(phantom_cohort, replace(config, out=str(second), seed=5), folds=2, progress=False)
+    ensemble = join(phantom_cohort, [first, second], out, folds=2)
+    assert len(ensemble.members) == 4 and not ensemble.recipe.flip and ensemble.members[0].recipe.flip
+    patient = phantom_cohort.patients[0]
+    judge = load_checkpoint(out / "ensemble.pt").without(patient)
+    assert len(judge.members) == 2 and judge.recipe.flip and patient not in judge.training_patients
+    maps = [read_probabilities(part, 2)[patient][1] for part in (first, second)]
+    mean = predict_volume(judge, phantom_cohort.volume(patient).image)
+    np.testing.assert_allclose(mean, (maps[0] + maps[1]) / 2, atol=0.02)  # kept as bytes, weights in 8 bits
+    row = pd.read_csv(out / "patients.csv", index_col="patient").loc[patient]
+    found = clean((maps[0] + maps[1]) / 2, row.threshold, row["keep"])
+    assert row.dice == pytest.approx(dice(found, phantom_cohort.volume(patient).mask), abs=1e-5)
+
+
+def test_unfinished_parts_are_not_joined(phantom_cohort, crossval_done, config, tmp_path):
+    train_fold(phantom_cohort, config, 0, 2, progress=False)
+    (tmp_path / "fold0" / "probability.npz").unlink()
+    with pytest.raises(LggError, match="lacks fold 0; finish it"):
+        join(phantom_cohort, [crossval_done[1], tmp_path], tmp_path / "joined", folds=2)
+    with pytest.raises(LggError, match="another cohort or number of folds"):
+        join(phantom_cohort, [crossval_done[1]], tmp_path / "joined", folds=3)
 
 
 def test_summary():
