@@ -88,10 +88,12 @@ benchmark: $(READY) ## what a step of the viewer's slider costs, and what makes 
 images: $(READY) ## the pictures in images/, from phantoms and the model
 	$(PHANTOM) $(PY) tools/make_images.py
 
+STAGE = $(PY) -m lggseg.crossval --no-robust --size 192 --coarse-size 128 --lr 2e-3 --augment 0.5
 weights: $(READY) ## cross-validate on the data at hand, for hours; stopped, it goes on where it was; then tools/ship.py
-	$(PY) -m lggseg.crossval --out build/coarse
-	$(PY) -m lggseg.crossval --out build/crossval --start build/coarse --size 192 --coarse-size 128 --coarse-share 0.4 \
-	    --epochs 20 --lr 2e-3 --augment 0.5 --seed 10
+	$(PY) -m lggseg.crossval --no-robust --out build/coarse
+	$(STAGE) --out build/fine --start build/coarse --coarse-share 0.4 --epochs 20 --seed 10
+	$(STAGE) --out build/mixed --start build/fine --epochs 14 --epoch-slices 1500 --graft 0.4 --cyst 0.2 --seed 70
+	$(PY) -m lggseg.crossval --join build/fine build/mixed --out build/crossval
 
 screen: $(READY) ## what each choice of the recipe was worth on real validation patients; the stored tables
 	$(PY) tools/screen.py

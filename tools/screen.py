@@ -22,6 +22,7 @@ from lggseg.transforms import Stats, head_stats
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "screen.csv"
 LONGER = ROOT / "results" / "finetune.csv"  # the same comparison of runs that go on from trained networks; see README
+STAGES = ROOT / "results" / "stages.csv"  # what each stage of the shipped weights brought; by tools/ship.py
 BASE = TrainConfig(size=96, coarse_share=0, epochs=8, epoch_slices=2000, augment=1.0, robust=False)
 RUNS = {
     "base": {},
@@ -71,7 +72,7 @@ def keep(new: pd.DataFrame) -> None:
     pd.concat([*(old[old.run != new.run.iloc[0]] for old in done), new]).round(4).to_csv(RESULTS)
 
 
-def table(scores: pd.DataFrame, base: str = "base", seconds: str = "train_seconds") -> pd.DataFrame:
+def table(scores: pd.DataFrame, base: str = "base", seconds: str | None = "train_seconds") -> pd.DataFrame:
     """One row per run; `difference` is the mean over patients of Dice minus base's, `low` and `high` its interval."""
     dice, rows = scores.reset_index().pivot(index="patient", columns="run", values="dice"), {}
     picks = np.random.default_rng(0).integers(len(dice), size=(10_000, len(dice)))
@@ -79,8 +80,9 @@ def table(scores: pd.DataFrame, base: str = "base", seconds: str = "train_second
         gain = (dice[run] - dice.get(base, float("nan"))).to_numpy()
         low, high = np.percentile(gain[picks].mean(axis=1), [2.5, 97.5])
         rows[run] = {"mean": dice[run].mean(), "median": dice[run].median(), "worst": dice[run].min(),
-                     "difference": gain.mean(), "low": low, "high": high,
-                     seconds: scores[seconds][scores.run == run].iloc[0]}
+                     "difference": gain.mean(), "low": low, "high": high}
+        if seconds:
+            rows[run][seconds] = scores[seconds][scores.run == run].iloc[0]
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -101,6 +103,10 @@ def main() -> None:
             keep(judge(name, cohort, train, valid, args.out))
     print(table(pd.read_csv(RESULTS, index_col="patient")).round(3).to_string())
     print(table(pd.read_csv(LONGER, index_col="patient"), "start").round(3).to_string())
+    if STAGES.exists():
+        stages = pd.read_csv(STAGES, index_col="patient")
+        for earlier in ("coarse", "fine"):
+            print(table(stages, earlier, None).round(3).to_string())
 
 
 if __name__ == "__main__":

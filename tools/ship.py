@@ -1,10 +1,11 @@
 """Make the shipped weights and the committed results from a finished cross-validation.
 
     make weights
-    python tools/ship.py build/crossval
+    python tools/ship.py build/crossval --stages build/coarse build/fine build/mixed
 
 Copies ensemble.pt to lggseg/weights/kaggle.pt and the tables to results/oof_*.csv, and writes the out-of-fold
-figures into README and model card.
+figures into README and model card. With `--stages`, the Dice of every patient on the way there goes into
+results/stages.csv; `make screen` prints what each stage brought.
 """
 
 import argparse
@@ -44,7 +45,17 @@ def ship(out: Path, root: Path = ROOT) -> None:
     print(figures(patients))
 
 
+def keep_stages(folders: list[Path], path: Path) -> None:
+    """Dice per patient out of fold, of one cross-validation after the other."""
+    tables = [pd.read_csv(folder / "patients.csv")[["patient", "dice"]].assign(run=folder.name) for folder in folders]
+    pd.concat(tables).round(4).to_csv(path, index=False)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the cross-validation")
-    ship(parser.parse_args().out)
+    parser.add_argument("--stages", type=Path, nargs="*", default=[], help="folders of the cross-validations before it")
+    args = parser.parse_args()
+    ship(args.out)
+    if args.stages:
+        keep_stages([*args.stages, args.out], ROOT / "results" / "stages.csv")
