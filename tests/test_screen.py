@@ -37,3 +37,10 @@ def test_a_run_takes_the_place_of_an_older_one(tmp_path, monkeypatch):
 def test_every_run_changes_settings_that_exist():
     known = {field.name for field in fields(TrainConfig)}
     assert screen.RUNS["base"] == {} and all(set(change) <= known for change in screen.RUNS.values())
+
+
+def test_runs_are_compared_on_the_patients_they_share():
+    part = scores("part", [0.7, 0.7, 0.7]).iloc[:1]
+    table = screen.table(pd.concat([scores("base", [0.5, 0.6, 0.7]), part]))
+    assert table.loc["part", ["n", "difference", "low", "high"]].tolist() == pytest.approx([1, 0.2, 0.2, 0.2])
+    assert screen.table(part).difference.isna().all()

@@ -72,15 +72,22 @@ def keep(new: pd.DataFrame) -> None:
     pd.concat([*(old[old.run != new.run.iloc[0]] for old in done), new]).round(4).to_csv(RESULTS)
 
 
+def interval(gain: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean, by bootstrap over patients (10,000 draws)."""
+    picks = np.random.default_rng(0).integers(len(gain), size=(10_000, len(gain)))
+    low, high = np.percentile(gain[picks].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
 def table(scores: pd.DataFrame, base: str = "base", seconds: str | None = "train_seconds") -> pd.DataFrame:
     """One row per run; `difference` is the mean over patients of Dice minus base's, `low` and `high` its interval."""
     dice, rows = scores.reset_index().pivot(index="patient", columns="run", values="dice"), {}
-    picks = np.random.default_rng(0).integers(len(dice), size=(10_000, len(dice)))
     for run in scores.run.unique():
-        gain = (dice[run] - dice.get(base, float("nan"))).to_numpy()
-        low, high = np.percentile(gain[picks].mean(axis=1), [2.5, 97.5])
-        rows[run] = {"mean": dice[run].mean(), "median": dice[run].median(), "worst": dice[run].min(),
-                     "difference": gain.mean(), "low": low, "high": high}
+        gain = (dice[run] - dice.get(base, float("nan"))).dropna().to_numpy()  # of the patients that both judged
+        low, high = interval(gain) if len(gain) else (float("nan"), float("nan"))
+        rows[run] = {"n": dice[run].count(), "mean": dice[run].mean(), "median": dice[run].median(),
+                     "worst": dice[run].min(), "difference": gain.mean() if len(gain) else float("nan"),
+                     "low": low, "high": high}
         if seconds:
             rows[run][seconds] = scores[seconds][scores.run == run].iloc[0]
     return pd.DataFrame.from_dict(rows, orient="index")
