@@ -56,9 +56,10 @@ def save_atomically(content: object, path: Path) -> None:
 def save_checkpoint(model: nn.Module, path: Path | str, bits: int = 32) -> Path:
     """Write a UNet or an Ensemble of UNets with recipe and training patients, in 32, 16 or 8 `bits` a weight."""
     members = list(model.members) if isinstance(model, Ensemble) else [model]
-    states = [{name: shorten(value.detach().cpu(), bits) for name, value in member.state_dict().items()}
-              for member in members]
-    content = {"format": 2, "architecture": members[0].architecture, "states": states,
+    states = [member.state_dict() for member in members]
+    stacked = {name: torch.stack([state[name].detach().cpu() for state in states]) for name in states[0]}
+    content = {"format": 2, "architecture": members[0].architecture,
+               "states": {name: shorten(values, bits) for name, values in stacked.items()},
                "recipe": asdict(getattr(model, "recipe", Recipe())),
                "member_recipe": asdict(getattr(members[0], "recipe", Recipe())),
                "patients": [list(getattr(member, "training_patients", [])) for member in members]}
@@ -66,19 +67,19 @@ def save_checkpoint(model: nn.Module, path: Path | str, bits: int = 32) -> Path:
     return Path(path)
 
 
-def shorten(value: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.Tensor]:
-    """A tensor as it is stored: float16, or, for the kernels at 8 bits, whole steps of -127..127 and a step per kernel.
+def shorten(values: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.Tensor]:
+    """One tensor of all members, stacked, as it is stored: float16, or, for kernels at 8 bits, steps of -127..127.
 
-    The step is the largest weight of the kernel over 127 (symmetric quantisation per channel: Krishnamoorthi 2018).
+    A step is the largest weight of its kernel over 127 (symmetric quantisation per channel: Krishnamoorthi 2018).
     """
     if bits not in (32, 16, 8):
         raise LggError(f"bits is {bits}; a weight is stored in 32, 16 or 8")
-    if bits == 32 or not value.is_floating_point():
-        return value
-    if bits == 16 or value.ndim < 2:
-        return value.half()
-    step = value.abs().amax(dim=tuple(range(1, value.ndim)), keepdim=True).clamp(min=1e-12) / 127
-    return {"steps": (value / step).round().to(torch.int8), "step": step}
+    if bits == 32 or not values.is_floating_point():
+        return values
+    if bits == 16 or values.ndim < 3:
+        return values.half()
+    step = values.abs().amax(dim=tuple(range(2, values.ndim)), keepdim=True).clamp(min=1e-12) / 127
+    return {"steps": (values / step).round().to(torch.int8), "step": step}
 
 
 def lengthen(stored: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
@@ -99,7 +100,7 @@ def load_checkpoint(path: Path | str) -> nn.Module:
         raise LggError(f"{path}: no such checkpoint; train one with `python -m lggseg.train --out {path.parent}`")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        parts = zip(content["states"], content["patients"], strict=True)
+        parts = zip(unstack(content["states"]), content["patients"], strict=True)
         recipe = Recipe(**content["recipe"])
         own = Recipe(**content.get("member_recipe", content["recipe"]))  # format 1 had one for all
         members = [build(content["architecture"], *part, own) for part in parts]
@@ -110,10 +111,18 @@ def load_checkpoint(path: Path | str) -> nn.Module:
     return model.eval()
 
 
+def unstack(states: dict | list) -> list[dict[str, torch.Tensor]]:
+    """One state per member, as float32; format 1 had them in a list."""
+    if isinstance(states, list):
+        return [{name: lengthen(value) for name, value in state.items()} for state in states]
+    whole = {name: lengthen(stored) for name, stored in states.items()}
+    return [{name: values[i] for name, values in whole.items()} for i in range(len(next(iter(whole.values()))))]
+
+
 def build(architecture: dict, state: dict, patients: list[str], recipe: Recipe) -> UNet:
     """A UNet of this architecture holding these weights, as float32, and what it carries."""
     model = UNet(**architecture)
-    model.load_state_dict({name: lengthen(stored) for name, stored in state.items()})
+    model.load_state_dict(state)
     model.recipe, model.training_patients = recipe, list(patients)
     return model.eval()
 

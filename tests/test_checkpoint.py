@@ -48,13 +48,24 @@ def test_fewer_bits_are_smaller_and_close(tmp_path, image, bits, size, error):
 
 def test_eight_bits_by_hand():
     kernels = torch.tensor([[127.0, -64.4, 0.6], [0.5, -0.25, 0.0], [0, 0, 0]])
-    stored = shorten(kernels, 8)
-    assert stored["steps"].tolist() == [[127, -64, 1], [127, -64, 0], [0, 0, 0]] and stored["steps"].dtype == torch.int8
-    worst = (lengthen(stored) - kernels).abs().amax(dim=1)
+    stored = shorten(kernels[None], 8)  # of one member
+    assert stored["steps"][0].tolist() == [[127, -64, 1], [127, -64, 0], [0, 0, 0]]
+    assert stored["steps"].dtype == torch.int8
+    worst = (lengthen(stored)[0] - kernels).abs().amax(dim=1)
     assert (worst <= kernels.abs().amax(dim=1) / 254 + 1e-7).all()  # half a step at most
-    assert shorten(torch.ones(3), 8).dtype == torch.float16 and shorten(torch.ones(3).int(), 8).dtype == torch.int32
+    assert shorten(kernels, 8).dtype == torch.float16 and shorten(kernels.int(), 8).dtype == torch.int32
     with pytest.raises(LggError, match="bits is 4; a weight is stored in 32, 16 or 8"):
         shorten(kernels, 4)
+
+
+def test_files_of_format_1_still_load(tmp_path, model, image):
+    old = torch.load(save_checkpoint(model, tmp_path / "new.pt"), weights_only=True)
+    old |= {"format": 1, "states": [model.state_dict()]}
+    old.pop("member_recipe")
+    torch.save(old, tmp_path / "old.pt")
+    again = load_checkpoint(tmp_path / "old.pt")
+    torch.testing.assert_close(again(image), model(image), rtol=0, atol=0)
+    assert again.recipe == model.recipe
 
 
 def test_ensemble_averages_probabilities(tmp_path, model, image):
