@@ -37,7 +37,7 @@ class TrainConfig:
     size: int = 128  # pixels a side that the network sees: at 256 a step costs four times as much
     coarse_size: int = 96  # pixels a side in the first epochs, which cost half as much and learn where to look
     coarse_share: float = 0.5  # of the epochs that are coarse; 0 trains at `size` from the start
-    robust: bool = True  # median and absolute deviation: the mean moves with the tumour, and Dice fell by 0.04
+    robust: bool = True  # tumours move mean and deviation: worth 0.04 Dice in short trainings, nothing in long ones
     context: int = 1  # neighbouring slices on either side: vessels and ventricle rims show what they are
     features: int = 16  # channels of the first level; 1.9 M weights at depth 5, enough for a few dozen patients
     depth: int = 5  # the deepest level then sees the whole head
@@ -53,8 +53,8 @@ class TrainConfig:
     balance: float = 0.5  # 0 draws every slice alike, 1 every patient: small tumours count as much as large ones
     augment: float = 1.25  # strength, see `lggseg.transforms.Augment`: few patients, long training
     zoom: float = 0.2  # change of size, as a logarithm, times `augment`: heads and tumours differ about so much
-    graft: float = 0.0  # chance that a slice gets another's tumour; worth it in a long training's second half
-    cyst: float = 0.0  # chance that parts of a tumour get another look; as `graft`, for tumours unlike all others
+    graft: float = 0.0  # chance that a slice gets another's tumour: finds more of the unusual ones, and more besides
+    cyst: float = 0.0  # chance that parts of a tumour get another look, as cysts have: as `graft`
     patience: int = 0  # validations without a better Dice until it stops early; 0 never stops
     validate_every: int = 1  # epochs; a validation predicts whole volumes and takes a while
     seed: int = 0
