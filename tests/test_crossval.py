@@ -90,9 +90,9 @@ def test_choices_of_an_empty_map():
 @pytest.mark.parametrize("mean, chosen", [
     ({(0.3, 0.5): 0.8000, (0.4, 0.2): 0.7995, (0.4, 0.1): 0.7980}, (0.4, 0.2)),  # as good, and nearer to 0.5
     ({(0.3, 0.5): 0.8000, (0.4, 0.2): 0.7985}, (0.3, 0.5)),  # worse by more than 0.001
-    ({(0.45, 0.1): 0.8, (0.55, 0.0): 0.8}, (0.55, 0.0)),  # as far from 0.5: then the smaller keep
+    ({(0.45, 0.1): 0.8, (0.55, 0.0): 0.8}, (0.45, 0.1)),  # as far from 0.5: then the larger keep
 ])
-def test_choose_takes_the_mildest_of_the_best(mean, chosen):
+def test_choose_prefers_a_middling_threshold_and_a_thorough_clean_up(mean, chosen):
     assert choose(pd.DataFrame([mean, mean])) == chosen
 
 
