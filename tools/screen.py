@@ -66,10 +66,14 @@ def judge(name: str, cohort, train: list[str], valid: list[str], out: Path) -> p
     return scores[["dice", "sensitivity", "precision"]].assign(run=name, train_seconds=round(seconds))
 
 
-def keep(new: pd.DataFrame) -> None:
-    """Add a run to the stored ones, in place of an older one of its name; read anew, for others may run beside it."""
-    done = [pd.read_csv(RESULTS, index_col="patient")] if RESULTS.exists() else []
-    pd.concat([*(old[old.run != new.run.iloc[0]] for old in done), new]).round(4).to_csv(RESULTS)
+def keep(new: pd.DataFrame, path: Path | None = None) -> None:
+    """Add a run to those stored in `path` (screen.csv), in place of an older one of its name.
+
+    Reads the file anew each time, for others may run beside it.
+    """
+    path = path or RESULTS
+    done = [pd.read_csv(path, index_col="patient")] if path.exists() else []
+    pd.concat([*(old[old.run != new.run.iloc[0]] for old in done), new]).round(4).to_csv(path)
 
 
 def interval(gain: np.ndarray) -> tuple[float, float]:
@@ -110,10 +114,9 @@ def main() -> None:
             keep(judge(name, cohort, train, valid, args.out))
     print(table(pd.read_csv(RESULTS, index_col="patient")).round(3).to_string())
     print(table(pd.read_csv(LONGER, index_col="patient"), "start").round(3).to_string())
-    if STAGES.exists():
-        stages = pd.read_csv(STAGES, index_col="patient")
-        for earlier in ("coarse", "fine"):
-            print(table(stages, earlier, None).round(3).to_string())
+    stages = pd.read_csv(STAGES, index_col="patient")
+    for earlier in ("coarse", "fine"):
+        print(table(stages, earlier, None).round(3).to_string())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 from frame import stamp
+from screen import STAGES, keep
 
 from lggseg.checkpoint import load_checkpoint
 from lggseg.crossval import summary
@@ -45,17 +46,11 @@ def ship(out: Path, root: Path = ROOT) -> None:
     print(figures(patients))
 
 
-def keep_stages(folders: list[Path], path: Path) -> None:
-    """Dice per patient out of fold, of one cross-validation after the other."""
-    tables = [pd.read_csv(folder / "patients.csv")[["patient", "dice"]].assign(run=folder.name) for folder in folders]
-    pd.concat(tables).round(4).to_csv(path, index=False)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the cross-validation")
     parser.add_argument("--stages", type=Path, nargs="*", default=[], help="folders of the cross-validations before it")
     args = parser.parse_args()
     ship(args.out)
-    if args.stages:
-        keep_stages([*args.stages, args.out], ROOT / "results" / "stages.csv")
+    for folder in [*args.stages, args.out] if args.stages else []:
+        keep(pd.read_csv(folder / "patients.csv", index_col="patient")[["dice"]].assign(run=folder.name), STAGES)
