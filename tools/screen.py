@@ -110,7 +110,7 @@ def main() -> None:
         train, valid = split_patients(cohort.patients, (2 / 3, 1 / 3))
     for name in args.names:
         stats = whole_volume if name == "whole_volume" else head_stats
-        with mock.patch("lggseg.data.head_stats", stats), mock.patch("lggseg.predict.head_stats", stats):
+        with mock.patch("lggseg.data.dataset.head_stats", stats), mock.patch("lggseg.predict.head_stats", stats):
             keep(judge(name, cohort, train, valid, args.out))
     print(table(pd.read_csv(RESULTS, index_col="patient")).round(3).to_string())
     print(table(pd.read_csv(LONGER, index_col="patient"), "start").round(3).to_string())

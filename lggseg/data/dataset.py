@@ -1,0 +1,60 @@
+"""Slices for training: what a network is shown, and the mask it should answer."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..errors import LggError
+from ..transforms import Recipe, head_stats, resize_image, shrink_slices, standardise
+from .cohort import Cohort
+
+
+class SliceDataset(Dataset):
+    """The slices of some patients as the network wants them.
+
+    Item i is (image, mask): image float32 (C,size,size), z-scores of the volume's own sequences inside the
+    head (about -3 to 10), C = recipe.channels; mask float32 (1,size,size), 0 or 1: tumour where at
+    least half of the shrunken pixel's area is; with `soft` that share itself, which remembers where inside the pixel
+    the margin runs. `augment` maps such a pair to another.
+    Attributes: rows (the rows of cohort.slices, in order) and has_tumour, bool per item. Pickles
+    as paths and tables, so DataLoader workers share the packed images.
+    """
+
+    def __init__(self, cohort: Cohort, patients: Iterable[str], recipe: Recipe | None = None,
+                 augment: Callable | None = None, tumour_only: bool = False, soft: bool = False):
+        chosen = {cohort.check(patient) for patient in patients}
+        wanted = cohort.slices.patient.isin(chosen) & (cohort.slices.tumour_pixels >= int(tumour_only))
+        self.rows = cohort.slices[wanted].reset_index(drop=True)
+        if self.rows.empty:
+            raise LggError(f"no slice to choose from: {len(chosen)} patients, tumour_only={tumour_only}")
+        self.cohort, self.recipe, self.augment, self.soft = cohort, recipe or Recipe(), augment, soft
+        self.stats = {patient: head_stats(cohort.volume(patient).image, self.recipe.robust)
+                      for patient in sorted(chosen)}
+        self.has_tumour = (self.rows.tumour_pixels > 0).to_numpy()
+        self._items = list(zip(self.rows.patient, self.rows.k - 1, strict=True))
+        self._shrunken = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        patient, d = self._items[i]
+        slices, masks = self.shrunken(patient)
+        image = standardise(slices, self.stats[patient], np.array([d]), self.recipe.context)[0]
+        share = masks[d].float() / 255
+        mask = share if self.soft else (share >= 0.5).float()
+        return (image, mask) if self.augment is None else self.augment(image, mask)
+
+    def shrunken(self, patient: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """All slices uint8 (D,3,size,size) and masks uint8 (D,1,size,size), 0..255, of a patient, shrunk once."""
+        size = self.recipe.size
+        if (patient, size) not in self._shrunken:
+            volume = self.cohort.volume(patient)
+            mask = resize_image(torch.from_numpy(255 * volume.mask.astype(np.uint8))[:, None], size)
+            self._shrunken[patient, size] = shrink_slices(volume.image, size), mask
+        return self._shrunken[patient, size]
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_shrunken": {}}

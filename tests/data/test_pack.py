@@ -1,0 +1,151 @@
+"""The packed cache: made once, found again, whole or not at all."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import types
+
+import numpy as np
+import pytest
+from small_cohort import FIRST, same, save, write_patient
+
+from lggseg.data import pack
+from lggseg.data.cohort import load_cohort, open_cohort
+from lggseg.errors import LggError
+
+
+def fingerprint(cohort):
+    return cohort.pack.folder.name
+
+
+def spy_on_builds(monkeypatch):
+    builds, write_pack = [], pack.write_pack
+    monkeypatch.setattr(pack, "write_pack", lambda *args: [builds.append(args), write_pack(*args)])
+    return builds
+
+
+def test_packed_once(root, monkeypatch):
+    builds = spy_on_builds(monkeypatch)
+    first, second = load_cohort(root, progress=False), load_cohort(root, progress=False)
+    assert len(builds) == 1 and same(first, second) and isinstance(second.volume("TCGA_CS_4941").image, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        second.volume("TCGA_CS_4941").image[0, 0, 0, 0] = 1
+
+
+def test_missing_sequences_by_equality_over_the_whole_volume(root):
+    image, _ = write_patient(root, FIRST)
+    image[..., 0] = image[..., 1]
+    image[..., 2] = image[..., 1]
+    image[7, 5, 5, 2] ^= 1  # one pixel differs: recorded after all
+    for k in range(1, 13):
+        save(root / FIRST / f"{FIRST}_{k}.tif", image[k - 1])
+    cohort = load_cohort(root, progress=False)
+    assert cohort.volume("TCGA_CS_4941").missing == ("pre",)
+    assert cohort.summary.pre_missing.tolist() == [True, False]
+    assert cohort.summary.post_missing.tolist() == [False, False]
+
+
+def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(root, monkeypatch):
+    read, calls = pack.read_image, iter(range(100))
+
+    def interrupt(path):
+        if next(calls) == 8:
+            raise KeyboardInterrupt
+        return read(path)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pack, "read_image", interrupt)
+        load_cohort(root, progress=False)
+    assert list((root.parents[1] / "cache" / "packed").iterdir()) == []
+    image, _ = write_patient(root.parent / "again", FIRST)
+    assert np.array_equal(load_cohort(root, progress=False).volume("TCGA_CS_4941").image, image)
+
+
+def test_a_killed_build_is_never_used_and_cleared_later(root, monkeypatch):
+    code = ("import os, signal, sys\nfrom lggseg.data import cohort, pack\n"
+            "read, calls = pack.read_image, iter(range(100))\n"
+            "pack.read_image = lambda path: os.kill(os.getpid(), signal.SIGKILL) if next(calls) == 8 else read(path)\n"
+            "cohort.load_cohort(cohort.Path(sys.argv[1]))")
+    assert subprocess.run([sys.executable, "-c", code, str(root)]).returncode == -signal.SIGKILL
+    packed = root.parents[1] / "cache" / "packed"
+    assert [path.name.startswith(".building-") for path in packed.iterdir()] == [True]
+    image, _ = write_patient(root.parent / "again", FIRST)
+    cohort = load_cohort(root, progress=False)
+    assert np.array_equal(cohort.volume("TCGA_CS_4941").image, image)
+    assert len(list(packed.iterdir())) == 2  # the dead build might be a live one: it stays for an hour
+    old = next(packed.glob(".building-*"))
+    os.utime(old, (time.time() - 4000,) * 2)
+    shutil.rmtree(cohort.pack.folder)
+    load_cohort(root, progress=False)
+    assert not old.exists()
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda folder: (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-1]),
+    lambda folder: (folder / "masks.npy").unlink(),
+    lambda folder: (folder / "index.json").unlink(),
+    lambda folder: (folder / "index.json").write_text("{"),
+    lambda folder: (folder / "index.json").write_text("[]"),
+    lambda folder: (folder / "index.json").write_text((folder / "index.json").read_text().replace(folder.name[2:], "")),
+])
+def test_a_damaged_pack_is_rebuilt(root, monkeypatch, spoil):
+    builds = spy_on_builds(monkeypatch)
+    folder = load_cohort(root, progress=False).pack.folder
+    spoil(folder)
+    image, _ = write_patient(root.parent / "again", FIRST)
+    cohort = load_cohort(root, progress=False)
+    assert len(builds) == 2 and np.array_equal(cohort.volume("TCGA_CS_4941").image, image)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_changed_file_is_noticed(root):
+    before = load_cohort(root, progress=False)
+    path = root / FIRST / f"{FIRST}_4_mask.tif"
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    save(path, np.full((16, 20), 255, np.uint8))
+    os.utime(path, ns=times)  # same name, same size, same time: only the change time tells
+    after = load_cohort(root, progress=False)
+    assert after.slices.tumour_pixels[3] == 320 and before.volume("TCGA_CS_4941").mask[3].sum() == 16
+
+
+def test_a_touched_removed_or_moved_file_gets_another_pack(root):
+    seen = [fingerprint(load_cohort(root, progress=False))]
+    os.utime(root / FIRST / f"{FIRST}_4.tif", (1, 1))
+    seen.append(fingerprint(load_cohort(root, progress=False)))
+    [(root / FIRST / f"{FIRST}_12{end}.tif").unlink() for end in ("", "_mask")]
+    seen.append(fingerprint(load_cohort(root, progress=False)))
+    seen.append(fingerprint(load_cohort(root.rename(root.parent / "other"), progress=False)))
+    assert len(set(seen)) == 4
+
+
+def test_two_builds_at_once(root, monkeypatch):
+    write_pack, others = pack.write_pack, []
+
+    def overtaken(found, work, progress):
+        write_pack(found, work, progress)
+        monkeypatch.setattr(pack, "write_pack", write_pack)
+        others.append(load_cohort(root, progress=False))  # another process finishes the same pack first
+
+    monkeypatch.setattr(pack, "write_pack", overtaken)
+    cohort = load_cohort(root, progress=False)
+    assert same(cohort, others[0]) and len(list(cohort.pack.folder.parent.iterdir())) == 1
+
+
+def test_no_room_or_no_right_to_write(root, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(LggError, match="make room or set LGGSEG_CACHE"):
+        patch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100))
+        load_cohort(root, progress=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LGGSEG_CACHE", str(tmp_path / "file"))
+    with pytest.raises(LggError, match="the cache cannot be written"):
+        load_cohort(root, progress=False)
+
+
+def test_the_progress_bar_leaves_no_trace(root, capsys):
+    open_cohort(root)
+    out, err = capsys.readouterr()
+    assert err == "" and "packing patients" in out
+    assert out.rsplit("\r", 1)[1] == "LGG MRI cohort, 2 patients, 16 slices\n"

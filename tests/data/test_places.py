@@ -1,0 +1,82 @@
+"""Where a cohort is looked for, and the download."""
+
+import os
+import shutil
+import sys
+import types
+
+import pytest
+
+from lggseg.data import places
+from lggseg.data.cohort import open_cohort
+from lggseg.data.places import download_cohort
+from lggseg.errors import LggError
+
+
+@pytest.mark.parametrize("inside", [".", "kaggle_3m", "lgg-mri-segmentation/kaggle_3m"])
+def test_any_folder_above_the_patients_does(root, inside):
+    root.parent.joinpath("moved").mkdir()
+    place = root.parent / "moved" / inside
+    shutil.move(root, place) if inside != "." else shutil.copytree(root, place, dirs_exist_ok=True)
+    assert len(open_cohort(root.parent / "moved", progress=False).patients) == 2
+
+
+def test_the_nested_duplicate_is_not_counted(root):
+    shutil.copytree(root, root / "lgg-mri-segmentation" / "kaggle_3m")
+    shutil.copytree(root, root.parent / "lgg-mri-segmentation" / "kaggle_3m")
+    assert len(open_cohort(root, progress=False).slices) == len(open_cohort(root.parent, progress=False).slices) == 16
+
+
+def test_path_before_variable_before_project_before_downloads(root, tmp_path, monkeypatch):
+    def copy(place):
+        return shutil.copytree(root, place, dirs_exist_ok=True)
+
+    monkeypatch.setattr(places, "__file__", str(tmp_path / "project" / "lggseg" / "data" / "places.py"))
+    monkeypatch.setattr(places, "write_phantom_cohort", lambda place, **_: copy(place / "kaggle_3m"))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.delenv("LGGSEG_DATA", raising=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert open_cohort(progress=False).root.is_relative_to(tmp_path / "cache" / "phantom")
+    hub = tmp_path / "hub" / "datasets" / places.KAGGLE_SET
+    old, new = copy(hub / "versions" / "9" / "kaggle_3m"), copy(hub / "versions" / "10" / "kaggle_3m")
+    (hub / "9.complete").touch()
+    assert open_cohort(progress=False).root == old  # version 10 is still being unpacked
+    (hub / "10.complete").touch()
+    assert open_cohort(progress=False).root == new
+    project = copy(tmp_path / "project" / "data" / "kaggle_3m")
+    assert open_cohort(progress=False).root == project
+    monkeypatch.setenv("LGGSEG_DATA", str(root))
+    assert open_cohort(progress=False).root == root
+    assert open_cohort(project, progress=False).root == project
+    monkeypatch.setenv("LGGSEG_DATA", "phantom")
+    assert open_cohort(progress=False).root.is_relative_to(tmp_path / "cache" / "phantom")
+    assert open_cohort(root, progress=False).root == root
+
+
+def test_a_place_that_was_given_must_work(tmp_path, monkeypatch):
+    with pytest.raises(LggError, match="nowhere: no folder such as TCGA_CS_4941_19960909"):
+        open_cohort(tmp_path / "nowhere")
+    monkeypatch.setenv("LGGSEG_DATA", str(tmp_path))
+    with pytest.raises(LggError, match="LGGSEG_DATA="):
+        open_cohort()
+
+
+def test_download_through_kagglehub(root, tmp_path, monkeypatch):
+    calls = []
+
+    def dataset_download(handle):
+        calls.append((handle, os.environ.get("KAGGLEHUB_CACHE")))
+        return str(root.parent)
+
+    monkeypatch.setitem(sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=dataset_download))
+    monkeypatch.delenv("KAGGLEHUB_CACHE", raising=False)
+    assert download_cohort() == root and download_cohort(tmp_path / "here") == root
+    assert calls == [(places.KAGGLE_SET, None), (places.KAGGLE_SET, str(tmp_path / "here"))]
+    assert "KAGGLEHUB_CACHE" not in os.environ
+    [shutil.rmtree(folder) for folder in root.glob("TCGA*")]
+    with pytest.raises(LggError, match="no patient folder"):
+        download_cohort()
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    with pytest.raises(LggError, match="pip install kagglehub"):
+        download_cohort()
