@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from scipy import ndimage
 
-from lggseg.overlay import encode
-from lggseg.plots import PREDICTION, TRUTH
+from lggseg.colours import PREDICTION, TRUTH
 from lggseg.viewer import SliceViewer
+from lggseg.viewer.overlay import encode
 
 
 def scan(size: int, depth: int = 24) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,13 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from .colours import BLACK, BLUE, GREEN, ORANGE, PREDICTION, PURPLE, SKY, TRUTH, VERMILION, YELLOW
+from .colours import OKABE_ITO as OKABE_ITO  # figures take all their colours from here
 from .errors import LggError
 from .unet import UNet
-
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = OKABE_ITO = (
-    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
-TRUTH, PREDICTION = GREEN, VERMILION
 
 
 def use_style() -> None:
@@ -43,14 +40,14 @@ def show_slice(image: np.ndarray, mask: np.ndarray | None = None, prediction: np
     ax.imshow(image, **({"vmin": 0, "vmax": 255} if image.dtype == np.uint8 else {}))
     for outlined, colour, width in ((mask, TRUTH, 1.8), (prediction, PREDICTION, 1.3)):
         if outlined is not None:
-            outline(outlined, image.shape[:2], ax, colour, width)
+            draw_contour(outlined, image.shape[:2], ax, colour, width)
     ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))  # outlines do not widen the view
     ax.set_axis_off()
     ax.set_title(title or "")
     return ax
 
 
-def outline(mask: np.ndarray, shape: tuple[int, int], ax: Axes, colour: str, width: float = 1.5) -> None:
+def draw_contour(mask: np.ndarray, shape: tuple[int, int], ax: Axes, colour: str, width: float = 1.5) -> None:
     """Draw the border of a bool mask of the given shape; an empty mask draws nothing."""
     if mask.shape != shape:
         raise LggError(f"mask is {mask.shape}, image is {shape}; a mask has the height and width of its image")
@@ -68,9 +65,9 @@ def legend(ax: Axes, truth: str | None = "manual mask", prediction: str | None =
     return ax
 
 
-def mosaic(image: np.ndarray, mask: np.ndarray | None = None, prediction: np.ndarray | None = None,
-           slices: Sequence[int] | None = None, columns: int = 6, ax: Axes | None = None,
-           title: str | None = None) -> Axes:
+def montage(image: np.ndarray, mask: np.ndarray | None = None, prediction: np.ndarray | None = None,
+            slices: Sequence[int] | None = None, columns: int = 6, ax: Axes | None = None,
+            title: str | None = None) -> Axes:
     """Slices of a volume, (D,H,W) or (D,H,W,3), side by side, with outlines and slice numbers (from 1).
 
     `slices` are indices from 0; without them up to 12 spread evenly over the volume.

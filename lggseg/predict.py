@@ -18,15 +18,15 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from .checkpoint import Ensemble, load_checkpoint, load_pretrained
+from .colours import PREDICTION
 from .data import Cohort
 from .device import mixed_precision, pick_device
 from .errors import LggError
 from .metrics import scores
-from .overlay import blend, outline
-from .plots import PREDICTION
 from .scan import OwnScan, read_scan, write_nifti
 from .shape import shape_features
 from .transforms import Recipe, head_stats, prepare_slices
+from .viewer.overlay import blend, boundary
 
 
 def recipe_of(model: nn.Module) -> Recipe:
@@ -156,7 +156,7 @@ def write_results(scan: OwnScan, probability: np.ndarray, mask: np.ndarray, out:
 def drawn(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """FLAIR of a slice uint8 (H,W,3) with the outline of a mask (H,W) in colour, uint8 (H,W,3)."""
     picture = np.repeat(pixels[..., 1:2], 3, axis=2)
-    blend(picture, outline(mask).astype(np.float32), PREDICTION)
+    blend(picture, boundary(mask).astype(np.float32), PREDICTION)
     return picture
 
 

@@ -83,17 +83,17 @@ def test_tile_is_filled_row_by_row():
     assert plots.tile(np.zeros((4, 5, 6, 3)), 2).shape == (10, 12, 3)
 
 
-def test_mosaic_shows_the_slices_asked_for():
+def test_montage_shows_the_slices_asked_for():
     volume = np.stack([np.full((20, 30), 10 * k, np.uint8) for k in range(9)])
-    ax = plots.mosaic(volume, slices=[1, 4, 8], columns=2)
+    ax = plots.montage(volume, slices=[1, 4, 8], columns=2)
     assert ax.images[0].get_array()[::20, ::30].tolist() == [[10, 40], [80, 0]]
     assert [text.get_text() for text in ax.texts] == ["2", "5", "9"]
-    assert len(plots.mosaic(np.zeros((40, 8, 8), np.uint8), ax=plt.subplots()[1]).texts) == 12
+    assert len(plots.montage(np.zeros((40, 8, 8), np.uint8), ax=plt.subplots()[1]).texts) == 12
 
 
-def test_mosaic_outlines_move_with_their_slices():
+def test_montage_outlines_move_with_their_slices():
     masks = np.stack([MASK & False, MASK])
-    ((_, box),) = outlines(plots.mosaic(np.stack([IMAGE, IMAGE]), masks, columns=2))
+    ((_, box),) = outlines(plots.montage(np.stack([IMAGE, IMAGE]), masks, columns=2))
     assert box == (39.5, 49.5, 4.5, 8.5)
 
 

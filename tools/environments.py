@@ -1,6 +1,6 @@
 """Run the viewer and the notebooks where things are not as here: `python tools/environments.py widgets7|colab`.
 
-widgets7  tests/test_viewer.py under ipywidgets 7.7.1, the version Colab has
+widgets7  tests/viewer under ipywidgets 7.7.1, the version Colab has
 colab     every notebook, in an environment that looks like Google Colab: google.colab importable,
           ipywidgets 7.7.1, lggseg not installed, only the notebook file at hand, and the project as a git
           repository in a local folder. Nothing is fetched from the network, and neither torch, numpy nor
@@ -48,7 +48,7 @@ def check_widgets7() -> int:
     python = make("venv-widgets7")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([python, "-c", "import ipywidgets; print('ipywidgets', ipywidgets.__version__)"], check=True)
-    return subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", COMM, "tests/test_viewer.py"],
+    return subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", COMM, "tests/viewer"],
                           cwd=ROOT, env=environment).returncode
 
 

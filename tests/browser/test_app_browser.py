@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import ROOT, free_port, served
+from servers import ROOT, free_port, served
 from test_viewer_browser import Page
 
 from lggseg.viewer import SliceViewer

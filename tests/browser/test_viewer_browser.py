@@ -12,8 +12,8 @@ import time
 import nbformat
 import numpy as np
 import pytest
-from conftest import PICTURES
 from PIL import Image
+from servers import PICTURES
 
 from lggseg.viewer import CohortViewer
 

@@ -1,11 +1,12 @@
-"""Pictures from arrays, in milliseconds: grey windows, outlines, colour fills, JPEG bytes. No matplotlib figure."""
+"""Pictures from arrays, in milliseconds: grey windows, lines and fills, JPEG bytes. Neither matplotlib nor widgets."""
 
 import io
 import math
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from PIL import Image
+
+from ..colours import rgb
 
 
 def windowed(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -14,7 +15,7 @@ def windowed(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     return table.clip(0, 255).astype(np.uint8)[pixels]
 
 
-def outline(mask: np.ndarray, width: int = 1, outside: bool = False) -> np.ndarray:
+def boundary(mask: np.ndarray, width: int = 1, outside: bool = False) -> np.ndarray:
     """The line `width` pixels wide along the border of a bool (H,W) mask, just inside it or just outside.
 
     The truth is drawn inside and the prediction outside: where the two agree, both lines stay visible.
@@ -27,8 +28,8 @@ def outline(mask: np.ndarray, width: int = 1, outside: bool = False) -> np.ndarr
 def blend(picture: np.ndarray, weight: np.ndarray, colour: str) -> None:
     """Mix `colour` into a uint8 (H,W,3) picture in place; `weight` (H,W) runs from 0 (nothing) to 1 (all)."""
     share = (256 * weight + 0.5).astype(np.uint16)  # whole numbers, and one channel at a time: three times as fast
-    for channel, strength in enumerate(to_rgb(colour)):
-        paint = share * np.uint16(round(255 * strength)) + np.uint16(128)
+    for channel, strength in enumerate(rgb(colour)):
+        paint = share * np.uint16(strength) + np.uint16(128)
         picture[..., channel] = (picture[..., channel] * (256 - share) + paint) >> 8
 
 
@@ -51,14 +52,14 @@ def enlarge(pixels: np.ndarray, scale: int) -> np.ndarray:
     return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def zoom(pixels: np.ndarray, scale: int) -> np.ndarray:
+def upscale(pixels: np.ndarray, scale: int) -> np.ndarray:
     """uint8 (H,W) or (H,W,3) as uint8 (H*scale, W*scale, 3), interpolated so that voxels do not show as tiles."""
     size = (scale * pixels.shape[1], scale * pixels.shape[0])
     return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR).convert("RGB"))
 
 
-def mosaic(channels: np.ndarray, side: int = 448, gap: int = 2) -> np.ndarray:
-    """Float (C,h,w) as uint8 (H,W) tiles in rows, at least `side` pixels wide where whole-number zoom allows.
+def channel_tiles(channels: np.ndarray, side: int = 448, gap: int = 2) -> np.ndarray:
+    """Float (C,h,w) as uint8 (H,W) tiles in rows, at least `side` pixels wide where a whole-number scale allows.
 
     Each channel has its own grey scale, from its smallest value (black) to its largest (white): what
     is compared between tiles is the pattern, not the strength. A constant channel is black.

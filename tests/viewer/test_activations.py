@@ -1,0 +1,55 @@
+"""What a network's layers return, and its tiles."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lggseg.errors import LggError
+from lggseg.viewer import ActivationViewer
+from lggseg.viewer.activations import layer_outputs
+
+
+def test_layer_outputs_are_what_the_layers_return(model):
+    x, by_hand = torch.randn(2, 3, 32, 32), {}
+    hooks = [model.encoder[1].register_forward_hook(lambda m, i, o: by_hand.update(e=o.clone())),
+             model.up[0].register_forward_hook(lambda m, i, o: by_hand.update(u=o.clone()))]
+    with torch.no_grad():
+        logits = model.eval()(x)
+    for hook in hooks:
+        hook.remove()
+    model.train()
+    caught = layer_outputs(model, x)
+    assert np.allclose(caught["head"], logits) and np.allclose(caught["encoder.1"], by_hand["e"])
+    assert np.allclose(caught["up.0"], by_hand["u"])  # with the skip connection, added by the model's own hook
+    assert list(caught)[0] == "encoder.0" and list(caught)[-1] == "head"
+    assert model.training and all(len(layer._forward_hooks) <= 1 for layer in model.modules())
+
+
+def test_hooks_go_even_after_an_error(model):
+    hooks = [len(layer._forward_hooks) for layer in model.modules()]
+    with pytest.raises(LggError):
+        layer_outputs(model, torch.zeros(1, 2, 32, 32))
+    assert [len(layer._forward_hooks) for layer in model.modules()] == hooks and model.training
+
+
+def test_in_place_layers_do_not_spoil_what_was_caught():
+    model = nn.Module()
+    model.first, model.second = nn.Conv2d(1, 2, 1), nn.ReLU(inplace=True)
+    model.forward = lambda x: model.second(model.first(x))
+    caught = layer_outputs(model, torch.randn(1, 1, 8, 8))
+    assert caught["first"].min() < 0 and np.array_equal(caught["first"].clip(0), caught["second"])
+
+
+def test_activation_viewer(model):
+    viewer = ActivationViewer(model, torch.randn(2, 3, 32, 32), layer="encoder.0", width=64)
+    assert viewer.caption() == "encoder.0 · 4 channels of 32 x 32" and viewer.render().shape == (68, 68)
+    before = viewer.picture.value
+    viewer.slice_slider.value = 1
+    assert viewer.picture.value != before
+    viewer.layer.value = "bottom"
+    assert viewer.caption() == "bottom · 16 channels of 8 x 8" and len(viewer.figure().axes) == 1
+    assert repr(viewer) == "ActivationViewer(UNet: 9 layers, 2 inputs)"
+    viewer.close()
+    with pytest.raises(LggError, match="no layer 'x'; this model has encoder.0"):
+        ActivationViewer(model, torch.randn(3, 32, 32), layer="x")

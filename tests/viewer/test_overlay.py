@@ -1,0 +1,56 @@
+"""Pictures from arrays: windows, lines, fills, tiles, by hand and against scipy."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from lggseg.colours import TRUTH
+from lggseg.viewer import overlay
+
+
+def test_window_maps_low_to_black_and_high_to_white():
+    assert overlay.windowed(np.array([0, 50, 100, 150, 255], np.uint8), 50, 150).tolist() == [0, 0, 127, 255, 255]
+    assert overlay.windowed(np.array([99, 100, 101], np.uint8), 100, 100).tolist() == [0, 0, 255]  # no division by 0
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_boundaries_are_scipys_erosion_and_dilation(width):
+    mask = np.random.default_rng(0).random((20, 20)) > 0.7
+    mask = overlay.enlarge(mask, 3)
+    cross = np.zeros((2 * width + 1,) * 2, bool)
+    cross[width, [0, -1]] = cross[[0, -1], width] = cross[width, width] = True
+    assert np.array_equal(overlay.boundary(mask, width), mask & ~ndimage.binary_erosion(mask, cross))
+    assert np.array_equal(overlay.boundary(mask, width, outside=True), ndimage.binary_dilation(mask, cross) & ~mask)
+
+
+def test_blend_is_a_weighted_mean():
+    picture = np.full((1, 3, 3), 100, np.uint8)
+    overlay.blend(picture, np.array([[0, 0.5, 1]]), "#ff0000")
+    assert picture[0].tolist() == [[100, 100, 100], [178, 50, 50], [255, 0, 0]]
+
+
+@pytest.mark.parametrize("box", [np.s_[3:5, 2:9], np.s_[0:12, 0:1], np.s_[:, :], np.s_[0:0, 0:0]])
+def test_a_part_drawn_is_the_whole_drawn(box):
+    weight = np.zeros((12, 10), np.float32)
+    weight[box] = 0.5
+    whole, parts = np.full((2, 24, 20, 3), 80, np.uint8)
+    overlay.blend(whole, overlay.enlarge(weight, 2), TRUTH)
+    view, weight = overlay.part(parts, weight, 2)
+    overlay.blend(view, weight, TRUTH)
+    assert np.array_equal(whole, parts)
+
+
+def test_channel_tiles_scale_each_channel_by_itself():
+    channels = np.array([[[0, 1]], [[-5, 5]], [[7, 7]]], float)  # three channels of 1 x 2
+    tiles = overlay.channel_tiles(channels, side=4, gap=1)
+    assert tiles.shape == (4, 6)
+    assert tiles[0].tolist() == [0, 255, 60, 0, 255, 60] and tiles[2].tolist() == [0, 0, 60, 60, 60, 60]
+
+
+@pytest.mark.parametrize("module", ["lggseg.viewer.overlay", "lggseg.predict"])
+def test_pictures_need_neither_matplotlib_nor_widgets(module):
+    code = f"import sys, {module}; print(sorted({{'matplotlib', 'ipywidgets'}} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
