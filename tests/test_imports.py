@@ -11,11 +11,12 @@ import lggseg
 # From the bottom up. A file may import files of earlier lines, and of its own line without a circle.
 ORDER = [
     ["errors", "device", "colours"],
-    ["unet", "losses", "metrics", "shape", "preprocess", "augment", "phantom.*"],
+    ["unet", "losses", "metrics", "shape", "preprocess", "augment", "postprocess", "checkpoint", "phantom.*"],
     ["data.*"],
     ["segmenter"],
-    ["checkpoint"],
-    ["evaluate", "train", "exact_test", "genomics", "plots", "viewer.overlay"],
+    ["config", "evaluation", "exact_test", "genomics", "plots", "viewer.overlay"],
+    ["trainer"],
+    ["train"],
     ["viewer.*", "predict", "exercises.*"],
 ]
 PACKAGE = Path(lggseg.__path__[0])

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ..errors import LggError
-from ..transforms import Recipe, head_stats, resize_image, shrink_slices, standardise
+from ..preprocess import Recipe, find_head, mask_to_grid, slices_to_grid, standardise
 from .cohort import Cohort
 
 
@@ -30,31 +30,30 @@ class SliceDataset(Dataset):
         if self.rows.empty:
             raise LggError(f"no slice to choose from: {len(chosen)} patients, tumour_only={tumour_only}")
         self.cohort, self.recipe, self.augment, self.soft = cohort, recipe or Recipe(), augment, soft
-        self.stats = {patient: head_stats(cohort.volume(patient).image, self.recipe.robust)
-                      for patient in sorted(chosen)}
+        self.heads = {patient: find_head(cohort.volume(patient).image, self.recipe) for patient in sorted(chosen)}
         self.has_tumour = (self.rows.tumour_pixels > 0).to_numpy()
         self._items = list(zip(self.rows.patient, self.rows.k - 1, strict=True))
-        self._shrunken = {}
+        self._on_grid = {}
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         patient, d = self._items[i]
-        slices, masks = self.shrunken(patient)
-        image = standardise(slices, self.stats[patient], np.array([d]), self.recipe.context)[0]
+        slices, masks = self.on_grid(patient)
+        image = standardise(slices, self.heads[patient], np.array([d]), self.recipe.context)[0]
         share = masks[d].float() / 255
         mask = share if self.soft else (share >= 0.5).float()
         return (image, mask) if self.augment is None else self.augment(image, mask)
 
-    def shrunken(self, patient: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """All slices uint8 (D,3,size,size) and masks uint8 (D,1,size,size), 0..255, of a patient, shrunk once."""
+    def on_grid(self, patient: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """All slices uint8 (D,3,size,size) and masks uint8 (D,1,size,size), 0..255, of a patient, resized once."""
         size = self.recipe.size
-        if (patient, size) not in self._shrunken:
-            volume = self.cohort.volume(patient)
-            mask = resize_image(torch.from_numpy(255 * volume.mask.astype(np.uint8))[:, None], size)
-            self._shrunken[patient, size] = shrink_slices(volume.image, size), mask
-        return self._shrunken[patient, size]
+        if (patient, size) not in self._on_grid:
+            volume, head = self.cohort.volume(patient), self.heads[patient]
+            self._on_grid[patient, size] = (slices_to_grid(volume.image, head, size),
+                                            mask_to_grid(volume.mask, head, size))
+        return self._on_grid[patient, size]
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_shrunken": {}}
+        return self.__dict__ | {"_on_grid": {}}

@@ -9,8 +9,9 @@ from torch import nn
 
 from ..data import Cohort
 from ..errors import LggError
-from ..predict import clean, predict_volume, recipe_of
-from ..transforms import Recipe
+from ..postprocess import postprocess
+from ..preprocess import Recipe
+from ..segmenter import as_segmenter
 from .base import row
 from .slices import SliceViewer
 
@@ -30,8 +31,8 @@ class CohortViewer(SliceViewer):
         names = [cohort.check(patient) for patient in (cohort.patients if patients is None else patients)]
         if not names:
             raise LggError("patients is empty; name at least one, or leave it out for the whole cohort")
-        self.cohort, self.model = cohort, model
-        self.recipe = Recipe() if model is None else recipe_of(model)
+        self.cohort, self.model = cohort, None if model is None else as_segmenter(model)
+        self.recipe = Recipe() if self.model is None else self.model.recipe
         self._jobs, self._predictions, self._cleaned = {}, {}, (None, None)
         self._worker = ThreadPoolExecutor(1, "lggseg-viewer")  # starts no thread before the first prediction
         self.patient_menu = widgets.Dropdown(options=names, description="patient", style={"description_width": "56px"},
@@ -70,7 +71,7 @@ class CohortViewer(SliceViewer):
         self.progress.description, self.progress.bar_style = f"predicting {patient}", ""
         self.progress.layout.visibility = "visible"
         try:
-            self._predictions[patient] = predict_volume(self.model, image)
+            self._predictions[patient] = self.model.probability(image)
             self._add_prediction(patient)
             self.progress.layout.visibility = "hidden"
         except Exception as error:
@@ -96,12 +97,13 @@ class CohortViewer(SliceViewer):
             return None
         key = (self.patient, self.threshold.value)
         if self._cleaned[0] != key:
-            self._cleaned = key, clean(self.prediction, self.threshold.value, self.recipe.keep)
+            self._cleaned = key, postprocess(self.prediction, self.threshold.value,
+                                              self.recipe.min_component_share)
         return self._cleaned[1][at]
 
     def caption(self) -> str:
         """As for one scan, and whether the model has seen the patient in training."""
-        seen = self.prediction is not None and self.patient in getattr(self.model, "training_patients", ())
+        seen = self.prediction is not None and self.patient in self.model.training_patients
         return super().caption() + (" · model trained on this patient" if seen else "")
 
     def wait(self, timeout: float | None = 120) -> None:

@@ -1,4 +1,3 @@
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +7,8 @@ import torch
 from scipy import ndimage
 from test_train import TINY
 
-from lggseg import crossval
-from lggseg.checkpoint import load_checkpoint
-from lggseg.crossval import (
+from experiments import crossval
+from experiments.crossval import (
     choices,
     choose,
     cross_validate,
@@ -20,10 +18,8 @@ from lggseg.crossval import (
     train_fold,
     write_tables,
 )
-from lggseg.data import fold_patients
-from lggseg.errors import LggError
-from lggseg.metrics import dice
-from lggseg.predict import clean, evaluate, predict_volume
+from lggseg import LggError, Segmenter, dice, evaluate, fold_patients, load_checkpoint
+from lggseg.postprocess import postprocess
 
 
 @pytest.fixture
@@ -35,11 +31,12 @@ def test_every_patient_is_judged_by_a_network_that_never_saw_it(phantom_cohort, 
     ensemble, out = crossval_done
     table = pd.read_csv(out / "patients.csv", index_col="patient")
     assert table.index.tolist() == phantom_cohort.patients
-    for fold, member in enumerate(deepcopy(ensemble.members)):
+    for fold, network in enumerate(ensemble.networks):
         held_out = table.index[table.fold == fold]
-        assert set(held_out).isdisjoint(member.training_patients) and len(member.training_patients) == 4
-        threshold, keep = table.loc[held_out[0], ["threshold", "keep"]]
-        member.recipe = replace(member.recipe, threshold=threshold, keep=keep)
+        seen = ensemble.patients[fold]
+        assert set(held_out).isdisjoint(seen) and len(seen) == 4
+        threshold, share = table.loc[held_out[0], ["threshold", "min_component_share"]]
+        member = Segmenter(network, replace(ensemble.recipe, threshold=threshold, min_component_share=share), [seen])
         scores = evaluate(member, phantom_cohort, held_out, progress=False)
         pd.testing.assert_series_equal(scores.dice, table.dice[held_out], atol=0.02)  # kept as bytes
     assert evaluate(ensemble, phantom_cohort, phantom_cohort.patients[:1], progress=False).seen.all()
@@ -80,7 +77,7 @@ def test_choices_are_the_dice_of_the_cleaned_masks():
     found = choices(probability, truth)
     assert found.nunique() > 10
     for threshold, keep in found.index:
-        assert found[threshold, keep] == pytest.approx(dice(clean(probability, threshold, keep), truth))
+        assert found[threshold, keep] == pytest.approx(dice(postprocess(probability, threshold, keep), truth))
 
 
 def test_choices_of_an_empty_map():
@@ -112,7 +109,7 @@ def test_each_fold_is_cleaned_as_the_others_ask(phantom_cohort, tmp_path):
 def test_the_ensemble_is_cleaned_as_all_ask(crossval_done, phantom_cohort):
     tried = pd.DataFrame({p: choices(m, phantom_cohort.volume(p).mask)
                           for p, (_, m) in read_probabilities(crossval_done[1], 2).items()}).T
-    assert (crossval_done[0].recipe.threshold, crossval_done[0].recipe.keep) == choose(tried)
+    assert (crossval_done[0].recipe.threshold, crossval_done[0].recipe.min_component_share) == choose(tried)
 
 
 def test_folds_of_another_cross_validation_are_refused(crossval_done, phantom_cohort):
@@ -133,7 +130,7 @@ def test_start_goes_on_from_the_same_fold(phantom_cohort, crossval_done, config,
     start = replace(config, out=str(tmp_path), start=str(crossval_done[1]))
     assert train_fold(phantom_cohort, start, fold=1, folds=2, progress=False)
     more = load_checkpoint(tmp_path / "fold1" / "last.pt")
-    assert more.training_patients == crossval_done[0].members[1].training_patients
+    assert more.training_patients == crossval_done[0].patients[1]
 
 
 def test_start_from_another_split_is_refused(phantom_cohort, crossval_done, config):
@@ -146,15 +143,16 @@ def test_joined_cross_validations_answer_together(phantom_cohort, crossval_done,
     first, second, out = crossval_done[1], tmp_path / "second", tmp_path / "joined"
     cross_validate(phantom_cohort, replace(config, out=str(second), seed=5), folds=2, progress=False)
     ensemble = join(phantom_cohort, [first, second], out, folds=2)
-    assert len(ensemble.members) == 4 and not ensemble.recipe.flip and ensemble.members[0].recipe.flip
+    assert len(ensemble.networks) == 4 and not ensemble.recipe.flip
     patient = phantom_cohort.patients[0]
     judge = load_checkpoint(out / "ensemble.pt").without(patient)
-    assert len(judge.members) == 2 and judge.recipe.flip and patient not in judge.training_patients
+    assert len(judge.networks) == 2 and patient not in judge.training_patients
     maps = [read_probabilities(part, 2)[patient][1] for part in (first, second)]
-    mean = predict_volume(judge, phantom_cohort.volume(patient).image)
+    both = Segmenter(judge.networks, replace(judge.recipe, flip=True), judge.patients)
+    mean = both.probability(phantom_cohort.volume(patient).image)
     np.testing.assert_allclose(mean, (maps[0] + maps[1]) / 2, atol=0.02)  # kept as bytes, weights in 8 bits
     row = pd.read_csv(out / "patients.csv", index_col="patient").loc[patient]
-    found = clean((maps[0] + maps[1]) / 2, row.threshold, row["keep"])
+    found = postprocess((maps[0] + maps[1]) / 2, row.threshold, row.min_component_share)
     assert row.dice == pytest.approx(dice(found, phantom_cohort.volume(patient).mask), abs=1e-5)
 
 

@@ -1,91 +1,7 @@
-"""From raw slices to what the network sees, and back: one recipe for training and prediction."""
+"""What may change in a slice and not change the answer: geometry, another scanner's view, sequences that are missing."""
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch.nn import functional as F
-from torchvision.transforms import v2
-
-from .errors import LggError
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a trained network must know about its input and output; it travels inside the checkpoint."""
-
-    size: int = 128  # pixels a side; halving 256 makes a step about four times cheaper
-    context: int = 0  # neighbouring slices given on either side, as extra channels
-    threshold: float = 0.5  # probability from which a pixel counts as tumour
-    flip: bool = True  # average the prediction with that of the mirrored slice
-    keep: float = 0.0  # share of the strongest 3D component's weight a component needs: see `lggseg.predict.clean`
-    robust: bool = False  # standardise by median and absolute deviation, which a bright tumour hardly moves
-
-    @property
-    def channels(self) -> int:
-        """Input channels of a network for this recipe: three sequences per slice shown."""
-        return 3 * (2 * self.context + 1)
-
-
-@dataclass(frozen=True)
-class Stats:
-    """Where intensities lie and how far they spread, per sequence inside the head, each float32 (3,)."""
-
-    centre: np.ndarray
-    spread: np.ndarray
-
-
-def head_stats(image: np.ndarray, robust: bool = False) -> Stats:
-    """Mean and standard deviation of a volume uint8 (D,H,W,3), per sequence, over the head's pixels only.
-
-    The head is where any sequence exceeds a tenth of that sequence's 99th percentile: air would
-    otherwise dominate the mean. Per volume, never per slice: an empty slice must stay dark. `robust`
-    gives the median instead, and 1.4826 times the median absolute deviation from it, which is the
-    standard deviation of a normal distribution (Huber 1981): a tumour moves them less.
-    """
-    check_volume(image)
-    every = image[:: max(1, len(image) // 16), ::2, ::2].reshape(-1, 3)  # a sample is enough, and quick
-    head = every[(every > 0.1 * np.percentile(every, 99, axis=0)).any(axis=1)].astype(np.float32)
-    if len(head) == 0:
-        return Stats(np.zeros(3, np.float32), np.ones(3, np.float32))
-    centre = np.median(head, axis=0) if robust else head.mean(axis=0)
-    spread = 1.4826 * np.median(abs(head - centre), axis=0) if robust else head.std(axis=0)
-    return Stats(centre, spread.astype(np.float32).clip(min=1.0))
-
-
-def check_volume(image: np.ndarray) -> None:
-    """Raise LggError unless `image` is uint8 (D,H,W,3) with at least one slice."""
-    if image.ndim != 4 or image.shape[-1] != 3 or image.dtype != np.uint8 or len(image) == 0:
-        raise LggError(f"image is {image.dtype} {image.shape}; it must be uint8 (D, H, W, 3), D >= 1, "
-                       "the sequences in the order pre-contrast, FLAIR, post-contrast")
-
-
-def resize_image(image: torch.Tensor, size: int) -> torch.Tensor:
-    """(N,C,H,W) of any type to (N,C,size,size), averaging pixels where it shrinks; uint8 stays uint8, rounded."""
-    return v2.functional.resize(image, [size, size], antialias=True)
-
-
-def shrink_slices(image: np.ndarray, size: int) -> torch.Tensor:
-    """Slices uint8 (D,H,W,3) as uint8 (D,3,size,size): as bytes, a cohort of small slices fits into memory."""
-    return resize_image(torch.from_numpy(np.array(image)).permute(0, 3, 1, 2), size)
-
-
-def standardise(slices: torch.Tensor, stats: Stats, rows: np.ndarray, context: int) -> torch.Tensor:
-    """Slices `rows` of shrunken ones, uint8 (D,3,s,s), as z-scores float32 (len(rows),C,s,s), C = 3 (2 context + 1).
-
-    The channels of slice d are those of slices d-context .. d+context in order, the end slices repeated.
-    """
-    offsets = torch.arange(-context, context + 1)
-    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (N, 2c+1)
-    centre, spread = (torch.from_numpy(values).view(3, 1, 1) for values in (stats.centre, stats.spread))
-    return ((slices[wanted].float() - centre) / spread).flatten(1, 2)  # (N, 2c+1, 3, s, s) -> (N, C, s, s)
-
-
-def prepare_slices(image: np.ndarray, stats: Stats, recipe: Recipe, rows: np.ndarray) -> torch.Tensor:
-    """Slices `rows` of a volume uint8 (D,H,W,3) as network input float32 (len(rows),C,size,size): see `standardise`."""
-    first, end = max(0, min(rows) - recipe.context), max(rows) + recipe.context + 1
-    near = shrink_slices(image[first:end], recipe.size)
-    return standardise(near, stats, np.asarray(rows) - first, recipe.context)
 
 
 class Augment:
@@ -97,21 +13,22 @@ class Augment:
     network. A single pair (C,H,W), (1,H,W) works too. `strength` scales all ranges: 0 only mirrors (and
     drops sequences), 1 suits a few dozen patients. A FLAIR copied into an empty sequence is imitated by `drop`, the
     chance that post-contrast, or pre- and post-contrast, are replaced by it; `zoom` is about the largest change of
-    the size's logarithm at strength 1; `graft` and `cyst` are the chances of `mix` and `hollow`.
+    the size's logarithm at strength 1; `carve_mix` and `cyst` are the chances of the methods of these names.
     """
 
-    def __init__(self, strength: float = 1.0, drop: float = 0.2, zoom: float = 0.2, graft: float = 0, cyst: float = 0):
-        self.strength, self.drop, self.zoom, self.graft, self.cyst = strength, drop, zoom, graft, cyst
+    def __init__(self, strength: float = 1.0, drop: float = 0.2, zoom: float = 0.2, carve_mix: float = 0,
+                 cyst: float = 0):
+        self.strength, self.drop, self.zoom, self.mix_share, self.cyst_share = strength, drop, zoom, carve_mix, cyst
 
     def __call__(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if image.ndim == 3:
             image, mask = self(image[None], mask[None])
             return image[0], mask[0]
         image, mask = self.space(image, mask)
-        if self.graft:
-            image, mask = self.mix(image, mask)
-        if self.cyst:
-            image = self.hollow(image, mask)
+        if self.mix_share:
+            image, mask = self.carve_mix(image, mask)
+        if self.cyst_share:
+            image = self.cyst(image, mask)
         return self.intensity(image), mask
 
     def draw(self, spread: float, *shape: int) -> torch.Tensor:
@@ -140,19 +57,19 @@ class Augment:
         moved = F.grid_sample(image - air, grid, align_corners=False) + air
         return moved, F.grid_sample(mask, grid, align_corners=False)
 
-    def mix(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def carve_mix(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Some slices get what another of the batch has where its tumour is (CarveMix: Zhang et al. 2021)."""
         other = torch.randperm(len(image))
-        chosen = (torch.rand(len(image), 1, 1, 1) < self.graft).to(image)
+        chosen = (torch.rand(len(image), 1, 1, 1) < self.mix_share).to(image)
         around = F.avg_pool2d(F.max_pool2d(mask[other], 7, 1, 3), 5, 1, 2)  # a few pixels more, with a soft edge
         return torch.lerp(image, image[other], chosen * around), torch.lerp(mask, mask[other], chosen * around)
 
-    def hollow(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def cyst(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Parts of some tumours made darker or brighter, per sequence, as cysts and enhancement are: still tumour."""
         n, size = len(image), image.shape[-2:]
         field = F.interpolate(torch.randn(n, 1, 12, 12), size, mode="bicubic")  # blobs of a twelfth of the picture
         part = (4 * field + 3.2 * torch.rand(n, 1, 1, 1) - 1.6).sigmoid()  # a third to two thirds of the area
-        share = (torch.rand(n, 1, 1, 1) < self.cyst) * (0.3 + 0.7 * torch.rand(n, 1, 1, 1))
+        share = (torch.rand(n, 1, 1, 1) < self.cyst_share) * (0.3 + 0.7 * torch.rand(n, 1, 1, 1))
         level = 4.5 * torch.rand(n, 1, 3, 1, 1) - 2  # z-scores from fluid to fat
         weight = ((share * part).to(image.device) * mask)[:, None]  # (N,1,1,H,W)
         return torch.lerp(image.unflatten(1, (-1, 3)), level.to(image.device), weight).flatten(1, 2)

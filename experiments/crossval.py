@@ -1,6 +1,6 @@
 """Cross-validation by patient: every patient is judged by a network that never saw them.
 
-`python -m lggseg.crossval --out DIR` trains one network per fold and goes on where it was stopped. DIR then holds
+`python -m experiments.crossval --out DIR` trains one network per fold and goes on where it was stopped. DIR then holds
 patients.csv (scores and shape features per patient), slices.csv (counts per slice), choices.csv (what threshold and
 clean-up would do), and ensemble.pt, the folds' networks as one: trained on everybody, so for new patients only.
 `--join DIR DIR` writes these files for several finished cross-validations of the same folds, whose networks then answer
@@ -8,26 +8,24 @@ together.
 """
 
 import argparse
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
-from .checkpoint import Ensemble, load_checkpoint, save_checkpoint
-from .data import Cohort, fold_patients, open_cohort
-from .errors import LggError
-from .metrics import counts, scores
-from .predict import clean, components, predict_volume
-from .shape import shape_features
-from .train import TrainConfig, add_options, check_patients, fit, seen_by
+from lggseg import Cohort, LggError, TrainConfig, fit, fold_patients, load_checkpoint, open_cohort, shape_features
+from lggseg.config import add_options, config_of
+from lggseg.metrics import counts, scores
+from lggseg.postprocess import components, postprocess
+from lggseg.segmenter import Segmenter
+from lggseg.train import check_patients
 
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
-KEEPS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # 1, the heaviest only, would delete a tumour's second focus
+SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)  # 1, the heaviest only, would delete a tumour's second focus
 
 
-def cross_validate(cohort: Cohort, config: TrainConfig, folds: int = 4, progress: bool = True) -> nn.Module:
+def cross_validate(cohort: Cohort, config: TrainConfig, folds: int = 4, progress: bool = True) -> Segmenter:
     """Train and judge each fold under `config.out`, then join them; returns the ensemble of the folds' networks."""
     for fold in range(folds):
         if train_fold(cohort, config, fold, folds, progress) or fold == folds - 1:
@@ -51,7 +49,7 @@ def train_fold(cohort: Cohort, config: TrainConfig, fold: int, folds: int, progr
     start = config.start and str(Path(config.start) / f"fold{fold}" / "last.pt")
     mine = replace(config, out=str(place), seed=config.seed + fold, start=start)
     model = mine.model()
-    check_patients(train, held_out, seen_by(model))
+    check_patients(train, held_out, model.training_patients)
     fit(model, cohort, train, [], mine, progress)
     save_probabilities(model, cohort, held_out, place / "probability.npz")
     return True
@@ -64,7 +62,7 @@ def check_fold(place: Path, train: list[str]) -> None:
                        "or delete this one to start again")
 
 
-def join(cohort: Cohort, parts: list[Path | str], out: Path | str, folds: int = 4) -> nn.Module:
+def join(cohort: Cohort, parts: list[Path | str], out: Path | str, folds: int = 4) -> Segmenter:
     """Make one ensemble of finished cross-validations of the same folds; writes all files under `out`.
 
     A patient is judged by the mean of those networks, one of each part, that never saw them.
@@ -74,28 +72,28 @@ def join(cohort: Cohort, parts: list[Path | str], out: Path | str, folds: int = 
         for part in parts:
             check_fold(Path(part) / f"fold{fold}", [name for name in cohort.patients if name not in set(held_out)])
             if not (Path(part) / f"fold{fold}" / "probability.npz").exists():
-                raise LggError(f"{part} lacks fold {fold}; finish it with `python -m lggseg.crossval --out {part}`")
+                raise LggError(f"{part} lacks fold {fold}; finish it with `python -m experiments.crossval --out {part}`")
     Path(out).mkdir(parents=True, exist_ok=True)
     return join_folds(parts, out, folds, *write_tables(cohort, out, folds, parts))
 
 
-def join_folds(parts: list[Path | str], out: Path | str, folds: int, threshold: float, keep: float) -> nn.Module:
-    """Write ensemble.pt: the folds' networks of all parts as one, with this threshold and keep.
+def join_folds(parts: list[Path | str], out: Path | str, folds: int, threshold: float, share: float) -> Segmenter:
+    """Write ensemble.pt: the folds' networks of all parts as one, with this threshold and min_component_share.
 
     Networks of several parts are stored in 8 bits, not 16, and do without the mirror image: neither size nor time grow.
     """
     members = [load_checkpoint(Path(part) / f"fold{fold}" / "last.pt") for part in parts for fold in range(folds)]
-    for member in members:
-        member.recipe = replace(member.recipe, threshold=threshold, keep=keep)
     one = len(parts) == 1
-    ensemble = Ensemble(members, replace(members[0].recipe, flip=members[0].recipe.flip and one))
-    save_checkpoint(ensemble, Path(out) / "ensemble.pt", bits=16 if one else 8)
+    recipe = replace(members[0].recipe, threshold=threshold, min_component_share=share,
+                     flip=members[0].recipe.flip and one)
+    ensemble = Segmenter([member.networks[0] for member in members], recipe, [m.training_patients for m in members])
+    ensemble.save(Path(out) / "ensemble.pt", bits=16 if one else 8)
     return ensemble
 
 
-def save_probabilities(model: nn.Module, cohort: Cohort, patients: list[str], path: Path) -> None:
+def save_probabilities(model: Segmenter, cohort: Cohort, patients: list[str], path: Path) -> None:
     """Probabilities of these patients as bytes (255 is 1), so that post-processing can be studied at leisure."""
-    found = {patient: np.rint(255 * predict_volume(model, cohort.volume(patient).image)).astype(np.uint8)
+    found = {patient: np.rint(255 * model.probability(cohort.volume(patient).image)).astype(np.uint8)
              for patient in patients}
     part = path.with_suffix(".part.npz")
     np.savez_compressed(part, **found)
@@ -121,7 +119,7 @@ def mean_probabilities(parts: list[Path | str], folds: int) -> dict[str, tuple[i
 
 
 def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
-    """Dice of one patient's map (D,H,W) for every threshold and keep that are tried; see `lggseg.predict.clean`.
+    """Dice of one patient's map (D,H,W) for every threshold and share that are tried; see `lggseg.postprocess`.
 
     Here an empty map of a patient without tumour counts as 0, at every choice alike, so it decides nothing.
     """
@@ -129,45 +127,45 @@ def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
     for threshold in THRESHOLDS:
         labels, weight = components(probability, threshold)
         inside, size = (np.bincount(labels[where], minlength=len(weight) + 1)[1:] for where in (truth, labels > 0))
-        for keep in KEEPS:
-            kept = weight >= keep * weight.max(initial=0)
-            found[threshold, keep] = 2 * inside[kept].sum() / max(1, size[kept].sum() + truth.sum())
+        for share in SHARES:
+            kept = weight >= share * weight.max(initial=0)
+            found[threshold, share] = 2 * inside[kept].sum() / max(1, size[kept].sum() + truth.sum())
     return pd.Series(found)
 
 
 def choose(dice: pd.DataFrame) -> tuple[float, float]:
-    """Threshold and keep from one row of `choices` per patient, among those as good as the best.
+    """Threshold and share from one row of `choices` per patient, among those as good as the best.
 
     As good is a mean Dice within 0.001: less is noise. Then the threshold nearest to 0.5 wins, and after it the
     thorough clean-up: a stray blob costs little Dice, but ruins a tumour's shape (notebook 06).
     """
     mean = dice.mean()
     good = mean.index[mean >= mean.max() - 0.001]
-    threshold, keep = min(good, key=lambda choice: (round(abs(choice[0] - 0.5), 3), -choice[1]))
-    return float(threshold), float(keep)  # checkpoints hold plain values
+    threshold, share = min(good, key=lambda choice: (round(abs(choice[0] - 0.5), 3), -choice[1]))
+    return float(threshold), float(share)  # checkpoints hold plain values
 
 
 def write_tables(cohort: Cohort, out: Path | str, folds: int, parts: list | None = None) -> tuple[float, float]:
-    """patients.csv, slices.csv and choices.csv of the folds that are done; returns threshold and keep chosen on all.
+    """patients.csv, slices.csv and choices.csv of the folds that are done; returns threshold and share chosen on all.
 
     `parts` are the folders with the folds, `out` itself unless given.
 
-    Each patient's mask is made with the threshold and keep chosen on the *other* folds (0.5 and 0 as long
+    Each patient's mask is made with the threshold and share chosen on the *other* folds (0.5 and 0 as long
     as there are none), so that the scores stay honest: nothing was chosen on the patient judged.
     """
     out, found = Path(out), mean_probabilities(parts or [out], folds)
     tried = pd.DataFrame({p: choices(map_, cohort.volume(p).mask) for p, (_, map_) in found.items()}).T
-    tried.mean().rename("mean_dice").rename_axis(["threshold", "keep"]).round(4).to_csv(out / "choices.csv")
+    tried.mean().rename("mean_dice").rename_axis(["threshold", "min_component_share"]).round(4).to_csv(out / "choices.csv")
     fold_of = pd.Series({patient: fold for patient, (fold, _) in found.items()})
     chosen = {f: choose(tried[fold_of != f]) if (fold_of != f).any() else (0.5, 0.0) for f in fold_of.unique()}
     patients, slices = [], []
     for patient, (fold, probability) in found.items():
-        truth, (threshold, keep) = cohort.volume(patient).mask, chosen[fold]
-        mask = clean(probability, threshold, keep)
+        truth, (threshold, share) = cohort.volume(patient).mask, chosen[fold]
+        mask = postprocess(probability, threshold, share)
         patients.append({
             "patient": patient, "fold": fold, **scores(mask, truth), "tumour_voxels": int(truth.sum()),
             "predicted_voxels": int(mask.sum()), **shape_features(mask),
-            "bevr_raw": shape_features(probability >= threshold)["bevr"], "threshold": threshold, "keep": keep})
+            "bevr_raw": shape_features(probability >= threshold)["bevr"], "threshold": threshold, "min_component_share": share})
         slices += [{"patient": patient, "k": k + 1, **counts(m, t)._asdict()}
                    for k, (m, t) in enumerate(zip(mask, truth, strict=True))]
     pd.DataFrame(patients).sort_values("patient").round(6).to_csv(out / "patients.csv", index=False)
@@ -186,7 +184,7 @@ def summary(dice: np.ndarray, seed: int = 0) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m lggseg.crossval", description=__doc__,
+    parser = argparse.ArgumentParser(prog="python -m experiments.crossval", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="cohort folder, or 'phantom'; see lggseg.open_cohort")
     parser.add_argument("--folds", type=int, default=4)
@@ -194,7 +192,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--fold", type=int, help="train only this fold, from 0: processes can share the folds")
     add_options(parser)
     args = parser.parse_args(argv)
-    config = TrainConfig(**{field.name: getattr(args, field.name) for field in fields(TrainConfig)})
+    config = config_of(args)
     if not config.out:
         parser.error("--out is needed: the folder that a stopped run goes on from")
     cohort = open_cohort(args.data)
