@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from .errors import LggError
 
 SMOOTH = 1.0  # added to both sides of a ratio, so that a batch without tumour gives 0/0 no chance
+LOOKED_AT = ("cpu",)  # devices whose values are there to be looked at; elsewhere a look waits for all that is queued
 
 
 def dice_loss(logits: torch.Tensor, target: torch.Tensor, smooth: float = SMOOTH) -> torch.Tensor:
@@ -116,7 +117,7 @@ def _checked(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, 
 
 def _sound(loss: torch.Tensor, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """The loss; where it is not finite, LggError with the reason. On a GPU it is returned unseen."""
-    if loss.device.type == "cpu" and not loss.isfinite():
+    if loss.device.type in LOOKED_AT and not loss.isfinite():
         if not logits.isfinite().all():
             raise LggError("logits hold NaN or infinity: the network has diverged; train with a lower rate, "
                            "and look for NaN in its input")
