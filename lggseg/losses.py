@@ -33,8 +33,7 @@ def dice_loss(logits: torch.Tensor, target: torch.Tensor, smooth: float = SMOOTH
     >>> dice_loss(logits, target)  # 1 - (2 * 0.5 + 1) / (2 + 1 + 1)
     tensor(0.5000)
     """
-    hit, false_alarm, miss = _soft_counts(logits, target, smooth)
-    return _sound(1 - (2 * hit + smooth) / (2 * hit + false_alarm + miss + smooth), logits, target)
+    return _sound(_dice(*_checked(logits, target, smooth), smooth), logits, target)
 
 
 def focal_tversky_loss(logits: torch.Tensor, target: torch.Tensor, alpha: float = 0.3, beta: float = 0.7,
@@ -49,7 +48,7 @@ def focal_tversky_loss(logits: torch.Tensor, target: torch.Tensor, alpha: float 
     >>> focal_tversky_loss(logits, target, gamma=1)  # 1 - (0.5 + 1) / (0.5 + 0.3 * 1.5 + 0.7 * 0.5 + 1)
     tensor(0.3478)
     """
-    hit, false_alarm, miss = _soft_counts(logits, target, smooth)
+    hit, false_alarm, miss = _soft_counts(*_checked(logits, target, smooth))
     tversky = (hit + smooth) / (hit + alpha * false_alarm + beta * miss + smooth)
     return _sound((1 - tversky).clamp(min=1e-7) ** gamma, logits, target)  # the slope of x**0.75 is infinite at 0
 
@@ -83,24 +82,28 @@ class DiceBCELoss(nn.Module):
         self.weight = weight
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        overlap = dice_loss(logits, target)
-        entropy = F.binary_cross_entropy_with_logits(*_checked(logits, target))
-        return _sound(self.weight * overlap + (1 - self.weight) * entropy, logits, target)
+        checked = _checked(logits, target)
+        loss = self.weight * _dice(*checked, SMOOTH) + (1 - self.weight) * F.binary_cross_entropy_with_logits(*checked)
+        return _sound(loss, logits, target)
 
 
-def _soft_counts(logits: torch.Tensor, target: torch.Tensor,
-                 smooth: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _dice(logits: torch.Tensor, target: torch.Tensor, smooth: float) -> torch.Tensor:
+    hit, false_alarm, miss = _soft_counts(logits, target)
+    return 1 - (2 * hit + smooth) / (2 * hit + false_alarm + miss + smooth)
+
+
+def _soft_counts(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Soft hits, false alarms and misses over the whole batch, float32 scalars."""
-    if not smooth > 0:
-        raise LggError(f"smooth is {smooth}; it must be positive, or a batch without tumour is 0 / 0")
-    logits, target = _checked(logits, target)
     probability = torch.sigmoid(logits)
     hit = torch.minimum(probability, target).sum()
     return hit, probability.sum() - hit, target.sum() - hit
 
 
-def _checked(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _checked(logits: torch.Tensor, target: torch.Tensor,
+             smooth: float = SMOOTH) -> tuple[torch.Tensor, torch.Tensor]:
     """Both as float32; what the mask must not hold becomes NaN, and so does then the loss."""
+    if not smooth > 0:
+        raise LggError(f"smooth is {smooth}; it must be positive, or a batch without tumour is 0 / 0")
     for name, tensor in (("logits", logits), ("target", target)):
         if not isinstance(tensor, torch.Tensor):
             raise LggError(f"{name} is a {type(tensor).__name__}; losses take tensors: torch.from_numpy(array)")
