@@ -1,5 +1,7 @@
 """The association table row by row against scipy, and its habits with what is missing, small or untestable."""
 
+import subprocess
+import sys
 from itertools import product
 from types import SimpleNamespace
 
@@ -169,3 +171,9 @@ def test_features_of_a_cohort(capsys):
     assert capsys.readouterr().err == ""
     cohort_features(cohort)
     assert "Measuring shapes" in capsys.readouterr().err
+
+
+def test_the_tests_of_tables_load_neither_torch_nor_statsmodels():
+    code = "import sys, lggseg.genomics; print([m for m in ('torch', 'statsmodels', 'matplotlib') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
