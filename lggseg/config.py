@@ -26,14 +26,12 @@ class TrainConfig:
 
     out: str | None = setting(None, "folder for best.pt, last.pt, resume.pt and log.csv; without it nothing is kept")
     start: str | None = setting(None, "checkpoint to begin from, instead of fresh weights")
-    size: int = setting(128, "pixels a side that the network sees: at twice as many a step costs four times as much",
-                        least=8)
-    coarse_size: int = setting(96, "pixels a side in the first epochs, which cost less and learn where to look", least=8)
+    size: int = setting(224, "pixels a side of the grid: at twice as many a step costs four times as much", least=8)
+    coarse_size: int = setting(160, "pixels a side in the first epochs, which cost less and learn where to look", least=8)
     coarse_share: float = setting(0.5, "share of the epochs that are coarse; 0 trains at `size` from the start",
                                   least=0, most=1)
-    block: int = setting(1, "blocks of so many pixels a side are the network's channels: 2 quarters the cost", least=1)
-    robust: bool = setting(True, "standardise by median and absolute deviation, not mean and standard deviation")
-    context: int = setting(1, "neighbouring slices given on either side", least=0)
+    block: int = setting(2, "blocks of so many pixels a side are the network's channels: 2 quarters the cost", least=1)
+    context: int = setting(0, "neighbouring slices given on either side", least=0)
     features: int = setting(16, "channels of the first level; 1.9 M weights at depth 5", least=1)
     depth: int = setting(5, "levels of the U-Net; the deepest then sees the whole head", least=2)
     growth: float = setting(2.0, "channels of a level over those of the level above, as in the U-Net paper", least=1)
@@ -49,6 +47,7 @@ class TrainConfig:
                                            least=0, most=1)
     balance: float = setting(0.5, "0 draws every slice alike, 1 every patient", least=0, most=1)
     augment: float = setting(1.25, "strength of augmentation; see `lggseg.augment`", least=0)
+    late_augment: float = setting(0.5, "strength of augmentation in the last third of the epochs", least=0)
     carve_mix: float = setting(0.0, "chance that a slice gets another slice's tumour (CarveMix)", least=0, most=1)
     cyst: float = setting(0.0, "chance that parts of a tumour get another look, as cysts have", least=0, most=1)
     patience: int = setting(0, "validations without a better Dice until it stops early; 0 never stops", least=0)
@@ -65,11 +64,15 @@ class TrainConfig:
     @property
     def recipe(self) -> Recipe:
         """The part of the settings that the trained network must remember."""
-        return Recipe(size=self.size, context=self.context, block=self.block, robust=self.robust)
+        return Recipe(size=self.size, context=self.context, block=self.block)
 
     def size_at(self, epoch: int) -> int:
         """Pixels a side in `epoch`, counted from 0: first coarse, then fine."""
         return self.coarse_size if epoch < self.coarse_share * self.epochs else self.size
+
+    def strength_at(self, epoch: int) -> float:
+        """Strength of augmentation in `epoch`, counted from 0: weak at last, so that it ends on pictures as they are."""
+        return self.augment if 3 * epoch < 2 * self.epochs else self.late_augment
 
     def model(self) -> Segmenter:
         """A network for these settings: fresh, the same seed giving the same weights, or that of `start`."""

@@ -13,7 +13,8 @@ from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
 from .device import mixed_precision, pick_device
 from .errors import LggError
 from .postprocess import postprocess
-from .preprocess import Recipe, find_head, from_grid, slices_to_grid, standardise
+from .head import FLAIR, find_head
+from .preprocess import Recipe, from_grid, slices_to_grid, standardise
 from .unet import UNet
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -60,7 +61,9 @@ class Segmenter(nn.Module):
 
         Raises LggError for any other shape or type. Moves itself to `device`, predicts in eval mode, restores its mode.
         """
-        where, was_training, head = pick_device(device), self.training, find_head(image, self.recipe)
+        where, was_training, head = pick_device(device), self.training, find_head(image)
+        if len(head.slices) == 0:
+            return np.zeros(head.shape, np.float32)
         slices = slices_to_grid(image, head, self.recipe.size)
         self.to(where, memory_format=torch.channels_last).eval()
         try:

@@ -73,7 +73,7 @@ class Trainer:
     def epoch(self, epoch: int, progress: bool) -> float:
         """Train one epoch and return its mean loss; LggError, naming the step, where it is no number."""
         self.model.train()
-        losses = []
+        self.augment.strength, losses = self.config.strength_at(epoch), []
         for image, mask in tqdm(self.loader(epoch), self.caption(epoch), leave=False, disable=not progress):
             losses.append(self.step(*self.augment(image.to(self.device), mask.to(self.device))))
             if len(losses) % CHECK_EVERY == 0 or len(losses) == self.steps:
