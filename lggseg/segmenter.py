@@ -1,5 +1,6 @@
 """A trained network ready for use: `Segmenter` holds one or several, the recipe they work by, and who trained them."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
 from .device import mixed_precision, pick_device
 from .errors import LggError
 from .postprocess import postprocess
-from .head import FLAIR, find_head
+from .head import find_head
 from .preprocess import Recipe, from_grid, slices_to_grid, standardise
 from .unet import UNet
 
@@ -64,6 +65,8 @@ class Segmenter(nn.Module):
         where, was_training, head = pick_device(device), self.training, find_head(image)
         if len(head.slices) == 0:
             return np.zeros(head.shape, np.float32)
+        if head.missing:
+            warnings.warn(f"{' and '.join(head.missing)} shows nothing: FLAIR stands in for it", stacklevel=2)
         slices = slices_to_grid(image, head, self.recipe.size)
         self.to(where, memory_format=torch.channels_last).eval()
         try:
