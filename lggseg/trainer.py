@@ -68,7 +68,7 @@ class Trainer:
         weight = patient.groupby([patient, tumour]).transform("size").astype(float) ** -self.config.balance
         share = self.config.oversample_foreground if 0 < tumour.mean() < 1 else tumour.mean()
         weight = weight / weight.groupby(tumour).transform("sum") * np.where(tumour, share, 1 - share)
-        return torch.from_numpy(weight.to_numpy())
+        return torch.from_numpy(weight.to_numpy(copy=True))
 
     def epoch(self, epoch: int, progress: bool) -> float:
         """Train one epoch and return its mean loss; LggError, naming the step, where it is no number."""
