@@ -11,10 +11,11 @@ import lggseg
 # From the bottom up. A file may import files of earlier lines, and of its own line without a circle.
 ORDER = [
     ["errors", "device", "colours"],
-    ["unet", "losses", "metrics", "shape", "preprocess", "augment", "postprocess", "checkpoint", "phantom.*"],
+    ["unet", "losses", "metrics", "ellipsoid", "shape", "preprocess", "augment", "postprocess", "checkpoint",
+     "phantom.*"],
     ["data.*"],
     ["segmenter"],
-    ["config", "evaluation", "exact_test", "genomics", "plots", "viewer.overlay"],
+    ["config", "evaluation", "genomics.*", "plots", "viewer.overlay"],
     ["trainer"],
     ["train"],
     ["viewer.*", "predict", "exercises.*"],
