@@ -1,6 +1,7 @@
 """data.csv, the table of genomic clusters and clinical fields, and its codebook."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -60,7 +61,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def no_two(names: list[str], what: str) -> None:
     """LggError if a name is empty or comes twice."""
-    if odd := [name for name in names if not name or names.count(name) > 1]:
+    if odd := [name for name, times in Counter(names).items() if not name or times > 1]:
         raise LggError(f"{what}: {odd[0]!r} {'twice' if odd[0] else 'has no name'}; each needs a name of its own")
 
 
