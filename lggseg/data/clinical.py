@@ -1,7 +1,9 @@
 """data.csv, the table of genomic clusters and clinical fields, and its codebook."""
 
 import csv
+import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +28,7 @@ CODEBOOK = {
     "death01": ("died", {0: "no", 1: "yes"}),
 }
 EMPTY = ("", "NA", "N/A", "NaN", "nan", "<NA>", "NULL", "null", "None")  # how programs write a field without value
-WHOLE = r"[0-9]{1,3}(\.0*)?"
+WHOLE = re.compile(r"[0-9]{1,3}(\.0*)?")
 
 
 def read_clinical(file: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -38,13 +40,13 @@ def read_clinical(file: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     table = read_table(Path(file))
     if lost := [name for name in (*CLUSTERS, *CODEBOOK) if name not in table]:
         raise LggError(f"{file} lacks the columns {lost}; take data.csv from the archive as it is")
-    numbers = table[[*CLUSTERS, *CODEBOOK]].apply(whole_numbers)
+    numbers = pd.DataFrame({name: whole_numbers(table[name]) for name in (*CLUSTERS, *CODEBOOK)}, table.index)
     clinical = pd.DataFrame({name: decode(numbers[column], words) for column, (name, words) in CODEBOOK.items()})
     return clinical, numbers[list(CLUSTERS)]
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """All fields as text, <NA> where empty, indexed by patient: no guess at types, names or missing commas."""
+    """All fields as text, indexed by patient: no guess at types, names or missing commas."""
     header, *rows = read_rows(path) or [[]]
     if "Patient" not in header or not rows:
         raise LggError(f"{path} holds no patient; it needs a header with a column Patient and a row for each, "
@@ -54,12 +56,12 @@ def read_table(path: Path) -> pd.DataFrame:
         if len(row) != len(header):
             raise LggError(f"{path}: {row[0]} has {len(row)} fields, the header {len(header)}; "
                            "every field needs its comma, also an empty one")
-    table = pd.DataFrame(rows, columns=header, dtype="string")
-    no_two(table.Patient.tolist(), f"the patients of {path}")
-    return table.mask(table.isin(EMPTY)).set_index(table.pop("Patient").astype(str))
+    table = pd.DataFrame(rows, columns=header).set_index("Patient")
+    no_two(table.index, f"the patients of {path}")
+    return table
 
 
-def no_two(names: list[str], what: str) -> None:
+def no_two(names: Iterable[str], what: str) -> None:
     """LggError if a name is empty or comes twice."""
     if odd := [name for name, times in Counter(names).items() if not name or times > 1]:
         raise LggError(f"{what}: {odd[0]!r} {'twice' if odd[0] else 'has no name'}; each needs a name of its own")
@@ -77,12 +79,15 @@ def read_rows(path: Path) -> list[list[str]]:
                        "the patients' folder needs the data set's data.csv") from error
 
 
-def whole_numbers(column: pd.Series) -> pd.Series:
+def whole_numbers(column: pd.Series) -> pd.arrays.IntegerArray:
     """Text such as "2" or "2.0" as nullable integers."""
-    if (wrong := column.notna() & ~column.str.fullmatch(WHOLE).fillna(True)).any():
-        raise LggError(f"data.csv: {column.name} of {wrong.idxmax()} is {column[wrong.idxmax()][:40]!r}; "
-                       "it must be a whole number from 0 to 999, or empty")
-    return column.astype("Float64").astype("Int64")
+    numbers = []
+    for patient, text in column.items():
+        if text not in EMPTY and not WHOLE.fullmatch(text):
+            raise LggError(f"data.csv: {column.name} of {patient} is {text[:40]!r}; "
+                           "it must be a whole number from 0 to 999, or empty")
+        numbers.append(None if text in EMPTY else int(text.partition(".")[0]))
+    return pd.array(numbers, dtype="Int64")
 
 
 def decode(codes: pd.Series, words: dict[int, str] | None) -> pd.Series:

@@ -90,19 +90,19 @@ def who(folder: str) -> tuple[str, str]:
 
 def list_patient(folder: Path, state: "hashlib._Hash") -> list[tuple[int, str, str]]:
     """(k, image, mask) of every slice in one patient's folder; sizes and times are fed to `state`."""
-    images, masks = {}, {}
+    name, images, masks = folder.name, {}, {}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith(".") or not entry.name.lower().endswith((".tif", ".tiff")):
             continue
         match = SLICE_FILE.fullmatch(entry.name)
-        if not match or match[1] != folder.name:
-            raise LggError(f"{folder.name}/{entry.name}: a slice is called {folder.name}_<k>.tif and its mask "
-                           f"{folder.name}_<k>_mask.tif, k = 1, 2, ...; rename the file or take it out")
+        if not match or match[1] != name:
+            raise LggError(f"{name}/{entry.name}: a slice is called {name}_<k>.tif and its mask "
+                           f"{name}_<k>_mask.tif, k = 1, 2, ...; rename the file or take it out")
         check_plain(entry)
-        (masks if match[3] else images)[int(match[2])] = f"{folder.name}/{entry.name}"
+        (masks if match[3] else images)[int(match[2])] = f"{name}/{entry.name}"
         stat = entry.stat()
-        state.update(f"\n{folder.name}/{entry.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}".encode())
-    return pair(folder.name, images, masks)
+        state.update(f"\n{name}/{entry.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}".encode())
+    return pair(name, images, masks)
 
 
 def pair(folder: str, images: dict[int, str], masks: dict[int, str]) -> list[tuple[int, str, str]]:

@@ -21,7 +21,7 @@ from ..errors import LggError
 from .cache import remove, sweep, touch, workplace, writing
 from .folder import SEQUENCES, Folder, read_image, read_mask
 
-FORMAT = 2  # raise it whenever the packed files change their meaning
+FORMAT = 3  # raise it whenever the packed files change their meaning
 
 
 @dataclass(frozen=True)

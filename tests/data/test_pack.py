@@ -230,7 +230,7 @@ def test_two_processes_at_once(root):
 @pytest.mark.skipif(os.name == "nt", reason="no limit of file sizes on Windows")
 def test_a_disk_that_fills_up_while_packing(root):
     code = ("import resource, sys\nfrom lggseg.data.cohort import LggError, Path, load_cohort\n"
-            "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"  # a write past it raises OSError, as a full disk
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"  # more raises OSError, as a full disk does
             "try:\n    load_cohort(Path(sys.argv[1]), progress=False)\nexcept LggError as error:\n    print(error)")
     run = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True)
     assert "cannot be written" in run.stdout and "LGGSEG_CACHE" in run.stdout and run.returncode == 0, run.stderr
