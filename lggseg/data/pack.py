@@ -216,6 +216,9 @@ def publish(work: Path, folder: Path, found: Folder) -> None:
         remove(folder)
     try:
         os.rename(work, folder)
-    except OSError:
-        if not Pack(folder).fits(found):
+    except OSError as error:
+        if not folder.exists():
             raise
+        if not Pack(folder).fits(found):
+            raise LggError(f"{folder} is damaged and in use, so that it cannot be replaced ({error}); "
+                           "close the notebooks and programs that have this cohort open") from error

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..errors import LggError
 from ..phantom import PHANTOM_VERSION, write_phantom_cohort
-from .cache import cache_folder, sweep, touch, writing
+from .cache import cache_folder, sweep, touch
 from .folder import PATIENT_FOLDER
 
 KAGGLE_SET = "mateuszbuda/lgg-mri-segmentation"
@@ -44,8 +44,7 @@ def phantom_root(progress: bool = True) -> Path:
     """The phantom cohort in the cache, drawn now if it is not there yet."""
     place = cache_folder() / "phantom" / f"{PHANTOM_VERSION}-0"
     drawn = (place / "kaggle_3m").exists()
-    with writing(cache_folder()):
-        root = write_phantom_cohort(place, seed=0, progress=progress)
+    root = write_phantom_cohort(place, seed=0, progress=progress)
     touch(root / "PHANTOM.txt")
     if not drawn:
         sweep(cache_folder())

@@ -67,6 +67,7 @@ def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(root, monkeypat
     assert np.array_equal(load_cohort(root, progress=False).volume("TCGA_CS_4941").image, image)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_killed_build_is_never_used_and_cleared_later(root, monkeypatch):
     code = ("import os, signal, sys\nfrom lggseg.data import cohort, pack\n"
             "read, calls = pack.read_image, iter(range(100))\n"
@@ -138,6 +139,7 @@ def test_rotten_pixels_are_seen_on_first_use(root, name, place, patient):
     for _ in range(2):  # the second time as well
         with pytest.raises(LggError, match=f"damaged: {patient} in .*open the cohort again"):
             cohort.volume(patient)
+    del cohort  # Windows replaces nothing that is open
     for (image, mask), (expected, truth) in zip(load_volumes(root), whole, strict=True):
         assert np.array_equal(image, expected) and np.array_equal(mask, truth)
 
@@ -165,11 +167,12 @@ def test_checksums_are_compared_once_in_a_process(root, monkeypatch):
 def test_a_worker_sees_what_has_rotten_or_gone_since(root):
     cohort = load_cohort(root, progress=False)
     cohort.volume("TCGA_CS_4941")
-    sent = pickle.dumps(cohort.pack)
-    flip(cohort.pack.folder / "images.npy", HEADER)
+    sent, folder = pickle.dumps(cohort.pack), cohort.pack.folder
+    del cohort  # Windows removes nothing that is open
+    flip(folder / "images.npy", HEADER)
     with pytest.raises(LggError, match="damaged"):
         pickle.loads(sent).volume("TCGA_CS_4941")
-    shutil.rmtree(cohort.pack.folder)
+    shutil.rmtree(folder)
     with pytest.raises(LggError, match="damaged"):
         pickle.loads(sent).volume("TCGA_CS_4941")
 
@@ -179,7 +182,7 @@ def test_a_damaged_pack_that_a_program_holds_open(root, monkeypatch):
     folder = load_cohort(root, progress=False).pack.folder
     (folder / "index.json").write_text("{}")
     monkeypatch.setattr(pack, "remove", lambda folder: False)
-    with pytest.raises(LggError, match="cannot be written"):
+    with pytest.raises(LggError, match="is damaged and in use.*close the notebooks"):
         load_cohort(root, progress=False)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
