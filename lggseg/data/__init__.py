@@ -6,10 +6,11 @@ Names are loaded when they are first used: splitting patients does not import a 
 from importlib import import_module
 
 HOME = {
+    "cache": ("cache_folder",),
     "clinical": ("CLUSTERS", "read_clinical"),
     "cohort": ("Cohort", "Volume", "load_cohort", "open_cohort"),
     "dataset": ("SliceDataset",),
-    "places": ("cache_folder", "download_cohort"),
+    "places": ("download_cohort",),
     "splits": ("fold_patients", "split_patients"),
 }
 MODULE_OF = {name: module for module, names in HOME.items() for name in names}

@@ -107,9 +107,15 @@ def test_all_or_nothing(tmp_path, monkeypatch):
             raise OSError("disk full")
 
     monkeypatch.setattr(cohort, "write_patient", fails_in_the_middle)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(LggError, match="cannot be written .disk full.; make room"):
         write_phantom_cohort(tmp_path, patients=3, progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LggError, match="file cannot be written"):
+        write_phantom_cohort(tmp_path / "file", patients=2, progress=False)
 
 
 def test_two_writers_at_once(tmp_path, monkeypatch):
