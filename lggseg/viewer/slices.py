@@ -57,9 +57,10 @@ class SliceViewer(Viewer):
     phantom     True says in the title that the scan is synthetic
     threshold   probability from which a pixel counts as tumour;  width  of the picture, in CSS pixels
 
-    `.slice_slider` (0 .. D-1) and `.picture` (JPEG bytes in `.value`) change together: when an assignment to
-    the slider returns, the picture shows that slice. `.figure()` gives the same view as a matplotlib figure,
-    `.close()` detaches everything. Raises LggError for shapes or values that do not fit.
+    `.slice_slider` holds the index 0 .. D-1; the title says the data set's number k = index + 1. `.picture`
+    (JPEG bytes in `.value`) follows: when an assignment to the slider returns, it shows that slice.
+    `.figure()` gives the same view as a matplotlib figure, `.close()` detaches everything. Raises LggError
+    for shapes or values that do not fit.
     """
 
     def __init__(self, image, mask=None, prediction=None, *, patient: str = "", missing: tuple[str, ...] = (),
@@ -80,7 +81,8 @@ class SliceViewer(Viewer):
         def named(name: str) -> dict:
             return {"description": name, "style": {"description_width": "76px"}, "layout": wide()}
 
-        self.slice_slider = widgets.IntSlider(0, 0, 0, description="slice", style={"description_width": "32px"},
+        self.slice_slider = widgets.IntSlider(0, 0, 0, description="slice", readout=False,  # it would count from 0
+                                              style={"description_width": "32px"},
                                               layout=widgets.Layout(flex="1 1 0", min_width="0"))
         self.play = widgets.Play(interval=150, max=0, layout=widgets.Layout(flex="0 0 auto"))
         self.jump = widgets.Button(description="largest tumour", icon="crosshairs",
@@ -163,7 +165,7 @@ class SliceViewer(Viewer):
         """Patient, slice and slice Dice; the Dice of two empty masks is undefined."""
         at = self.slice_slider.value
         words = [self.patient, "PHANTOM (synthetic)" if self.phantom else "",
-                 f"slice {at} of 0 to {len(self.image) - 1}"]
+                 f"slice {at + 1} of {len(self.image)}"]  # the data set's k, from 1
         if self.mask is not None and self.prediction is not None:
             score = dice(self.predicted(at), self.mask[at])
             words.append("slice Dice undefined (both empty)" if math.isnan(score) else f"slice Dice {score:.2f}")
