@@ -7,7 +7,7 @@ import pytest
 from as_seen import from_page
 
 from lggseg.errors import LggError
-from lggseg.predict import predict_volume, segment_volume
+from lggseg.segmenter import predict_volume, segment_volume
 from lggseg.viewer import CohortViewer
 
 
