@@ -16,7 +16,7 @@ from .patient import Patient
 from .scanning import draw_slices
 from .table import plan_cohort
 
-PHANTOM_VERSION = "4"  # goes up whenever pictures or table change: caches are named by it
+PHANTOM_VERSION = "5"  # goes up whenever pictures or table change: caches are named by it
 
 
 def write_phantom_cohort(dest: str | os.PathLike, patients: int = 60, seed: int = 0, progress: bool = True) -> Path:
@@ -25,6 +25,9 @@ def write_phantom_cohort(dest: str | os.PathLike, patients: int = 60, seed: int 
     It appears complete or not at all. The same arguments give the same bytes (on one platform). A
     kaggle_3m that is this very cohort is returned as it is; any other one raises LggError, as does a folder
     that cannot be written.
+
+    >>> write_phantom_cohort("phantoms", patients=4, progress=False).as_posix()
+    'phantoms/kaggle_3m'
     """
     dest = Path(dest)
     target, note = dest / "kaggle_3m", describe(patients, seed)
