@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -37,13 +38,15 @@ def test_table_from_a_csv(files, capsys):
     assert [file.name for file in files.glob("*.part")] == []
 
 
-def test_table_of_a_cohort(phantom_cohort, tmp_path, monkeypatch, capsys):
-    opened = []
-    monkeypatch.setattr(command, "open_cohort", lambda place: opened.append(place) or phantom_cohort)
+def test_table_of_a_cohort(invented, tmp_path, monkeypatch, capsys):
+    rng, opened, patients = np.random.default_rng(0), [], list(invented[0].index)
+    masks = {patient: rng.random((1, 5, 5)) < 0.9 for patient in patients}
+    cohort = SimpleNamespace(label="INVENTED", patients=patients, clusters=invented[1],
+                             volume=lambda patient: SimpleNamespace(mask=masks[patient]))
+    monkeypatch.setattr(command, "open_cohort", lambda place: opened.append(place) or cohort)
     command.main(["--data", "somewhere", "--permutations", "0", "--save-features", str(tmp_path / "shapes.csv")])
-    assert opened == ["somewhere"] and phantom_cohort.label in capsys.readouterr().out
-    saved = pd.read_csv(tmp_path / "shapes.csv", index_col="patient")
-    assert saved.index.tolist() == list(phantom_cohort.patients)
+    assert opened == ["somewhere"] and "INVENTED: 60 tumours" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "shapes.csv", index_col="patient").index.tolist() == patients
     assert command.read_features(tmp_path / "shapes.csv").columns.tolist() == ["asd", "mf", "bevr"]
 
 
