@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +97,10 @@ class Segmenter(nn.Module):
             what = "the network was" if len(self.networks) == 1 else "every network was"
             raise LggError(f"{what} trained on {patient}; judge it on other patients")
         return Segmenter([self.networks[i] for i in unseen], self.recipe, [self.patients[i] for i in unseen])
+
+    def with_recipe(self, **change: float) -> "Segmenter":
+        """The same networks by a recipe that differs in these fields, such as threshold=0.4; self stays as it is."""
+        return Segmenter(list(self.networks), replace(self.recipe, **change), self.patients)
 
     def learned_from(self, patients: Iterable[str], recipe: Recipe) -> None:
         """Remember that every network has been trained on these patients, too, and works by this recipe from now on."""

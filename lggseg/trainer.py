@@ -1,6 +1,6 @@
 """The state of one training run: network, moving average, optimiser, schedule, history, and the best weights."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from .augment import Augment
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import digest, read_checkpoint, write_checkpoint
 from .config import TrainConfig
 from .data.cohort import Cohort
 from .data.dataset import SliceDataset
@@ -32,9 +32,12 @@ class Trainer:
     PARTS = ("model", "ema", "optimiser", "schedule", "scaler")
 
     def __init__(self, model: Segmenter, cohort: Cohort, train_patients: list[str], valid_patients: list[str],
-                 config: TrainConfig):
+                 config: TrainConfig, teacher: Segmenter | None = None):
         self.config, self.device, self.cohort = config, pick_device(config.device), cohort
-        self.patients, self.valid_patients = sorted({*train_patients, *model.training_patients}), list(valid_patients)
+        self.patients = sorted({*train_patients, *seen_by(model, teacher)})
+        self.valid_patients = list(valid_patients)
+        self.taught_by = teacher and digest(teacher.state_dict())
+        self.teacher = teacher and teacher.to(self.device, memory_format=torch.channels_last).eval()
         self.model = model.to(self.device, memory_format=torch.channels_last)  # twice as fast on a CPU
         self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.ema.module.learned_from(self.patients, config.recipe)
@@ -75,10 +78,17 @@ class Trainer:
         self.model.train()
         self.augment.strength, losses = self.config.strength_at(epoch), []
         for image, mask in tqdm(self.loader(epoch), self.caption(epoch), leave=False, disable=not progress):
-            losses.append(self.step(*self.augment(image.to(self.device), mask.to(self.device))))
+            image, mask = self.augment(image.to(self.device), mask.to(self.device))
+            losses.append(self.step(image, self.answer(image) if self.teacher else mask))
             if len(losses) % CHECK_EVERY == 0 or len(losses) == self.steps:
                 self.check(losses)
         return torch.stack(losses).mean().item()
+
+    @torch.no_grad()
+    def answer(self, image: torch.Tensor) -> torch.Tensor:
+        """The teacher's probability (N,1,s,s) for image (N,C,s,s), which takes the mask's place."""
+        with mixed_precision(self.device):
+            return self.teacher(image).float().sigmoid()
 
     def step(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """One optimiser step on image (N,C,s,s) and mask (N,1,s,s); returns the loss, a number on the device."""
@@ -153,11 +163,9 @@ class Trainer:
                          out / "resume.pt")
 
     def identity(self) -> dict:
-        """What must be equal for two runs to be the same run; the options left out change the speed, not the result."""
-        free = {"out", "device", "workers", "compile"}
-        settings = {key: value for key, value in asdict(self.config).items() if key not in free}
-        return settings | {"patients": self.patients, "validation patients": self.valid_patients,
-                           "number of processes": world_size()}
+        """What must be equal for two runs to be the same run."""
+        return self.config.decisive | {"patients": self.patients, "validation patients": self.valid_patients,
+                                       "number of processes": world_size(), "teacher": self.taught_by}
 
     def resume(self, path: Path) -> None:
         """Go on from `path`, if it is there; LggError for a damaged file, or a run with other settings or patients."""
@@ -172,6 +180,11 @@ class Trainer:
         for name in self.PARTS:
             getattr(self, name).load_state_dict(state[name])
         self.history, self.best = state["history"], state["best"]
+
+
+def seen_by(*models: Segmenter | None) -> list[str]:
+    """Everybody that one of these was trained on."""
+    return sorted({patient for model in models if model for patient in model.training_patients})
 
 
 def sparkline(values: list[float]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from lggseg.config import TrainConfig, add_options, config_of
+from lggseg.config import TrainConfig, add_options, config_of, read_config
 from lggseg.errors import LggError
 from lggseg.preprocess import Recipe
 from lggseg.segmenter import Segmenter
@@ -64,12 +64,74 @@ def test_values_that_cannot_work_are_refused(name, value, rule):
         TrainConfig(**{name: value})
 
 
-def test_every_field_is_an_option_that_explains_itself(capsys):
+# --- options and files ---
+
+def parsed(*arguments: str) -> TrainConfig:
     parser = argparse.ArgumentParser()
     add_options(parser)
-    assert config_of(parser.parse_args([])) == TrainConfig()
-    changed = config_of(parser.parse_args(["--late-augment", "0.25", "--epochs", "3", "--compile", "--loss", "dice"]))
-    assert changed == TrainConfig(late_augment=0.25, epochs=3, compile=True, loss="dice")
-    told = " ".join(parser.format_help().split())
+    return config_of(parser.parse_args(arguments))
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes the text of a config file and returns its path."""
+    def write(text: str) -> str:
+        path = tmp_path / "run.toml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+    return write
+
+
+def test_without_options_it_is_the_default():
+    assert parsed() == TrainConfig()
+
+
+def test_every_setting_is_an_option_told_in_its_own_words():
+    parser = argparse.ArgumentParser(formatter_class=lambda prog: argparse.HelpFormatter(prog, width=1000))
+    add_options(parser)
+    told = parser.format_help()
     for entry in fields(TrainConfig):
-        assert entry.metadata["words"].split(";")[0] in told
+        assert "--" + entry.name.replace("_", "-") in told and entry.metadata["words"] in told
+        assert f"(default: {entry.default})" in told
+    assert "{dice_bce,dice,focal_tversky}" in told
+
+
+def test_the_file_counts_more_than_defaults_and_options_more_than_the_file(file):
+    path = file('size = 64\nlr = 1\ncompile = true\nloss = "dice"\n')
+    assert parsed("--config", path) == TrainConfig(size=64, lr=1.0, compile=True, loss="dice")
+    found = parsed("--size", "32", "--no-compile", "--config", path)
+    assert found == TrainConfig(size=32, lr=1.0, loss="dice")
+
+
+def test_an_option_that_repeats_the_default_still_beats_the_file(file):
+    assert parsed("--config", file("size = 64"), "--size", str(TrainConfig().size)).size == TrainConfig().size
+
+
+@pytest.mark.parametrize("text, told", [
+    ("sise = 64", "run.toml: no setting is called 'sise'; there are out, start, size, "),
+    ("size = 64.0", "run.toml: size = 64.0; it must be a whole number"),
+    ("size = true", "run.toml: size = True; it must be a whole number"),
+    ('lr = "fast"', "run.toml: lr = 'fast'; it must be a number"),
+    ("compile = 1", "run.toml: compile = 1; it must be true or false"),
+    ("loss = 3", "run.toml: loss = 3; it must be text"),
+    ("out = false", "run.toml: out = False; it must be text"),
+    ('loss = "dise"', "run.toml: loss='dise': there are dice_bce, dice, focal_tversky"),
+    ("lr = nan", "run.toml: lr=nan: it must be at least 0"),
+    ("batch = 0", "run.toml: batch=0: it must be at least 1"),
+    ("size = ", "run.toml: not a readable TOML file"),
+])
+def test_a_wrong_file_is_told_by_name(file, text, told):
+    with pytest.raises(LggError) as caught:
+        read_config(file(text))
+    assert told in str(caught.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(LggError, match="none.toml: not a readable TOML file"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_what_decides_a_run_leaves_out_where_and_how_fast():
+    config = TrainConfig(out="a", device="cpu", workers=3, compile=True)
+    assert config.decisive == TrainConfig().decisive
+    assert config.decisive != replace(config, seed=1).decisive
