@@ -42,8 +42,8 @@ class Pack:
 
     @cached_property
     def index(self) -> dict:
-        """fingerprint and root of the files, bytes per packed file, and for each of the patients, in order:
-        rows (first, one past the last), tumour_pixels per slice, missing sequences, crc32 of image and mask.
+        """fingerprint and root of the files, and for each of the patients, in order: rows (first, one past
+        the last), tumour_pixels per slice, missing sequences, crc32 of image and mask.
         """
         index = json.loads((self.folder / "index.json").read_text())
         if index.pop("crc32") != zlib.crc32(json.dumps(index).encode()):
@@ -62,9 +62,8 @@ class Pack:
     def fits(self, found: Folder) -> bool:
         """Whether this pack was made from exactly these files and has the right sizes; pixels are checked later."""
         try:
-            sizes = {name: (self.folder / name).stat().st_size for name in ("images.npy", "masks.npy")}
             shape = (len(found.slices), *self.masks.shape[1:])
-            return (self.index["fingerprint"] == found.fingerprint and self.index["bytes"] == sizes
+            return (self.index["fingerprint"] == found.fingerprint
                     and (self.masks.dtype, self.masks.shape) == (bool, shape)
                     and (self.images.dtype, self.images.shape) == (np.uint8, (*shape, 3)))
         except Exception:  # a damaged file makes numpy raise nearly anything
@@ -136,7 +135,6 @@ def write_pack(found: Folder, work: Path, progress: bool) -> None:
 
         done = dict(in_threads(pack_patient, list(groups), "packing patients" if progress else None))
     index = {"fingerprint": found.fingerprint, "root": str(found.root.resolve()),
-             "bytes": {name: (work / name).stat().st_size for name in ("images.npy", "masks.npy")},
              "patients": {patient: done[patient] for patient in found.slices.patient.unique()}}
     index["crc32"] = zlib.crc32(json.dumps(index).encode())
     (work / "index.json").write_text(json.dumps(index))

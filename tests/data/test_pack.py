@@ -88,6 +88,12 @@ def test_a_killed_build_is_never_used_and_cleared_later(root, monkeypatch):
     assert not old.exists()
 
 
+def change(path, old, new):
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+
+
 @pytest.mark.parametrize("spoil", [
     lambda folder: (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-1]),
     lambda folder: (folder / "masks.npy").unlink(),
@@ -95,6 +101,11 @@ def test_a_killed_build_is_never_used_and_cleared_later(root, monkeypatch):
     lambda folder: (folder / "index.json").write_text("{"),
     lambda folder: (folder / "index.json").write_text("[]"),
     lambda folder: (folder / "index.json").write_text((folder / "index.json").read_text().replace(folder.name[2:], "")),
+    lambda folder: change(folder / "index.json", b"9, 16, 0", b"9, 15, 0"),  # tumour pixels
+    lambda folder: change(folder / "images.npy", b"|u1", b"|i1"),
+    lambda folder: change(folder / "images.npy", b"16, 16, 20, 3", b"16, 20, 16, 3"),
+    lambda folder: change(folder / "masks.npy", b"|b1", b"|u1"),
+    lambda folder: change(folder / "masks.npy", b"(16, 16", b"(15, 16"),
 ])
 def test_a_damaged_pack_is_rebuilt(root, monkeypatch, spoil):
     builds = spy_on_builds(monkeypatch)
@@ -103,6 +114,7 @@ def test_a_damaged_pack_is_rebuilt(root, monkeypatch, spoil):
     image, _ = write_patient(root.parent / "again", FIRST)
     cohort = load_cohort(root, progress=False)
     assert len(builds) == 2 and np.array_equal(cohort.volume("TCGA_CS_4941").image, image)
+    assert cohort.slices.tumour_pixels[3] == 16
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
