@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
 from .device import mixed_precision, pick_device
 from .errors import LggError
-from .postprocess import postprocess
 from .head import find_head
+from .postprocess import postprocess
 from .preprocess import Recipe, from_grid, slices_to_grid, standardise
 from .unet import UNet
 

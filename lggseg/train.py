@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from .config import TrainConfig, add_options, config_of
 from .data.cohort import Cohort, open_cohort
 from .data.splits import split_patients
+from .distributed import first_then_all, processes, rank
 from .errors import LggError
 from .segmenter import Segmenter
 from .trainer import Trainer, seen_by
@@ -82,18 +83,18 @@ def check_patients(train_patients: list[str], valid_patients: list[str], seen: l
 
 
 def run(options: argparse.Namespace) -> None:
-    """What the command does."""
+    """What the command does, in each process that torchrun started."""
     config = config_of(options)
-    if not config.out:
-        print("no --out: nothing of this run will be kept", file=sys.stderr)
-    if "WORLD_SIZE" in os.environ:
-        torch.distributed.init_process_group()
-    cohort = open_cohort(options.data)
-    train, valid = cohort.patients, []
-    if options.valid:
-        train, valid = split_patients(cohort.patients, (1 - options.valid, options.valid), config.seed)
-    history = fit(config.model(), cohort, train, valid, config)
-    print(history.tail(1).to_string(index=False))
+    with processes(config.device):
+        if not config.out and rank() == 0:
+            print("no --out: nothing of this run will be kept", file=sys.stderr)
+        cohort = first_then_all(lambda: open_cohort(options.data, progress=rank() == 0))
+        train, valid = cohort.patients, []
+        if options.valid:
+            train, valid = split_patients(cohort.patients, (1 - options.valid, options.valid), config.seed)
+        history = fit(config.model(), cohort, train, valid, config, progress=rank() == 0)
+        if rank() == 0:
+            print(history.tail(1).to_string(index=False))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -105,6 +106,8 @@ def main(argv: list[str] | None = None) -> None:
     try:
         run(parser.parse_args(argv))
     except LggError as error:
+        if int(os.environ.get("RANK", 0)):
+            time.sleep(2)  # where all fail alike, the first one tells and torchrun ends the others meanwhile
         parser.exit(2, f"error: {error}\n")
 
 

@@ -10,7 +10,9 @@ import lggseg
 
 # From the bottom up. A file may import files of earlier lines, and of its own line without a circle.
 ORDER = [
-    ["errors", "device", "colours"],
+    ["errors", "colours"],
+    ["device"],
+    ["distributed"],
     ["unet", "losses", "metrics", "ellipsoid", "shape", "preprocess", "augment", "postprocess", "checkpoint",
      "phantom.*"],
     ["data.*"],

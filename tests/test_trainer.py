@@ -47,8 +47,9 @@ def test_the_draw_depends_on_seed_and_epoch_alone(make):
 def test_processes_share_out_each_batch(make, monkeypatch):
     whole = list(make().loader(0).sampler)
     monkeypatch.setattr(module, "world_size", lambda: 2)
-    monkeypatch.setattr(module, "parallel", lambda network: network)
+    monkeypatch.setattr(module, "parallel", lambda network, device: network)
     parts = []
+    monkeypatch.setattr(module, "share_of", lambda batch: batch // 2)
     for rank in (0, 1):
         monkeypatch.setattr(module, "rank", lambda rank=rank: rank)
         loader = make().loader(0)
@@ -89,7 +90,7 @@ def test_the_average_follows_the_weights(make):
 def test_a_loss_that_is_no_number_names_its_step(make):
     trainer, losses = make(epoch_slices=400), iter([1.0] * 29 + [float("nan")] * 99)
     trainer.step = lambda *_: torch.tensor(next(losses))
-    with pytest.raises(LggError, match="the loss is nan at step 30 of epoch 1; nothing was written yet. Try a smaller"):
+    with pytest.raises(LggError, match="the loss is no finite number at step 30 of epoch 1; nothing was written yet. Try a smaller"):
         trainer.epoch(0, progress=False)
 
 

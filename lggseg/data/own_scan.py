@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .folder import read_mask
 from ..errors import LggError
+from .folder import read_mask
 
 PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 NIFTI = (".nii", ".nii.gz")

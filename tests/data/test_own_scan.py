@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lggseg.errors import LggError
 from lggseg.data.own_scan import from_slices, read_scan, to_bytes, to_slices
+from lggseg.errors import LggError
 
 
 def save(folder, name, value=0, size=(8, 8), channels=3):

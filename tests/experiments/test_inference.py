@@ -5,9 +5,9 @@ from dataclasses import fields
 import inference
 import pandas as pd
 import torch
+from lggseg.transforms import Recipe
 
 from lggseg.predict import evaluate
-from lggseg.transforms import Recipe
 
 
 def test_each_patient_is_judged_by_the_member_that_never_saw_them(phantom_cohort, crossval_done):
