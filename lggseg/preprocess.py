@@ -92,7 +92,7 @@ def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:
     0 outside the head's square and in slices of air at the ends; a slice between others that shows nothing, as a
     broken one, gets the mean of its nearest neighbours.
     """
-    (top, left, side), (depth, height, width) = head.box, head.shape
+    (top, left, side), (_, height, width) = head.box, head.shape
     full = np.zeros(head.shape, np.float32)
     if len(head.slices) == 0:
         return full

@@ -27,7 +27,7 @@ MAX_LINES = 250
 
 
 def files() -> dict[str, Path]:
-    """Every file of the package by its dotted name, lggseg/data/pack.py as data.pack; __init__ files by their folder's."""
+    """Every file of the package by its dotted name: lggseg/data/pack.py is data.pack, an __init__ its folder."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts

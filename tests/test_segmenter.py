@@ -28,7 +28,8 @@ class Bright(nn.Module):
 
 
 def bright(context: int = 0, left: bool = False, **recipe) -> Segmenter:
-    return Segmenter(Bright(context, left), Recipe(**({"size": 16, "block": 1, "context": context, "flip": left} | recipe)))
+    recipe = Recipe(**({"size": 16, "block": 1, "context": context, "flip": left} | recipe))
+    return Segmenter(Bright(context, left), recipe)
 
 
 def unet(seed: int = 0, **recipe) -> Segmenter:

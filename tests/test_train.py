@@ -143,8 +143,8 @@ def test_a_validation_patient_that_was_trained_on_before_is_refused(phantom_coho
 
 def test_command_line(phantom_cohort, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "open_cohort", lambda path: phantom_cohort)
-    main(["--out", str(tmp_path), "--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4", "--depth", "3", "--epochs",
-          "1", "--epoch-slices", "16", "--batch", "8", "--context", "0"])
+    main(["--out", str(tmp_path), "--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4", "--depth",
+          "3", "--epochs", "1", "--epoch-slices", "16", "--batch", "8", "--context", "0"])
     assert load_checkpoint(tmp_path / "last.pt").recipe.channels == 3
     assert "valid_dice" in capsys.readouterr().out
 

@@ -51,7 +51,7 @@ class SliceDataset(Dataset):
         return (image, mask) if self.augment is None else self.augment(image, mask)
 
     def on_grid(self, patient: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """All slices that show a head, uint8 (n,3,size,size), and masks uint8 (n,1,size,size), 0..255, of a patient, resized once."""
+        """A patient's slices that show a head, uint8 (n,3,size,size), and masks uint8 (n,1,size,size); made once."""
         size = self.recipe.size
         if (patient, size) not in self._on_grid:
             volume, head = self.cohort.volume(patient), self.heads[patient]
