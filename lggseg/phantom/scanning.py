@@ -6,8 +6,8 @@ import numpy as np
 
 from .anatomy import coordinates, folds, noise, resample, scalp, tumour_level
 from .brain import draw_brain
-from .head import draw_head
 from .patient import SCANNERS, Look, Patient
+from .skull import draw_skull
 from .tissue import SIGNAL, Plane
 
 
@@ -24,7 +24,7 @@ def draw_slices(patient: Patient) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for d in range(len(x)):
         fields = (resample(field[d], 256) for field in (x, y, fold, texture, vein, thickness, tumour))
         plane = Plane(float(z[d, 0, 0]), *fields, signal)
-        draw_head(plane, look)
+        draw_skull(plane, look)
         draw_brain(plane, look)
         mask = (plane.tumour > 0).astype(np.uint8) * 255
         yield acquire(plane.image, resample(bias[d], 256), patient, rng), mask

@@ -5,14 +5,14 @@ import pytest
 
 from lggseg.phantom.anatomy import stem
 from lggseg.phantom.brain import draw_brain
-from lggseg.phantom.head import draw_head
+from lggseg.phantom.skull import draw_skull
 from lggseg.phantom.tissue import SIGNAL
 
 PRE, FLAIR, POST = range(3)
 
 
 def drawn(plane, look):
-    draw_head(plane, look)
+    draw_skull(plane, look)
     draw_brain(plane, look)
     return plane
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lggseg.phantom.anatomy import outline
-from lggseg.phantom.head import draw_head
+from lggseg.phantom.skull import draw_skull
 from lggseg.phantom.tissue import SIGNAL
 
 PRE, FLAIR, POST = range(3)
@@ -13,7 +13,7 @@ PRE, FLAIR, POST = range(3)
 @pytest.mark.parametrize("thickness", [0.04, 0.08])
 def test_the_scalp_is_as_thick_as_told(tidy, look, thickness):
     plane = tidy(0.0, scalp=thickness)
-    draw_head(plane, look)
+    draw_skull(plane, look)
     bright = plane.image[PRE, 128] > 0.7  # fat, from ear to ear; without the skin, 0.014 of it
     right, left = bright[:128].sum() / 100, bright[128:].sum() / 100
     assert right == pytest.approx(thickness - 0.014, abs=0.012) and left == pytest.approx(right, abs=0.012)
@@ -22,7 +22,7 @@ def test_the_scalp_is_as_thick_as_told(tidy, look, thickness):
 @pytest.mark.parametrize("thickness", [0.05, 0.15])  # the skull is there even where the scalp leaves no room for it
 def test_skull_lies_between_scalp_and_brain(tidy, look, thickness):
     plane = tidy(0.1, scalp=thickness)
-    draw_head(plane, look)
+    draw_skull(plane, look)
     assert plane.at(0, 0.935)[PRE] < 0.2 and plane.at(0, 0.985)[PRE] > 0.9
     assert plane.at(0, 1.2) == [0, 0, 0]
 
@@ -41,27 +41,27 @@ def test_towards_the_vertex_less_of_the_head_is_brain(tidy):
 
 def test_eyes(tidy, look):
     plane = tidy(-0.42)
-    draw_head(plane, look)
+    draw_skull(plane, look)
     for side in (-1, 1):
         assert plane.at(0.34 * side, -0.78) == pytest.approx(SIGNAL["vitreous"], abs=0.01)
         assert plane.at(0.345 * side, -0.885) == pytest.approx(SIGNAL["lens"], abs=0.03)
         nerve, fat = plane.at(0.247 * side, -0.653), plane.at(0.215 * side, -0.69)  # behind the eye; beside the nerve
         assert nerve == pytest.approx(SIGNAL["nerve"], abs=0.05) and fat[PRE] > 0.85
     above = tidy(-0.2)
-    draw_head(above, look)
+    draw_skull(above, look)
     assert above.at(0.34, -0.8)[FLAIR] > 0.11  # no eye there
 
 
 def test_saturated_fat_is_dark_after_contrast_alone(tidy, look):
     plane = tidy(0.0)
     plane.signal["fat"] = (*SIGNAL["fat"][:2], 0.3)
-    draw_head(plane, look)
+    draw_skull(plane, look)
     assert plane.at(0, 0.985) == pytest.approx([*SIGNAL["fat"][:2], 0.3], abs=0.05)
     assert SIGNAL["fat"][POST] == 0.95
 
 
 def test_mucosa_of_the_nose_lights_up(tidy, look):
     plane = tidy(-0.5)
-    draw_head(plane, look)
+    draw_skull(plane, look)
     nose = plane.window((-0.1, -0.9), (0.1, -0.5))
     assert plane.image[POST][nose].mean() > 1.5 * plane.image[PRE][nose].mean() and plane.image[PRE][nose].min() < 0.02

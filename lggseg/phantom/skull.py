@@ -7,7 +7,7 @@ from .patient import Look
 from .tissue import Plane, soft
 
 
-def draw_head(plane: Plane, look: Look) -> None:
+def draw_skull(plane: Plane, look: Look) -> None:
     """Scalp and skull, and what lies around them; a slice is thick, so where the head slopes borders are hazy."""
     edge = 0.012 + 0.05 * max(0, plane.z) ** 3
     level = outline(plane.x, plane.y, plane.z) + 0.7 * (plane.scalp - 0.05)  # a thick scalp grows outwards
