@@ -14,11 +14,11 @@ import re
 import numpy as np
 import pytest
 import torch
+from lggseg.transforms import Recipe
 from PIL import Image
 from servers import PICTURES
 
 from lggseg.colours import PREDICTION, TRUTH, rgb
-from lggseg.transforms import Recipe
 from lggseg.viewer import CohortViewer, SliceViewer
 
 COLOUR_SCHEMES = {"light": (255, 255, 255), "dark": (22, 24, 27)}

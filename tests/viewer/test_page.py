@@ -8,11 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
+from lggseg.transforms import Recipe
 from PIL import Image
 from scipy import ndimage
 
 from lggseg.errors import LggError
-from lggseg.transforms import Recipe
 from lggseg.viewer import CohortViewer
 from lggseg.viewer.page import Case, Settings, build_page, largest_slice, levels
 
