@@ -65,17 +65,18 @@ def broad_pen(answer: Any, mask: np.ndarray) -> str | None:
     right, of_slices = dice(grown, mask), [dice(g, m) for g, m in zip(grown, mask) if m.any()]
     if close(told, right, 0.0006):
         return None
-    mistakes = [(iou(grown, mask), "that is the overlap over the union; Dice is twice the overlap over the sum of sizes."),
+    mistakes = [(iou(grown, mask), "that is overlap over union; Dice is twice the overlap over the sum of sizes."),
                 (dice(grow(mask, ndimage.generate_binary_structure(3, 1)), mask),
                  "that mask has grown into the neighbouring slices, too; grow each slice on its own."),
-                (dice(grow(mask, np.ones((1, 3, 3))), mask), "that mask has grown over corners, too; leave the default."),
+                (dice(grow(mask, np.ones((1, 3, 3))), mask),
+                 "that mask has grown over corners, too; the default does not."),
                 (dice(ndimage.binary_erosion(mask, plane[None]), mask), "that mask has shrunk: dilation, not erosion."),
                 (float(np.mean(of_slices)), "that is the mean over slices; put all slices into one sum first."),
                 (100 * right, "as a share, not in per cent.")]
     for wrong, hint in mistakes:
         if close(told, wrong, 0.0006):
             return hint
-    return "close, but three digits are wanted." if close(told, right, 0.006) else "2 * overlap / (one size + other size)."
+    return "close, but give three digits." if close(told, right, 0.006) else "2 * overlap / (one size + other size)."
 
 
 def grow(mask: np.ndarray, structure: np.ndarray) -> np.ndarray:

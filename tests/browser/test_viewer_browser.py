@@ -30,7 +30,9 @@ class Bright(torch.nn.Module):
     def forward(self, x):
         return 3 * (x[:, 1:2] - 1.5)
 """
-OPEN = "viewer = CohortViewer(open_cohort({root!r}, progress=False), Segmenter(Bright(), Recipe(size=128, block=1)))\nviewer"
+OPEN = """model = Segmenter(Bright(), Recipe(size=128, block=1))
+viewer = CohortViewer(open_cohort({root!r}, progress=False), model)
+viewer"""
 BYTES = """async image => {
     const buffer = await (await fetch(image.src)).arrayBuffer();
     return btoa(Array.from(new Uint8Array(buffer), byte => String.fromCharCode(byte)).join(''));

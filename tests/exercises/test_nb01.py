@@ -38,9 +38,9 @@ def test_fewest_slices(answer):
     assert right("01.1", answer)
 
 
-@pytest.mark.parametrize("answer, hint", [(9, "one digit"), (11, "one slice fewer"), (100, "three digits"), (2, "in a book"),
-                                          ("10", "a number is wanted"), (pd.Series([10, 20]), "a number is wanted"),
-                                          (True, "a number is wanted")])
+@pytest.mark.parametrize("answer, hint", [
+    (9, "one digit"), (11, "one slice fewer"), (100, "three digits"), (2, "in a book"), ("10", "a number is wanted"),
+    (pd.Series([10, 20]), "a number is wanted"), (True, "a number is wanted")])
 def test_fewest_slices_missed(answer, hint):
     assert hint in words("01.1", answer)
 
@@ -54,7 +54,7 @@ def test_slice_number(answer):
 
 @pytest.mark.parametrize("answer, hint", [
     (lambda name: name.removesuffix(".tif").removesuffix("_mask").split("_")[-1], "that is text"),
-    (lambda name: int(name.removesuffix(".tif").split("_")[-1]), "it fails for TCGA_CS_4941_19960909_7_mask.tif (ValueError"),
+    (lambda name: int(name.removesuffix(".tif").split("_")[-1]), "fails for TCGA_CS_4941_19960909_7_mask.tif"),
     (lambda name: int(re.findall(r"\d+", name)[0]), "the patient's number"),
     (lambda name: int(re.findall(r"\d+", name)[1]), "the date"),
     (lambda name: int(re.findall(r"\d", name)[-1]), "only the last digit"),
@@ -74,9 +74,9 @@ def test_pieces_missed(phantom_cohort, counts):
     faces, corners = counts
     assert faces > corners  # else the cohort could not tell one from the other
     for answer, hint in (((corners, faces), "the other way round"), ((faces, faces), "the first number is right"),
-                         ((0, corners), "the second number is right"), ((99, 98), "as a whole"), (faces, "several numbers"),
-                         ((faces, corners, 1), "2 numbers"), ((str(faces), str(corners)), "a number is wanted"),
-                         ("TCGA_CS_P003", "several numbers")):
+                         ((0, corners), "the second number is right"), ((99, 98), "as a whole"),
+                         (faces, "several numbers"), ("TCGA_CS_P003", "several numbers"),
+                         ((faces, corners, 1), "2 numbers"), ((str(faces), str(corners)), "a number is wanted")):
         assert hint in words("01.3", answer, cohort=phantom_cohort)
 
 
@@ -94,11 +94,12 @@ def test_broad_pen():
 
 
 @pytest.mark.parametrize("answer, hint", [
-    (iou(GROWN, MASK), "overlap over the union"), (dice(ndimage.binary_dilation(MASK), MASK), "into the neighbouring slices"),
+    (iou(GROWN, MASK), "overlap over union"),
+    (dice(ndimage.binary_dilation(MASK), MASK), "into the neighbouring slices"),
     (dice(ndimage.binary_dilation(MASK, np.ones((1, 3, 3))), MASK), "over corners"),
     (dice(np.stack([ndimage.binary_erosion(plane) for plane in MASK]), MASK), "has shrunk"),
     (np.mean([dice(GROWN[k], MASK[k]) for k in (1, 2)]), "mean over slices"),
-    (100 * dice(GROWN, MASK), "not in per cent"), (round(dice(GROWN, MASK), 2), "three digits are wanted"),
+    (100 * dice(GROWN, MASK), "not in per cent"), (round(dice(GROWN, MASK), 2), "give three digits"),
     (0.9, "2 * overlap"), ("0.714", "a number is wanted"), (GROWN, "a number is wanted")])
 def test_broad_pen_missed(answer, hint):
     assert hint in words("01.4", answer, mask=MASK)
@@ -119,8 +120,8 @@ def test_twins(phantom_cohort, answer):
     assert right("01.5", answer, cohort=phantom_cohort)
 
 
-@pytest.mark.parametrize("answer, hint", [(0.8, "one given neighbour"), (0.64, "both neighbours"), (0.05, "without a neighbour"),
-                                          (95, "not in per cent"), (0.5, "neither neighbour"), ("0.95", "a number is wanted"),
-                                          (0, "without a neighbour")])
+@pytest.mark.parametrize("answer, hint", [
+    (0.8, "one given neighbour"), (0.64, "both neighbours"), (0.05, "without a neighbour"), (0, "without a neighbour"),
+    (95, "not in per cent"), (0.5, "neither neighbour"), ("0.95", "a number is wanted")])
 def test_twins_missed(phantom_cohort, answer, hint):
     assert hint in words("01.5", answer, cohort=phantom_cohort)

@@ -1,4 +1,4 @@
-"""Every exercise of the notebooks: the dots are no answer, the folded solution is right, and the cell gives nothing away."""
+"""Every exercise of the notebooks: dots are no answer, the folded solution is right, the cell gives nothing away."""
 
 import ast
 
