@@ -35,7 +35,8 @@ class Segmenter(nn.Module):
     def __init__(self, networks: nn.Module | Iterable[nn.Module], recipe: Recipe | None = None,
                  patients: Sequence[Iterable[str]] = ()):
         super().__init__()
-        self.networks = nn.ModuleList([networks] if isinstance(networks, nn.Module) else networks)
+        several = isinstance(networks, nn.ModuleList) or not isinstance(networks, nn.Module)
+        self.networks = nn.ModuleList(networks if several else [networks])
         self.recipe = recipe or Recipe.of(self.networks[0])
         self.patients = [sorted(names) for names in patients] or [[] for _ in self.networks]
         if len(self.patients) != len(self.networks):
