@@ -6,17 +6,19 @@ Names are loaded when they are first used, so `import lggseg` is quick and `pyth
 from importlib import import_module
 
 HOME = {
-    "checkpoint": ("Ensemble", "load_checkpoint", "load_pretrained", "save_checkpoint"),
     "data": ("Cohort", "SliceDataset", "Volume", "download_cohort", "fold_patients", "open_cohort", "split_patients"),
     "errors": ("LggError",),
+    "evaluation": ("evaluate",),
     "genomics": ("association_table",),
     "losses": ("DiceBCELoss", "DiceLoss", "dice_loss"),
     "metrics": ("dice", "hausdorff95", "iou"),
     "phantom": ("write_phantom_cohort",),
-    "predict": ("evaluate", "predict_volume", "segment_volume"),
-    "shape": ("asd", "bevr", "mf", "shape_features"),
+    "preprocess": ("Recipe",),
+    "segmenter": ("Segmenter", "load_checkpoint", "load_pretrained", "predict_volume", "save_checkpoint",
+                  "segment_volume"),
+    "shape": ("angular_standard_deviation", "asd", "bevr", "bounding_ellipsoid_volume_ratio", "margin_fluctuation",
+              "mf", "shape_features"),
     "train": ("TrainConfig", "fit"),
-    "transforms": ("Recipe",),
     "unet": ("UNet", "UNetBlock"),
     "viewer": ("ActivationViewer", "CohortViewer", "SliceViewer"),
 }

@@ -1,17 +1,32 @@
 """The one place where device and number format are chosen."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from .errors import LggError
+
 
 def pick_device(name: str | None = None) -> torch.device:
-    """The device called `name`, else the GPU if CUDA sees one, else the CPU."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    """The device called `name`, else the GPU if CUDA sees one, else the CPU.
+
+    Of several GPUs a process of torchrun takes its own, LOCAL_RANK. Raises LggError for a name that PyTorch does not
+    know, and for a GPU that is not there.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise LggError(f"device {name!r}: no such device; use cpu or cuda") from error
+    if device.type != "cuda":
+        return device
+    index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
+    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+        raise LggError(f"device {name!r}: PyTorch sees {torch.cuda.device_count()} GPUs here, and number {index} is "
+                       "wanted; use cpu, or fewer processes")
+    return torch.device("cuda", index)
 
 
 def amp_dtype(device: torch.device) -> torch.dtype | None:

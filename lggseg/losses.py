@@ -7,6 +7,10 @@ overlap to speak of, and most slices of a scan are empty.
 
 A mask may hold shares: 0.3 where three tenths of a shrunken pixel are tumour. The overlap of p and t is then
 min(p, t), which is p t for a mask of 0 and 1, and 0 loss at p = t for any (Wang et al. 2023, Dice semimetric losses).
+
+What is not a mask is refused with LggError: another shape, whole numbers (0/255 files), values outside 0..1, NaN;
+logits that are NaN, or infinite where that makes the loss so, are refused too. On a GPU nobody looks at values, for
+the CPU would have to wait for them: there a bad value makes the loss NaN, which whoever reads the loss will see.
 """
 
 import torch
@@ -16,15 +20,20 @@ from torch.nn import functional as F
 from .errors import LggError
 
 SMOOTH = 1.0  # added to both sides of a ratio, so that a batch without tumour gives 0/0 no chance
+LOOKED_AT = ("cpu",)  # devices whose values are there to be looked at; elsewhere a look waits for all that is queued
 
 
 def dice_loss(logits: torch.Tensor, target: torch.Tensor, smooth: float = SMOOTH) -> torch.Tensor:
     """Soft Dice loss 1 - (2 sum(min(p, t)) + smooth) / (sum(p) + sum(t) + smooth), p = sigmoid(logits), in 0..1.
 
-    The sums run over all pixels of the batch; Milletari et al. 2016, without their squares. `target` is in 0..1.
+    The sums run over all pixels of the batch; Milletari et al. 2016, without their squares. `logits` are floats,
+    `target` bool or floats in 0..1, of one shape; `smooth` is positive, in pixels. float32 scalar.
+
+    >>> logits, target = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+    >>> dice_loss(logits, target)  # 1 - (2 * 0.5 + 1) / (2 + 1 + 1)
+    tensor(0.5000)
     """
-    hit, false_alarm, miss = _soft_counts(logits, target)
-    return 1 - (2 * hit + smooth) / (2 * hit + false_alarm + miss + smooth)
+    return _sound(_dice(*_checked(logits, target, smooth), smooth), logits, target)
 
 
 def focal_tversky_loss(logits: torch.Tensor, target: torch.Tensor, alpha: float = 0.3, beta: float = 0.7,
@@ -33,38 +42,37 @@ def focal_tversky_loss(logits: torch.Tensor, target: torch.Tensor, alpha: float 
 
     T = (hits + smooth) / (hits + alpha * false alarms + beta * misses + smooth), soft counts over the batch.
     With alpha = beta = 0.5 and gamma = 1 it is the Dice loss but for the smooth term; beta > alpha
-    punishes missed tumour more.
+    punishes missed tumour more. Arguments and errors as for `dice_loss`.
+
+    >>> logits, target = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+    >>> focal_tversky_loss(logits, target, gamma=1)  # 1 - (0.5 + 1) / (0.5 + 0.3 * 1.5 + 0.7 * 0.5 + 1)
+    tensor(0.3478)
     """
-    hit, false_alarm, miss = _soft_counts(logits, target)
+    hit, false_alarm, miss = _soft_counts(*_checked(logits, target, smooth))
     tversky = (hit + smooth) / (hit + alpha * false_alarm + beta * miss + smooth)
-    return (1 - tversky).clamp(min=1e-7) ** gamma  # the slope of x**0.75 is infinite at 0
-
-
-def _soft_counts(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Soft hits, false alarms and misses over the whole batch, float32 scalars."""
-    _check(logits, target)
-    probability, target = torch.sigmoid(logits.float()), target.float()
-    hit = torch.minimum(probability, target).sum()
-    return hit, probability.sum() - hit, target.sum() - hit
-
-
-def _check(logits: torch.Tensor, target: torch.Tensor) -> None:
-    if logits.shape != target.shape:
-        raise LggError(f"logits are {tuple(logits.shape)}, target is {tuple(target.shape)}; "
-                       "the shapes must be equal, target with its channel axis: (N, 1, H, W)")
+    return _sound((1 - tversky).clamp(min=1e-7) ** gamma, logits, target)  # the slope of x**0.75 is infinite at 0
 
 
 class DiceLoss(nn.Module):
-    """`dice_loss` as a module."""
+    """`dice_loss` as a module.
+
+    >>> DiceLoss()(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))  # 1 - 1 / (2 + 1)
+    tensor(0.6667)
+    """
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         return dice_loss(logits, target)
 
 
 class DiceBCELoss(nn.Module):
-    """`weight` * Dice loss + (1 - `weight`) * binary cross-entropy (mean over pixels); `weight` in 0..1.
+    """`weight` * Dice loss + (1 - `weight`) * binary cross-entropy (mean over pixels, in nats); `weight` in 0..1.
 
     Dice sees the overlap and ignores how rare tumour is; cross-entropy gives every pixel a smooth gradient.
+    Arguments and errors as for `dice_loss`; from 0, without an upper bound.
+
+    >>> logits, target = torch.zeros(1, 1, 2, 2), torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]])
+    >>> DiceBCELoss(weight=0.5)(logits, target)  # 0.5 * 0.5 + 0.5 * log(2)
+    tensor(0.5966)
     """
 
     def __init__(self, weight: float = 0.5):
@@ -74,6 +82,48 @@ class DiceBCELoss(nn.Module):
         self.weight = weight
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        _check(logits, target)
-        entropy = F.binary_cross_entropy_with_logits(logits.float(), target.float())
-        return self.weight * dice_loss(logits, target) + (1 - self.weight) * entropy
+        checked = _checked(logits, target)
+        loss = self.weight * _dice(*checked, SMOOTH) + (1 - self.weight) * F.binary_cross_entropy_with_logits(*checked)
+        return _sound(loss, logits, target)
+
+
+def _dice(logits: torch.Tensor, target: torch.Tensor, smooth: float) -> torch.Tensor:
+    hit, false_alarm, miss = _soft_counts(logits, target)
+    return 1 - (2 * hit + smooth) / (2 * hit + false_alarm + miss + smooth)
+
+
+def _soft_counts(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Soft hits, false alarms and misses over the whole batch, float32 scalars."""
+    probability = torch.sigmoid(logits)
+    hit = torch.minimum(probability, target).sum()
+    return hit, probability.sum() - hit, target.sum() - hit
+
+
+def _checked(logits: torch.Tensor, target: torch.Tensor,
+             smooth: float = SMOOTH) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both as float32; what the mask must not hold becomes NaN, and so does then the loss."""
+    if not smooth > 0:
+        raise LggError(f"smooth is {smooth}; it must be positive, or a batch without tumour is 0 / 0")
+    for name, tensor in (("logits", logits), ("target", target)):
+        if not isinstance(tensor, torch.Tensor):
+            raise LggError(f"{name} is a {type(tensor).__name__}; losses take tensors: torch.from_numpy(array)")
+    if logits.shape != target.shape or logits.numel() == 0:
+        raise LggError(f"logits are {tuple(logits.shape)}, target is {tuple(target.shape)}; the shapes must be equal "
+                       "and not empty, target with its channel axis: (N, 1, H, W)")
+    if not logits.is_floating_point():
+        raise LggError(f"logits are {logits.dtype}; they are the network's output before the sigmoid, as floats")
+    if not (target.is_floating_point() or target.dtype == torch.bool):
+        raise LggError(f"target is {target.dtype}; a mask is bool, or float from 0 to 1: target > 0")
+    target = target.float()
+    return logits.float(), target.where((target >= 0) & (target <= 1), float("nan"))
+
+
+def _sound(loss: torch.Tensor, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The loss; where it is not finite, LggError with the reason. On a GPU it is returned unseen."""
+    if loss.device.type in LOOKED_AT and not loss.isfinite():
+        if not logits.isfinite().all():
+            raise LggError("logits hold NaN or infinity: the network has diverged; train with a lower rate, "
+                           "and look for NaN in its input")
+        raise LggError(f"target holds values from {target.min():g} to {target.max():g}; a mask is bool, or float "
+                       "from 0 to 1 without NaN: target > 0")
+    return loss

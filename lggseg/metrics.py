@@ -3,6 +3,8 @@
 The empty-mask rule, for every measure here: where prediction and truth are both empty the measure is
 undefined, NaN (leave it out of means, and say how many were left out); where one of them is
 empty, the ratios are 0 and the Hausdorff distance is infinite.
+
+Masks of another type (0/255 files, probabilities) and masks of two shapes are refused with LggError.
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,12 @@ class Counts(NamedTuple):
 
 
 def counts(prediction: np.ndarray, truth: np.ndarray) -> Counts:
-    """Compare two bool arrays of one shape pixel by pixel."""
+    """Compare two bool arrays of one shape pixel by pixel.
+
+    >>> prediction, truth = np.array([1, 1, 1, 0, 0], bool), np.array([0, 1, 1, 1, 0], bool)
+    >>> counts(prediction, truth)
+    Counts(tp=2, fp=1, fn=1, tn=1)
+    """
     _check(prediction, truth)
     tp = np.count_nonzero(prediction & truth)
     fp, fn = np.count_nonzero(prediction) - tp, np.count_nonzero(truth) - tp
@@ -32,31 +39,60 @@ def counts(prediction: np.ndarray, truth: np.ndarray) -> Counts:
 
 
 def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Dice coefficient 2 TP / (2 TP + FP + FN), 0..1: the overlap over the mean of the two sizes."""
+    """Dice coefficient 2 TP / (2 TP + FP + FN), 0..1: the overlap over the mean of the two sizes (Dice 1945).
+
+    >>> prediction, truth = np.array([1, 1, 1, 0, 0], bool), np.array([0, 1, 1, 0, 0], bool)
+    >>> dice(prediction, truth)
+    0.8
+    >>> dice(truth & False, truth & False)
+    nan
+    """
     return _ratios(counts(prediction, truth))["dice"]
 
 
 def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union TP / (TP + FP + FN), 0..1, the Jaccard index; = Dice / (2 - Dice)."""
+    """Intersection over union TP / (TP + FP + FN), 0..1, the Jaccard index; = Dice / (2 - Dice).
+
+    >>> prediction, truth = np.array([1, 1, 1, 0, 0], bool), np.array([0, 1, 1, 1, 0], bool)
+    >>> iou(prediction, truth)
+    0.5
+    """
     return _ratios(counts(prediction, truth))["iou"]
 
 
 def sensitivity(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the true pixels that were found, TP / (TP + FN), 0..1; also called recall."""
+    """Share of the true pixels that were found, TP / (TP + FN), 0..1; also called recall.
+
+    >>> prediction, truth = np.array([1, 0, 0, 0, 0], bool), np.array([1, 1, 1, 1, 0], bool)
+    >>> sensitivity(prediction, truth)
+    0.25
+    """
     return _ratios(counts(prediction, truth))["sensitivity"]
 
 
 def precision(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the predicted pixels that are true, TP / (TP + FP), 0..1."""
+    """Share of the predicted pixels that are true, TP / (TP + FP), 0..1.
+
+    >>> prediction, truth = np.array([1, 1, 1, 1, 0], bool), np.array([1, 1, 1, 0, 0], bool)
+    >>> precision(prediction, truth)
+    0.75
+    """
     return _ratios(counts(prediction, truth))["precision"]
 
 
 def hausdorff95(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None) -> float:
-    """95th percentile Hausdorff distance between the two surfaces, in pixels, or in the unit of `spacing`.
+    """95th percentile Hausdorff distance between the two surfaces, 0..infinity, in pixels or `spacing`'s unit.
 
     The surface of a mask is its pixels with a face neighbour outside it (the image border counts as outside). From
     every surface pixel of one mask the distance to the other surface is taken: the larger of the two directions'
-    95th percentiles is returned. `spacing` is the pixel's size along each axis (the LGG data set has none).
+    95th percentiles is returned, as MONAI does it. `spacing` is the pixel's size along each axis (the LGG
+    data set has none); LggError unless it has one positive number per axis.
+
+    >>> prediction, truth = np.array([[1, 0, 0, 0, 0]], bool), np.array([[0, 0, 0, 1, 0]], bool)
+    >>> hausdorff95(prediction, truth), hausdorff95(prediction, truth, spacing=(1, 0.5))
+    (3.0, 1.5)
+    >>> hausdorff95(prediction, truth & False)
+    inf
     """
     _check(prediction, truth)
     spacing = _check_spacing(spacing, truth.ndim)
@@ -68,7 +104,12 @@ def hausdorff95(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[flo
 
 
 def scores(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None) -> dict[str, float]:
-    """All measures at once: dice, iou, sensitivity, precision, hd95."""
+    """All measures at once: dice, iou, sensitivity, precision, hd95; each as its own function gives it.
+
+    >>> prediction, truth = np.array([[1, 1, 1, 0]], bool), np.array([[0, 1, 1, 1]], bool)
+    >>> {name: round(value, 2) for name, value in scores(prediction, truth).items()}
+    {'dice': 0.67, 'iou': 0.5, 'sensitivity': 0.67, 'precision': 0.67, 'hd95': 0.9}
+    """
     return {**_ratios(counts(prediction, truth)), "hd95": hausdorff95(prediction, truth, spacing)}
 
 
@@ -107,7 +148,11 @@ def _check(prediction: np.ndarray, truth: np.ndarray) -> None:
 
 
 def _check_spacing(spacing: Sequence[float] | None, ndim: int) -> np.ndarray:
-    sizes = np.ones(ndim) if spacing is None else np.asarray(spacing, float)
+    """One size per axis; pixels are 1 wide where nothing else is said."""
+    try:
+        sizes = np.ones(ndim) if spacing is None else np.asarray(spacing, float)
+    except (TypeError, ValueError):
+        sizes = np.empty(0)
     if sizes.shape != (ndim,) or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise LggError(f"spacing is {spacing}; give one positive number for each of the {ndim} axes")
     return sizes

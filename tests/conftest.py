@@ -11,7 +11,7 @@ os.environ.setdefault("LGGSEG_CACHE", str(ROOT / "build" / "cache"))
 os.environ.setdefault("LGGSEG_DATA", "phantom")
 os.environ.setdefault("MPLBACKEND", "agg")
 
-from lggseg.crossval import cross_validate  # noqa: E402
+from experiments.crossval import cross_validate  # noqa: E402
 from lggseg.data import load_cohort, open_cohort  # noqa: E402  the cache must be chosen before
 from lggseg.phantom import write_phantom_cohort  # noqa: E402
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lggseg.device import amp_dtype, cpu_has_bfloat16, pick_device
+from lggseg.errors import LggError
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +17,29 @@ def forget():
 
 def test_a_name_is_obeyed_and_a_gpu_preferred(monkeypatch):
     assert pick_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for there, kind in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert pick_device().type == kind
+
+
+def test_each_process_of_torchrun_takes_its_own_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("cuda") == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert pick_device() == pick_device("cuda") == torch.device("cuda", 1) and pick_device("cuda:0").index == 0
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(LggError, match="PyTorch sees 2 GPUs here, and number 2 is wanted"):
+        pick_device()
+
+
+@pytest.mark.parametrize("name, told", [("cuda", "sees 0 GPUs"), ("cuda:1", "sees 0 GPUs"), ("gpu", "no such device")])
+def test_devices_that_are_not_there_are_named(monkeypatch, name, told):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(LggError, match=told):
+        pick_device(name)
 
 
 @pytest.mark.parametrize("flags, expected", [("avx512f avx512_bf16", torch.bfloat16), ("amx_bf16", torch.bfloat16),

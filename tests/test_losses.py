@@ -3,10 +3,12 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from lggseg import losses
 from lggseg.errors import LggError
 from lggseg.losses import DiceBCELoss, DiceLoss, dice_loss, focal_tversky_loss
 
@@ -26,7 +28,7 @@ def pair():
 
 def test_by_hand():
     """All logits 0: each of the 8 pixels has p = 1/2; 2 are tumour: hits 1, false alarms 3, misses 1."""
-    logits, target = torch.zeros(2, 1, 2, 2), torch.tensor([[[[1, 1], [0, 0]]], [[[0, 0], [0, 0]]]])
+    logits, target = torch.zeros(2, 1, 2, 2), torch.tensor([[[[1.0, 1], [0, 0]]], [[[0, 0], [0, 0]]]])
     assert dice_loss(logits, target).item() == pytest.approx(1 - (2 + 1) / (2 + 3 + 1 + 1))
     assert focal_tversky_loss(logits, target).item() == pytest.approx((1 - 2 / (1 + 0.9 + 0.7 + 1)) ** 0.75)
     assert DiceBCELoss(0.25)(logits, target).item() == pytest.approx(0.25 * 4 / 7 + 0.75 * math.log(2))
@@ -98,9 +100,58 @@ class TestEveryLoss:
         logits, target = pair
         assert torch.equal(loss(logits, target.bool()), loss(logits, target))
 
-    def test_shapes_must_be_equal(self, loss):
-        with pytest.raises(LggError, match=r"\(2, 1, 4, 4\).*\(2, 4, 4\).*equal"):
-            loss(torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4))
+    @pytest.mark.parametrize(("logits", "target", "words"), [
+        (torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4), r"\(2, 1, 4, 4\).*\(2, 4, 4\).*equal"),
+        (torch.zeros(0, 1, 4, 4), torch.zeros(0, 1, 4, 4), "not empty"),
+        (np.zeros((1, 4)), torch.zeros(1, 4), "logits is a ndarray"),
+        (torch.zeros(1, 4), [[0.0] * 4], "target is a list"),
+        (torch.zeros(1, 4, dtype=torch.int64), torch.zeros(1, 4), "logits are torch.int64.*before the sigmoid"),
+        (torch.zeros(1, 4), torch.full((1, 4), 255, dtype=torch.uint8), "target is torch.uint8.*target > 0"),
+        (torch.zeros(1, 4), torch.ones(1, 4, dtype=torch.int64), "target is torch.int64"),
+        (torch.zeros(1, 4), torch.tensor([[0.0, 255, 0, 255]]), "values from 0 to 255"),
+        (torch.zeros(1, 4), torch.tensor([[-0.25, 0, 0, 1]]), "values from -0.25 to 1"),
+        (torch.zeros(1, 4), torch.tensor([[0, 1.001, 0, 1]]), "values from 0 to 1.001"),
+        (torch.zeros(1, 4), torch.tensor([[0, math.nan, 0, 1]]), "without NaN"),
+        (torch.tensor([[0, math.nan, 0, 1]]), torch.zeros(1, 4), "logits hold NaN or infinity.*diverged"),
+    ])
+    def test_what_is_no_mask_or_no_logit_is_refused(self, loss, logits, target, words):
+        with pytest.raises(LggError, match=words):
+            loss(logits, target)
+
+    def test_elsewhere_than_on_a_cpu_no_value_is_looked_at(self, loss, monkeypatch):
+        """As on a GPU, where a look would wait for all the steps before it: the loss is NaN, and nothing is raised."""
+        for method in ("isfinite", "isnan", "item", "__bool__", "min", "max"):
+            monkeypatch.setattr(torch.Tensor, method, lambda *_: pytest.fail("a value was looked at"))
+        monkeypatch.setattr(losses, "LOOKED_AT", ())
+        for logits, target in [(torch.zeros(1, 4), torch.tensor([[0.0, 255, 0, 255]])),
+                               (torch.tensor([[0, math.nan, 0, 1]]), torch.zeros(1, 4))]:
+            assert math.isnan(loss(logits, target).detach().numpy())
+
+    def test_whole_masks_and_their_ends_are_fine(self, loss):
+        for target in (torch.zeros(1, 4), torch.ones(1, 4), torch.tensor([[0.0, 0.5, 1, 1]])):
+            assert loss(torch.zeros(1, 4), target).isfinite()
+
+
+@pytest.mark.parametrize("loss", [dice_loss, focal_tversky_loss])
+@pytest.mark.parametrize("smooth", [0, -1, math.nan])
+def test_smooth_is_positive(loss, smooth):
+    with pytest.raises(LggError, match="smooth is"):
+        loss(torch.zeros(1, 4), torch.zeros(1, 4), smooth=smooth)
+
+
+def test_smooth_by_hand():
+    """Hits 1, false alarms 1, misses 1 (p = 1/2 everywhere): smooth = 4 gives 6 / 8 and, halved, 5 / 6."""
+    logits, target = torch.zeros(1, 4), torch.tensor([[1.0, 1, 0, 0]])
+    assert dice_loss(logits, target, smooth=4).item() == pytest.approx(1 - 6 / 8)
+    tversky = focal_tversky_loss(logits, target, alpha=0, beta=1, gamma=1, smooth=4)
+    assert tversky.item() == pytest.approx(1 - 5 / 6)
+
+
+def test_infinite_logits_are_sure_pixels_for_dice_and_refused_where_the_loss_is_infinite():
+    logits, target = torch.tensor([[math.inf, -math.inf]]), torch.tensor([[1.0, 0.0]])
+    assert dice_loss(logits, target).item() == 0
+    with pytest.raises(LggError, match="logits hold NaN or infinity"):
+        DiceBCELoss()(logits, 1 - target)
 
 
 def test_empty_batch_has_no_gradient_to_speak_of():
@@ -113,9 +164,16 @@ def test_pooling_is_over_the_batch(pair):
     assert dice_loss(logits, target).item() == pytest.approx(dice_loss(logits.flatten(), target.flatten()).item())
 
 
-def test_dice_bce_weight():
+@pytest.mark.parametrize("weight", [1.5, -0.1, math.nan])
+def test_dice_bce_weight(weight):
     with pytest.raises(LggError, match="from 0 to 1"):
-        DiceBCELoss(1.5)
+        DiceBCELoss(weight)
+
+
+def test_dice_bce_is_even_by_default(pair):
+    bce = F.binary_cross_entropy_with_logits(*pair)
+    torch.testing.assert_close(DiceBCELoss()(*pair), 0.5 * dice_loss(*pair) + 0.5 * bce)
+    torch.testing.assert_close(DiceBCELoss(1)(*pair), dice_loss(*pair))
 
 
 def test_bce_share_is_torchs_own(pair):

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lggseg.transforms import Recipe
 from PIL import Image
 from torch import nn
 
@@ -9,7 +10,6 @@ from lggseg import device
 from lggseg.checkpoint import Ensemble, save_checkpoint
 from lggseg.errors import LggError
 from lggseg.predict import clean, evaluate, main, predict_volume, segment_volume, unseen_part
-from lggseg.transforms import Recipe
 from lggseg.unet import UNet
 
 

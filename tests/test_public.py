@@ -23,7 +23,7 @@ def test_unknown_names_are_refused():
         lggseg.unet3d  # noqa: B018
 
 
-@pytest.mark.parametrize("module", ["train", "predict", "crossval", "genomics"])
+@pytest.mark.parametrize("module", ["train", "predict", "genomics"])
 def test_commands_explain_themselves_without_a_warning(module):
     run = subprocess.run([sys.executable, "-W", "error", "-m", f"lggseg.{module}", "--help"], capture_output=True,
                          text=True, check=False)

@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from scipy import optimize
 
+import lggseg
 from lggseg.errors import LggError
 from lggseg.shape import (
+    angular_standard_deviation,
     asd,
     bevr,
-    corners,
-    enclosing_ellipsoid,
+    bounding_ellipsoid_volume_ratio,
     largest_outline,
+    margin_fluctuation,
     mf,
     sectors,
     shape_features,
@@ -48,21 +49,6 @@ def plain_asd_mf(dy, dx):
     half = window // 2
     rest = [r[i] - sum(r[(i + j) % len(r)] for j in range(-half, half + 1)) / window for i in range(len(r))]
     return float(np.mean([np.std(values) for values in bins if values])), float(np.std(rest))
-
-
-def john(points, ellipsoid):
-    """How far the ellipsoid is from John's conditions, which only the smallest enclosing one meets.
-
-    In coordinates where it is the unit ball: no point outside, and weights >= 0 on the points
-    touching it with sum w y = 0 and sum w y y' = identity.
-    """
-    y = np.linalg.solve(np.linalg.cholesky(ellipsoid.matrix), (points - ellipsoid.centre).T).T
-    norm = np.linalg.norm(y, axis=1)
-    touching = y[norm > 1 - 1e-6]
-    if len(touching) == 0:
-        return norm.max() - 1, np.inf
-    equations = np.concatenate([touching.T, np.einsum("ni,nj->ijn", touching, touching).reshape(9, -1)])
-    return norm.max() - 1, optimize.nnls(equations, np.concatenate([np.zeros(3), np.eye(3).ravel()]))[1]
 
 
 # ---------------------------------------------------------------- BEVR
@@ -101,45 +87,6 @@ def test_slice_spacing_cancels(seed):
     mask = np.random.default_rng(seed).random((5, 9, 7)) < 0.2
     for spacing in (2, 3, 7):
         assert bevr(np.repeat(mask, spacing, axis=0)) == pytest.approx(bevr(mask), rel=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_the_ellipsoid_is_the_smallest_by_johns_conditions(seed):
-    rng = np.random.default_rng(seed)
-    points = corners(rng.random(rng.integers(2, 12, 3)) < 0.3) @ np.diag([5.0, 1.0, 0.7])
-    outside, residual = john(points, enclosing_ellipsoid(points))
-    assert outside < 1e-8
-    assert residual < 1e-6
-
-
-def test_johns_conditions_refuse_a_larger_ellipsoid():
-    points = corners(np.random.default_rng(1).random((4, 5, 6)) < 0.3)
-    best = enclosing_ellipsoid(points)
-    assert john(points, best._replace(matrix=best.matrix * 1.01))[1] > 0.1
-
-
-def test_the_ellipsoid_agrees_with_a_general_optimiser():
-    points = np.random.default_rng(3).normal(size=(12, 3))
-
-    def matrix(v):
-        a = np.zeros((3, 3))
-        a[np.tril_indices(3)] = v[:6]
-        return a + np.tril(a, -1).T
-
-    found = optimize.minimize(
-        lambda v: -np.linalg.slogdet(matrix(v))[1], [0.2, 0, 0.2, 0, 0, 0.2, 0, 0, 0], method="SLSQP",
-        constraints={"type": "ineq", "fun": lambda v: 1 - ((points @ matrix(v) + v[6:])**2).sum(axis=1)},
-        options={"ftol": 1e-14, "maxiter": 1000})
-    volume = 4 / 3 * math.pi / np.linalg.det(matrix(found.x))
-    assert enclosing_ellipsoid(points).volume == pytest.approx(volume, rel=1e-6)
-
-
-def test_many_points_on_a_ball_are_no_trouble():
-    points = np.random.default_rng(0).normal(size=(2000, 3))
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
-    ellipsoid = enclosing_ellipsoid(points * [100, 1, 0.01] + [1000, 0, -5])
-    assert ellipsoid.volume == pytest.approx(4 / 3 * math.pi, rel=1e-6)
-    assert ellipsoid.centre == pytest.approx([1000, 0, -5], abs=1e-3)
 
 
 # ---------------------------------------------------------------- ASD and MF
@@ -252,3 +199,17 @@ def test_the_mask_is_left_alone():
     before = mask.copy()
     shape_features(mask)
     np.testing.assert_array_equal(mask, before)
+
+
+def test_short_and_long_names_are_one():
+    assert lggseg.asd is asd is angular_standard_deviation is lggseg.angular_standard_deviation
+    assert lggseg.mf is mf is margin_fluctuation is lggseg.margin_fluctuation
+    assert lggseg.bevr is bevr is bounding_ellipsoid_volume_ratio is lggseg.bounding_ellipsoid_volume_ratio
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_feature_alone_is_that_of_all_together(seed):
+    mask = np.zeros((6, 40, 40), bool)
+    mask[2:5, 7:30, 11:36] = np.random.default_rng(seed).random((3, 23, 25)) < 0.8
+    assert shape_features(mask) == {"asd": asd(mask), "mf": mf(mask), "bevr": bevr(mask)}
+    assert all(type(value) is float for value in shape_features(mask).values())

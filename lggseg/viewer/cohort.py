@@ -9,8 +9,9 @@ from torch import nn
 
 from ..data import Cohort
 from ..errors import LggError
-from ..predict import clean, predict_volume, recipe_of
-from ..transforms import Recipe
+from ..postprocess import postprocess
+from ..preprocess import Recipe
+from ..segmenter import as_segmenter
 from .base import row
 from .overlay import windowed
 from .page import Case, build_page
@@ -32,8 +33,8 @@ class CohortViewer(SliceViewer):
         names = [cohort.check(patient) for patient in (cohort.patients if patients is None else patients)]
         if not names:
             raise LggError("patients is empty; name at least one, or leave it out for the whole cohort")
-        self.cohort, self.model = cohort, model
-        self.recipe = Recipe() if model is None else recipe_of(model)
+        self.cohort, self.model = cohort, None if model is None else as_segmenter(model)
+        self.recipe = Recipe() if self.model is None else self.model.recipe
         self._jobs, self._predictions, self._cleaned = {}, {}, (None, None)
         self._worker = ThreadPoolExecutor(1, "lggseg-viewer")  # starts no thread before the first prediction
         self.patient_menu = widgets.Dropdown(options=names, description="patient", style={"description_width": "56px"},
@@ -77,7 +78,7 @@ class CohortViewer(SliceViewer):
         self.progress.description, self.progress.bar_style = f"predicting {patient}", ""
         self.progress.layout.visibility = "visible"
         try:
-            self._predictions[patient] = predict_volume(self.model, image)
+            self._predictions[patient] = self.model.probability(image)
             self._add_prediction(patient)
             self.progress.layout.visibility = "hidden"
         except Exception as error:
@@ -103,7 +104,8 @@ class CohortViewer(SliceViewer):
             return None
         key = (self.patient, self.threshold.value)
         if self._cleaned[0] != key:
-            self._cleaned = key, clean(self.prediction, self.threshold.value, self.recipe.keep)
+            self._cleaned = key, postprocess(self.prediction, self.threshold.value,
+                                              self.recipe.min_component_share)
         return self._cleaned[1][at]
 
     def caption(self) -> str:
@@ -112,7 +114,7 @@ class CohortViewer(SliceViewer):
 
     def _notes(self, patient: str) -> tuple[str, ...]:
         """What a reader must know about the prediction."""
-        return ("model trained on this patient",) if patient in getattr(self.model, "training_patients", ()) else ()
+        return ("model trained on this patient",) if patient in self.model.training_patients else ()
 
     def page(self, patients: list[str] | None = None) -> str:
         """One HTML page as for a single scan, with a menu of `patients` (the one on show by default): 1 MB for each.
@@ -132,8 +134,8 @@ class CohortViewer(SliceViewer):
             if patient not in self._predictions:
                 self._ask(patient).result()
             prediction, notes = self._predictions[patient], self._notes(patient)
-            if self.recipe.keep:
-                processed = clean(prediction, self.threshold.value, self.recipe.keep)
+            if self.recipe.min_component_share:
+                processed = postprocess(prediction, self.threshold.value, self.recipe.min_component_share)
         return Case(patient, windowed(volume.image, *self.window.value), volume.mask, prediction, processed,
                     volume.missing, self.phantom, notes, self.slice_slider.value if patient == self.patient else None)
 

@@ -21,18 +21,16 @@ from lggseg.viewer import CohortViewer
 SETUP = """
 import torch
 from lggseg.data import open_cohort
-from lggseg.transforms import Recipe
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer, SliceViewer
 
 class Bright(torch.nn.Module):
     'Calls tumour what is bright on FLAIR: right about most of it, with false positives.'
-    recipe = Recipe(size=128, flip=False)
-    in_channels = 3
-
     def forward(self, x):
         return 3 * (x[:, 1:2] - 1.5)
 """
-OPEN = "viewer = CohortViewer(open_cohort({root!r}, progress=False), Bright())\nviewer"
+OPEN = "viewer = CohortViewer(open_cohort({root!r}, progress=False), Segmenter(Bright(), Recipe(size=128, block=1)))\nviewer"
 BYTES = """async image => {
     const buffer = await (await fetch(image.src)).arrayBuffer();
     return btoa(Array.from(new Uint8Array(buffer), byte => String.fromCharCode(byte)).join(''));

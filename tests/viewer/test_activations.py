@@ -10,6 +10,12 @@ from lggseg.viewer import ActivationViewer
 from lggseg.viewer.activations import layer_outputs
 
 
+@pytest.fixture
+def model(model):
+    """The plain network in the shared Segmenter."""
+    return model.networks[0]
+
+
 def test_layer_outputs_are_what_the_layers_return(model):
     x, by_hand = torch.randn(2, 3, 32, 32), {}
     hooks = [model.encoder[1].register_forward_hook(lambda m, i, o: by_hand.update(e=o.clone())),

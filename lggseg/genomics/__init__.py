@@ -1,0 +1,14 @@
+"""Is the shape of a tumour associated with its genomic subtype? Exact tests, corrections, effect sizes.
+
+`python -m lggseg.genomics` measures a cohort's manual masks and prints the table of the 2019 paper.
+"""
+
+from .association import aligned, association_table, category_codes, cohort_features, compare, median_split
+from .corrections import benjamini_hochberg, bonferroni
+from .effect_size import Auc, auc, cramers_v
+from .exact_test import count_tables, exact_p_values, freeman_halton
+from .permutation import false_positive_rates, permuted_p_values
+
+__all__ = ["Auc", "aligned", "association_table", "auc", "benjamini_hochberg", "bonferroni", "category_codes",
+           "cohort_features", "compare", "count_tables", "cramers_v", "exact_p_values", "false_positive_rates",
+           "freeman_halton", "median_split", "permuted_p_values"]

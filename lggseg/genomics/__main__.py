@@ -1,0 +1,129 @@
+"""The command `python -m lggseg.genomics`: the paper's table from a cohort's masks, or from a CSV of features."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ..data import open_cohort, read_clinical
+from ..errors import LggError
+from . import association_table, auc, category_codes, cohort_features, false_positive_rates, permuted_p_values
+
+FEATURES = ["asd", "mf", "bevr"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The paper's table of shape and genomic clusters, from a cohort's masks or from a CSV of features.
+
+    LggError for input that cannot be used, and before anything is measured for output that cannot be written.
+    """
+    options = parse(arguments)
+    check_outputs(options)
+    label, features, clusters = read(options)
+    table = association_table(features, clusters)
+    print(f"{label}: {features.bevr.notna().sum()} tumours")
+    print(f"medians: {', '.join(f'{name} {value:.3f}' for name, value in features.median().items())}\n")
+    shown = table if table.note.any() else table.drop(columns="note")
+    print(shown.to_string(index=False, float_format=lambda value: f"{value:.2g}"))
+    print("\nsmall: categories with fewer than five patients; tested, but none of them supports a claim alone")
+    report_r2(features, clusters)
+    report_permutations(features, clusters, options.permutations)
+    for frame, path in ((table.set_index("feature"), options.out), (features, options.save_features)):
+        if path:
+            write_csv(frame, Path(path))
+
+
+def read(options: argparse.Namespace) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    """What the table is about, in words, its features and its clusters."""
+    if options.features is None:
+        cohort = open_cohort(options.data)
+        return cohort.label, cohort_features(cohort), cohort.clusters
+    features = read_features(options.features)
+    clusters = read_clinical(options.clusters)[1] if options.clusters else open_cohort(options.data).clusters
+    return str(options.features), features, clusters
+
+
+def read_features(path: str) -> pd.DataFrame:
+    """`asd`, `mf` and `bevr` from a CSV with these columns and `patient`."""
+    if not Path(path).is_file():
+        raise LggError(f"{path} is no file; name a CSV with the columns patient, asd, mf and bevr")
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise LggError(f"{path} cannot be read as CSV: {error}") from error
+    missing = {"patient", *FEATURES} - set(frame.columns)
+    if missing:
+        raise LggError(f"{path} lacks the columns {sorted(missing)}; it needs patient, asd, mf and bevr")
+    return frame.set_index("patient")[FEATURES]
+
+
+def report_r2(features: pd.DataFrame, clusters: pd.DataFrame) -> None:
+    """Print the paper's AUC: 1/BEVR for RNASeq cluster R2 against the rest."""
+    if "RNASeqCluster" not in clusters:
+        print("AUC of 1/BEVR for R2 against the rest: no column RNASeqCluster")
+        return
+    both = features.join(clusters["RNASeqCluster"], how="inner").dropna(subset=["bevr", "RNASeqCluster"])
+    try:
+        value, low, high = auc(1 / both.bevr, category_codes(both.RNASeqCluster) == "2")
+    except LggError as error:
+        print(f"AUC of 1/BEVR for R2 against the rest: {error}")
+        return
+    print(f"AUC of 1/BEVR for R2 against the rest: {value:.2f} (95 % interval {low:.2f} to {high:.2f}, n {len(both)})")
+
+
+def report_permutations(features: pd.DataFrame, clusters: pd.DataFrame, permutations: int) -> None:
+    """Print how often shuffled patients look associated; nothing for 0 permutations."""
+    if permutations:
+        rates = false_positive_rates(permuted_p_values(features, clusters, permutations))
+        print(f"{permutations} permutations, false positives at 0.05:",
+              ", ".join(f"{name} {rate:.3f}" for name, rate in rates.items()))
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """LggError if a file to be written is one that is read, or cannot be written, or the two are one."""
+    taken = {Path(file).resolve() for file in (options.features, options.clusters) if file}
+    for path in filter(None, (options.out, options.save_features)):
+        place = Path(path).resolve()
+        if place in taken:
+            raise LggError(f"{path} is named twice, and would be overwritten; choose another name for the output")
+        if place.is_dir() or not os.access(place.parent, os.W_OK):
+            raise LggError(f"{path} cannot be written; name a file in a folder that exists and is yours")
+        taken.add(place)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """The table as a CSV file, whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    try:
+        frame.to_csv(part)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LggError(f"{path} cannot be written: {error.strerror}") from error
+    print("written:", path)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command's options."""
+    parser = argparse.ArgumentParser(prog="python -m lggseg.genomics", description=main.__doc__.splitlines()[0])
+    parser.add_argument("--data", help="cohort folder, or 'phantom'; see lggseg.open_cohort")
+    parser.add_argument("--features", metavar="CSV", help="columns patient, asd, mf, bevr, instead of measuring masks")
+    parser.add_argument("--clusters", metavar="CSV", help="data.csv for --features; else the cohort's")
+    parser.add_argument("--permutations", type=int, default=1000, help="for the false-positive check; 0 skips it")
+    parser.add_argument("--out", metavar="CSV", help="write the table")
+    parser.add_argument("--save-features", metavar="CSV", help="write the features")
+    options = parser.parse_args(arguments)
+    if options.permutations < 0:
+        raise LggError(f"--permutations is {options.permutations}; give how many, or 0 for none")
+    return options
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except LggError as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        raise SystemExit(2) from None

@@ -1,0 +1,105 @@
+"""From a volume to the network's grid and back: one pair of functions, for training and prediction alike.
+
+`lggseg.head.find_head` looks at a volume once. `slices_to_grid` and `mask_to_grid` then crop to the head, pad to a
+square and resize, `standardise` makes z-scores, and `from_grid` goes the way back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .errors import LggError
+from .head import Head, above_air
+
+Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than fat
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a trained network must know about its input and output; it travels inside the checkpoint."""
+
+    size: int = 224  # pixels a side of the grid: about as fine as the data set's pictures, once cropped to the head
+    context: int = 0  # neighbouring slices given on either side, as extra channels
+    block: int = 2  # block x block pixels become channels on the way in, and logits on the way out
+    threshold: float = 0.5  # probability from which a pixel counts as tumour
+    min_component_share: float = 0.0  # of the strongest 3D component's weight, that a component needs to stay
+    flip: bool = False  # average the prediction with that of the mirrored slice, at twice the cost
+
+    @property
+    def channels(self) -> int:
+        """Channels of a slice on the grid: three sequences per slice shown."""
+        return 3 * (2 * self.context + 1)
+
+    @classmethod
+    def of(cls, network: nn.Module) -> "Recipe":
+        """The recipe without blocks that fits a network's channels, where it tells them as `in_channels`."""
+        return cls(context=max(0, (getattr(network, "in_channels", 3) // 3 - 1) // 2), block=1)
+
+    def check(self, network: nn.Module) -> None:
+        """Raise LggError if the network tells a number of input channels that contradicts this recipe."""
+        wanted = self.channels * self.block**2
+        channels = getattr(network, "in_channels", wanted)
+        if channels != wanted:
+            raise LggError(f"the network takes {channels} channels but its recipe (context={self.context}, "
+                           f"block={self.block}) gives {wanted}; give the recipe it was trained with")
+
+
+def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
+    """The n slices of uint8 (D,H,W,3) that show a head, on the grid: levels above air, uint8 (n,3,size,size).
+
+    As bytes, a cohort of small slices fits into memory.
+    """
+    levels = above_air(image[head.slices], head.air[head.slices])
+    levels = levels if head.source == (0, 1, 2) else levels[..., list(head.source)]
+    return _resize(pad_to_square(torch.from_numpy(levels).movedim(3, 1), head), size)
+
+
+def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
+    """Masks bool (D,H,W) of those slices: the share of each pixel that is tumour, uint8 (n,1,size,size), 255 is all."""
+    return _resize(pad_to_square(torch.from_numpy(255 * mask[head.slices].astype(np.uint8))[:, None], head), size)
+
+
+def pad_to_square(slices: torch.Tensor, head: Head) -> torch.Tensor:
+    """The head's square of (n,C,H,W), as (n,C,side,side): cropped, padded with 0, and mirrored if the head says so."""
+    (top, left, side), (height, width) = head.box, head.shape[1:]
+    slices = slices[:, :, max(0, top):top + side, max(0, left):left + side]
+    slices = F.pad(slices, (max(0, -left), max(0, left + side - width), max(0, -top), max(0, top + side - height)))
+    return slices.flip(-1) if head.mirrored else slices
+
+
+def _resize(slices: torch.Tensor, size: int) -> torch.Tensor:
+    """(n,C,side,side) to (n,C,size,size), averaging where it shrinks."""
+    return F.interpolate(slices, (size, size), mode="bilinear", antialias=True)
+
+
+def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int) -> torch.Tensor:
+    """Rows of `slices_to_grid` uint8 (n,3,s,s) as z-scores float32 (len(rows),C,s,s), C = 3 (2 context + 1).
+
+    The channels of row i are those of rows i-context .. i+context in order, the end ones repeated.
+    """
+    offsets = torch.arange(-context, context + 1)
+    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (N, 2c+1)
+    centre, spread = (torch.from_numpy(values).view(3, 1, 1) for values in (head.centre, head.spread))
+    return ((slices[wanted].float() - centre) / spread).clamp_(*Z_RANGE).flatten(1, 2)
+
+
+def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:
+    """Probabilities (n,1,s,s) of the slices that show a head, as float32 (D,H,W) on the volume's own grid.
+
+    0 outside the head's square and in slices of air at the ends; a slice between others that shows nothing, as a
+    broken one, gets the mean of its nearest neighbours.
+    """
+    (top, left, side), (_, height, width) = head.box, head.shape
+    full = np.zeros(head.shape, np.float32)
+    if len(head.slices) == 0:
+        return full
+    grid = _resize(probability.float(), side)[:, 0]
+    grid = (grid.flip(-1) if head.mirrored else grid).cpu().numpy()
+    y, x = slice(max(0, top), min(height, top + side)), slice(max(0, left), min(width, left + side))
+    full[head.slices, y, x] = grid[:, y.start - top:y.stop - top, x.start - left:x.stop - left]
+    for d in np.setdiff1d(np.arange(head.slices[0], head.slices[-1]), head.slices):
+        full[d] = (full[head.slices[head.slices < d][-1]] + full[head.slices[head.slices > d][0]]) / 2
+    return full

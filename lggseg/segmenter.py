@@ -1,0 +1,164 @@
+"""A trained network ready for use: `Segmenter` holds one or several, the recipe they work by, and who trained them."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
+from .device import mixed_precision, pick_device
+from .errors import LggError
+from .head import find_head
+from .postprocess import postprocess
+from .preprocess import Recipe, from_grid, slices_to_grid, standardise
+from .unet import UNet
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+class Segmenter(nn.Module):
+    """One or several networks that answer together, by one recipe.
+
+    networks   each maps float (N,C,h,w) to logits; U-Nets of one architecture, where they are to be saved
+    recipe     how a volume becomes their input, and their output a mask
+    patients   for each network the patients it was trained on; none for fresh ones
+
+    As a module it maps slices on the grid, float (N,recipe.channels,size,size), to logits (N,1,size,size): for several
+    networks the logit of their mean probability. Raises LggError where network and recipe contradict each other.
+    """
+
+    def __init__(self, networks: nn.Module | Iterable[nn.Module], recipe: Recipe | None = None,
+                 patients: Sequence[Iterable[str]] = ()):
+        super().__init__()
+        self.networks = nn.ModuleList([networks] if isinstance(networks, nn.Module) else networks)
+        self.recipe = recipe or Recipe.of(self.networks[0])
+        self.patients = [sorted(names) for names in patients] or [[] for _ in self.networks]
+        if len(self.patients) != len(self.networks):
+            raise LggError(f"{len(self.networks)} networks but {len(self.patients)} lists of patients; give one each")
+        for network in self.networks:
+            self.recipe.check(network)
+
+    @property
+    def training_patients(self) -> list[str]:
+        """Everybody that any of the networks was trained on."""
+        return sorted({patient for names in self.patients for patient in names})
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        blocks = F.pixel_unshuffle(image, self.recipe.block) if self.recipe.block > 1 else image
+        blocks = blocks.contiguous(memory_format=torch.channels_last)
+        logits = [network(blocks) for network in self.networks]
+        if len(logits) > 1:  # probabilities are averaged, not logits: no over-confident network outvotes the others
+            logits = [torch.stack([one.float().sigmoid() for one in logits]).mean(0).logit(eps=1e-6)]
+        return F.pixel_shuffle(logits[0], self.recipe.block) if self.recipe.block > 1 else logits[0]
+
+    @torch.inference_mode()
+    def probability(self, image: np.ndarray, device: str | None = None, batch: int = 16) -> np.ndarray:
+        """Tumour probability float32 (D,H,W) in [0, 1] on the grid of a volume uint8 (D,H,W,3).
+
+        Raises LggError for any other shape or type. Moves itself to `device`, predicts in eval mode, restores its mode.
+        """
+        where, was_training, head = pick_device(device), self.training, find_head(image)
+        if len(head.slices) == 0:
+            return np.zeros(head.shape, np.float32)
+        if head.missing:
+            warnings.warn(f"{' and '.join(head.missing)} shows nothing: FLAIR stands in for it", stacklevel=2)
+        slices = slices_to_grid(image, head, self.recipe.size)
+        self.to(where, memory_format=torch.channels_last).eval()
+        try:
+            parts = [self._answer(standardise(slices, head, rows, self.recipe.context).to(where))
+                     for rows in np.array_split(np.arange(len(slices)), -(-len(slices) // batch))]
+        finally:
+            self.train(was_training)
+        return from_grid(torch.cat(parts), head)
+
+    def _answer(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Probability (N,1,s,s), averaged over the slice and its mirror image where the recipe says so."""
+        with mixed_precision(inputs.device):  # twice as fast, and the same Dice to four digits
+            straight = self(inputs).float().sigmoid()
+            if not self.recipe.flip:
+                return straight
+            return (straight + self(inputs.flip(-1)).float().sigmoid().flip(-1)) / 2
+
+    def segment(self, image: np.ndarray, device: str | None = None) -> np.ndarray:
+        """Mask bool (D,H,W) of a volume uint8 (D,H,W,3), by the recipe's threshold and post-processing."""
+        return postprocess(self.probability(image, device), self.recipe.threshold, self.recipe.min_component_share)
+
+    def without(self, patient: str) -> "Segmenter":
+        """The part that never saw `patient`, which alone can judge them honestly; LggError where there is none."""
+        unseen = [i for i, names in enumerate(self.patients) if patient not in names]
+        if len(unseen) == len(self.networks):
+            return self
+        if not unseen:
+            what = "the network was" if len(self.networks) == 1 else "every network was"
+            raise LggError(f"{what} trained on {patient}; judge it on other patients")
+        return Segmenter([self.networks[i] for i in unseen], self.recipe, [self.patients[i] for i in unseen])
+
+    def with_recipe(self, **change: float) -> "Segmenter":
+        """The same networks by a recipe that differs in these fields, such as threshold=0.4; self stays as it is."""
+        return Segmenter(list(self.networks), replace(self.recipe, **change), self.patients)
+
+    def learned_from(self, patients: Iterable[str], recipe: Recipe) -> None:
+        """Remember that every network has been trained on these patients, too, and works by this recipe from now on."""
+        for network in self.networks:
+            recipe.check(network)
+        self.recipe, self.patients = recipe, [sorted({*names, *patients}) for names in self.patients]
+
+    def save(self, path: Path | str, bits: int = 32) -> Path:
+        """Write networks, recipe and training patients in 32, 16 or 8 `bits` a weight; see `checkpoint`."""
+        states = [network.state_dict() for network in self.networks]
+        stacked = {name: torch.stack([state[name].detach().cpu() for state in states]) for name in states[0]}
+        return write_checkpoint({"architecture": self.networks[0].architecture, "recipe": asdict(self.recipe),
+                                 "patients": self.patients,
+                                 "states": {name: shorten(values, bits) for name, values in stacked.items()}}, path)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Segmenter":
+        """A Segmenter from its file, in eval mode and float32; LggError where the file is not whole or not ours."""
+        content = read_checkpoint(path)
+        try:
+            whole = {name: lengthen(stored) for name, stored in content["states"].items()}
+            networks = [UNet(**content["architecture"]) for _ in content["patients"]]
+            for i, network in enumerate(networks):
+                network.load_state_dict({name: values[i] for name, values in whole.items()})
+            return cls(networks, Recipe(**content["recipe"]), content["patients"]).eval()
+        except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
+            raise LggError(f"{path}: a checkpoint, but not one of a Segmenter ({error}); give best.pt, last.pt or "
+                           "weights of the package") from error
+
+
+def as_segmenter(model: nn.Module) -> Segmenter:
+    """`model` itself, or a plain network as a Segmenter by the recipe that fits its channels."""
+    return model if isinstance(model, Segmenter) else Segmenter(model)
+
+
+def predict_volume(model: nn.Module, image: np.ndarray, device: str | None = None, batch: int = 16) -> np.ndarray:
+    """Tumour probability float32 (D,H,W) in [0, 1] of a volume uint8 (D,H,W,3), by a Segmenter or a plain network."""
+    return as_segmenter(model).probability(image, device, batch)
+
+
+def segment_volume(model: nn.Module, image: np.ndarray, device: str | None = None) -> np.ndarray:
+    """Mask bool (D,H,W) of a volume uint8 (D,H,W,3), by a Segmenter or a plain network."""
+    return as_segmenter(model).segment(image, device)
+
+
+def save_checkpoint(model: nn.Module, path: Path | str, bits: int = 32) -> Path:
+    """Write a Segmenter, or a U-Net as one; see `Segmenter.save`."""
+    return as_segmenter(model).save(path, bits)
+
+
+def load_checkpoint(path: Path | str) -> Segmenter:
+    """The Segmenter in the file `path`; see `Segmenter.load`."""
+    return Segmenter.load(path)
+
+
+def load_pretrained(kind: str = "kaggle") -> Segmenter:
+    """The weights that come with the package: "kaggle" (real patients) or "phantom" (synthetic ones)."""
+    known = sorted(file.stem for file in WEIGHTS.glob("*.pt"))
+    if kind not in known:
+        raise LggError(f"no pretrained weights called {kind!r}; there are {', '.join(known) or 'none'}")
+    return Segmenter.load(WEIGHTS / f"{kind}.pt")

@@ -1,0 +1,269 @@
+"""The packed cache: made once, found again, whole or not at all."""
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import types
+import zlib
+from itertools import chain
+
+import numpy as np
+import pytest
+from small_cohort import FIRST, same, save, write_patient
+
+from lggseg.data import pack
+from lggseg.data.cohort import load_cohort, open_cohort
+from lggseg.errors import LggError
+
+
+def fingerprint(cohort):
+    return cohort.pack.folder.name
+
+
+def spy_on_builds(monkeypatch):
+    builds, write_pack = [], pack.write_pack
+    monkeypatch.setattr(pack, "write_pack", lambda *args: [builds.append(args), write_pack(*args)])
+    return builds
+
+
+def test_packed_once(root, monkeypatch):
+    builds = spy_on_builds(monkeypatch)
+    first, second = load_cohort(root, progress=False), load_cohort(root, progress=False)
+    assert len(builds) == 1 and same(first, second) and isinstance(second.volume("TCGA_CS_4941").image, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        second.volume("TCGA_CS_4941").image[0, 0, 0, 0] = 1
+
+
+def test_missing_sequences_by_equality_over_the_whole_volume(root):
+    image, _ = write_patient(root, FIRST)
+    image[..., 0] = image[..., 1]
+    image[..., 2] = image[..., 1]
+    image[7, 5, 5, 2] ^= 1  # one pixel differs: recorded after all
+    for k in range(1, 13):
+        save(root / FIRST / f"{FIRST}_{k}.tif", image[k - 1])
+    cohort = load_cohort(root, progress=False)
+    assert cohort.volume("TCGA_CS_4941").missing == ("pre",)
+    assert cohort.summary.pre_missing.tolist() == [True, False]
+    assert cohort.summary.post_missing.tolist() == [False, False]
+
+
+def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(root, monkeypatch):
+    read, calls = pack.read_image, iter(range(100))
+
+    def interrupt(path):
+        if next(calls) == 8:
+            raise KeyboardInterrupt
+        return read(path)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pack, "read_image", interrupt)
+        load_cohort(root, progress=False)
+    assert list((root.parents[1] / "cache" / "packed").iterdir()) == []
+    image, _ = write_patient(root.parent / "again", FIRST)
+    assert np.array_equal(load_cohort(root, progress=False).volume("TCGA_CS_4941").image, image)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_killed_build_is_never_used_and_cleared_later(root, monkeypatch):
+    code = ("import os, signal, sys\nfrom lggseg.data import cohort, pack\n"
+            "read, calls = pack.read_image, iter(range(100))\n"
+            "pack.read_image = lambda path: os.kill(os.getpid(), signal.SIGKILL) if next(calls) == 8 else read(path)\n"
+            "cohort.load_cohort(cohort.Path(sys.argv[1]))")
+    assert subprocess.run([sys.executable, "-c", code, str(root)]).returncode == -signal.SIGKILL
+    packed = root.parents[1] / "cache" / "packed"
+    assert [path.name.startswith(".building-") for path in packed.iterdir()] == [True]
+    image, _ = write_patient(root.parent / "again", FIRST)
+    cohort = load_cohort(root, progress=False)
+    assert np.array_equal(cohort.volume("TCGA_CS_4941").image, image)
+    assert len(list(packed.iterdir())) == 2  # the dead build might be a live one: it stays for an hour
+    old = next(packed.glob(".building-*"))
+    for path in (old, *old.iterdir()):
+        os.utime(path, (time.time() - 4000,) * 2)
+    shutil.rmtree(cohort.pack.folder)
+    load_cohort(root, progress=False)
+    assert not old.exists()
+
+
+def change(path, old, new):
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda folder: (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-1]),
+    lambda folder: (folder / "masks.npy").unlink(),
+    lambda folder: (folder / "index.json").unlink(),
+    lambda folder: (folder / "index.json").write_text("{"),
+    lambda folder: (folder / "index.json").write_text("[]"),
+    lambda folder: (folder / "index.json").write_text((folder / "index.json").read_text().replace(folder.name[2:], "")),
+    lambda folder: change(folder / "index.json", b"9, 16, 0", b"9, 15, 0"),  # tumour pixels
+    lambda folder: change(folder / "images.npy", b"|u1", b"|i1"),
+    lambda folder: change(folder / "images.npy", b"16, 16, 20, 3", b"16, 20, 16, 3"),
+    lambda folder: change(folder / "masks.npy", b"|b1", b"|u1"),
+    lambda folder: change(folder / "masks.npy", b"(16, 16", b"(15, 16"),
+])
+def test_a_damaged_pack_is_rebuilt(root, monkeypatch, spoil):
+    builds = spy_on_builds(monkeypatch)
+    folder = load_cohort(root, progress=False).pack.folder
+    spoil(folder)
+    image, _ = write_patient(root.parent / "again", FIRST)
+    cohort = load_cohort(root, progress=False)
+    assert len(builds) == 2 and np.array_equal(cohort.volume("TCGA_CS_4941").image, image)
+    assert cohort.slices.tumour_pixels[3] == 16
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def flip(path, place, mask=1):
+    """Change some bits of one byte, in the file itself."""
+    with path.open("r+b") as file:
+        file.seek(place)
+        old = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([old ^ mask]))
+
+
+def load_volumes(root):
+    """(image, mask) of each patient, copied from the cache."""
+    cohort = load_cohort(root, progress=False)
+    volumes = [cohort.volume(patient) for patient in cohort.patients]
+    assert [int(volume.mask.sum()) for volume in volumes] == cohort.summary.tumour_voxels.tolist()
+    return [(np.array(volume.image), np.array(volume.mask)) for volume in volumes]
+
+
+HEADER = 128  # bytes before the pixels of an .npy file
+
+
+@pytest.mark.parametrize(("name", "place", "patient"), [
+    ("images.npy", HEADER, "TCGA_CS_4941"), ("images.npy", HEADER + 12 * 960 - 1, "TCGA_CS_4941"),
+    ("images.npy", HEADER + 12 * 960, "TCGA_HT_A61B"), ("images.npy", HEADER + 16 * 960 - 1, "TCGA_HT_A61B"),
+    ("masks.npy", HEADER, "TCGA_CS_4941"), ("masks.npy", HEADER + 16 * 320 - 1, "TCGA_HT_A61B")])
+def test_rotten_pixels_are_seen_on_first_use(root, name, place, patient):
+    folder, whole = load_cohort(root, progress=False).pack.folder, load_volumes(root)
+    flip(folder / name, place)
+    cohort = load_cohort(root, progress=False)
+    for other in set(cohort.patients) - {patient}:
+        cohort.volume(other)
+    for _ in range(2):  # the second time as well
+        with pytest.raises(LggError, match=f"damaged: {patient} in .*open the cohort again"):
+            cohort.volume(patient)
+    del cohort  # Windows replaces nothing that is open
+    for (image, mask), (expected, truth) in zip(load_volumes(root), whole, strict=True):
+        assert np.array_equal(image, expected) and np.array_equal(mask, truth)
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "index.json"])
+def test_no_flipped_byte_gives_other_pixels(root, name):
+    folder, whole, rng = load_cohort(root, progress=False).pack.folder, load_volumes(root), np.random.default_rng(0)
+    for place in rng.permutation(HEADER + 50)[:20]:
+        flip(folder / name, place, int(rng.integers(1, 256)))
+        try:
+            volumes = load_volumes(root)
+        except LggError:
+            volumes = load_volumes(root)
+        assert all(np.array_equal(a, b) for a, b in zip(chain(*volumes), chain(*whole), strict=True)), place
+
+
+def test_checksums_are_compared_once_in_a_process(root, monkeypatch):
+    cohort, calls = load_cohort(root, progress=False), []
+    monkeypatch.setattr(pack.zlib, "crc32", lambda data, crc32=zlib.crc32: calls.append(0) or crc32(data))
+    for _ in range(3):
+        cohort.volume("TCGA_CS_4941")
+    assert len(calls) == 2  # image and mask
+
+
+def test_a_worker_sees_what_has_rotten_or_gone_since(root):
+    cohort = load_cohort(root, progress=False)
+    cohort.volume("TCGA_CS_4941")
+    sent, folder = pickle.dumps(cohort.pack), cohort.pack.folder
+    del cohort  # Windows removes nothing that is open
+    flip(folder / "images.npy", HEADER)
+    with pytest.raises(LggError, match="damaged"):
+        pickle.loads(sent).volume("TCGA_CS_4941")
+    shutil.rmtree(folder)
+    with pytest.raises(LggError, match="damaged"):
+        pickle.loads(sent).volume("TCGA_CS_4941")
+
+
+def test_a_damaged_pack_that_a_program_holds_open(root, monkeypatch):
+    """On Windows a folder whose files are open can be neither renamed nor removed."""
+    folder = load_cohort(root, progress=False).pack.folder
+    (folder / "index.json").write_text("{}")
+    monkeypatch.setattr(pack, "remove", lambda folder: False)
+    with pytest.raises(LggError, match="is damaged and in use.*close the notebooks"):
+        load_cohort(root, progress=False)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_changed_file_is_noticed(root):
+    before = load_cohort(root, progress=False)
+    path = root / FIRST / f"{FIRST}_4_mask.tif"
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    save(path, np.full((16, 20), 255, np.uint8))
+    os.utime(path, ns=times)  # same name, same size, same time: only the change time tells
+    after = load_cohort(root, progress=False)
+    assert after.slices.tumour_pixels[3] == 320 and before.volume("TCGA_CS_4941").mask[3].sum() == 16
+
+
+def test_a_touched_removed_or_moved_file_gets_another_pack(root):
+    seen = [fingerprint(load_cohort(root, progress=False))]
+    os.utime(root / FIRST / f"{FIRST}_4.tif", (1, 1))
+    seen.append(fingerprint(load_cohort(root, progress=False)))
+    [(root / FIRST / f"{FIRST}_12{end}.tif").unlink() for end in ("", "_mask")]
+    seen.append(fingerprint(load_cohort(root, progress=False)))
+    seen.append(fingerprint(load_cohort(root.rename(root.parent / "other"), progress=False)))
+    assert len(set(seen)) == 4
+
+
+def test_two_builds_at_once(root, monkeypatch):
+    write_pack, others = pack.write_pack, []
+
+    def overtaken(found, work, progress):
+        write_pack(found, work, progress)
+        monkeypatch.setattr(pack, "write_pack", write_pack)
+        others.append(load_cohort(root, progress=False))  # another process finishes the same pack first
+
+    monkeypatch.setattr(pack, "write_pack", overtaken)
+    cohort = load_cohort(root, progress=False)
+    assert same(cohort, others[0]) and len(list(cohort.pack.folder.parent.iterdir())) == 1
+
+
+def test_two_processes_at_once(root):
+    code = ("import sys\nfrom lggseg.data.cohort import Path, load_cohort\n"
+            "cohort = load_cohort(Path(sys.argv[1]), progress=False)\n"
+            "print(sum(int(cohort.volume(patient).image.sum()) for patient in cohort.patients))")
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE) for _ in range(2)]
+    printed = {run.communicate()[0].decode() for run in runs}
+    assert printed == {f"{sum(int(image.sum()) for image, _ in load_volumes(root))}\n"}
+    assert len(list((root.parents[1] / "cache" / "packed").iterdir())) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limit of file sizes on Windows")
+def test_a_disk_that_fills_up_while_packing(root):
+    code = ("import resource, sys\nfrom lggseg.data.cohort import LggError, Path, load_cohort\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"  # more raises OSError, as a full disk does
+            "try:\n    load_cohort(Path(sys.argv[1]), progress=False)\nexcept LggError as error:\n    print(error)")
+    run = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True)
+    assert "cannot be written" in run.stdout and "LGGSEG_CACHE" in run.stdout and run.returncode == 0, run.stderr
+    assert list((root.parents[1] / "cache" / "packed").iterdir()) == []
+
+
+def test_no_room_or_no_right_to_write(root, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(LggError, match="make room or set LGGSEG_CACHE"):
+        patch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100))
+        load_cohort(root, progress=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LGGSEG_CACHE", str(tmp_path / "file"))
+    with pytest.raises(LggError, match="the cache .*file cannot be written.*LGGSEG_CACHE"):
+        load_cohort(root, progress=False)
+
+
+def test_the_progress_bar_leaves_no_trace(root, capsys):
+    open_cohort(root)
+    out, err = capsys.readouterr()
+    assert err == "" and "packing patients" in out
+    assert out.rsplit("\r", 1)[1] == "LGG MRI cohort, 2 patients, 16 slices\n"

@@ -1,0 +1,68 @@
+"""Splits by patient: a partition, in proportion, the same from the same seed."""
+
+from itertools import chain
+
+import pandas as pd
+import pytest
+
+from lggseg.data.splits import fold_patients, split_patients
+from lggseg.errors import LggError
+
+
+def made_up(**sites):
+    return [f"TCGA_{site}_{i:04d}" for site, n in sites.items() for i in range(n)]
+
+
+COHORT = made_up(DU=45, HT=34, CS=16, FG=14, EZ=1)
+
+
+def shares(patients):
+    return {site: sum(patient.startswith(f"TCGA_{site}") for patient in patients) for site in ("DU", "HT", "CS", "FG")}
+
+
+def test_split_is_a_partition_in_proportion():
+    train, valid = split_patients(COHORT)
+    assert sorted(train + valid) == sorted(COHORT) and (len(train), len(valid)) == (88, 22)
+    assert train == sorted(train) and valid == sorted(valid)
+    for site, n in shares(valid).items():
+        assert abs(n - 0.2 * shares(COHORT)[site]) <= 1.5, site
+
+
+def test_split_depends_on_seed_and_not_on_order():
+    assert split_patients(COHORT, seed=3) == split_patients(COHORT[::-1], seed=3) == split_patients(set(COHORT), seed=3)
+    assert len({tuple(split_patients(COHORT, seed=seed)[1]) for seed in range(20)}) == 20
+
+
+def test_three_parts_and_one_site():
+    parts = split_patients(made_up(DU=20), (0.5, 0.25, 0.25))
+    assert [len(part) for part in parts] == [10, 5, 5] and len(set(chain(*parts))) == 20
+
+
+def test_every_patient_is_held_out_equally_often():
+    held_out = pd.Series(chain(*(split_patients(COHORT, seed=seed)[1] for seed in range(300)))).value_counts() / 300
+    assert len(held_out) == 110 and held_out.min() > 0.1 and held_out.max() < 0.3  # binomial sd 0.023 around 0.2
+
+
+@pytest.mark.parametrize("folds", [2, 5, 10])
+def test_folds_hold_out_every_patient_once(folds):
+    parts = fold_patients(COHORT, folds)
+    assert sorted(chain(*parts)) == sorted(COHORT) and len(parts) == folds
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    for part in parts:
+        assert abs(shares(part)["DU"] - 45 / folds) <= 1.5
+
+
+@pytest.mark.parametrize(("patients", "fractions", "rule"), [
+    (made_up(CS=2), (0.8, 0.2), "too few"), ([], (0.5, 0.5), "too few"), (made_up(CS=9), (0.8, 0.3), "sum to 1"),
+    (made_up(CS=9), (1.0, 0.0), "positive"), (2 * made_up(CS=5), (0.8, 0.2), "twice"),
+])
+def test_refusals_of_splits(patients, fractions, rule):
+    with pytest.raises(LggError, match=rule):
+        split_patients(patients, fractions)
+
+
+def test_refusals_of_folds():
+    with pytest.raises(LggError, match="at least 2"):
+        fold_patients(COHORT, 1)
+    with pytest.raises(LggError, match="too few"):
+        fold_patients(made_up(CS=3), 5)

@@ -1,0 +1,129 @@
+"""The command `python -m lggseg.genomics`."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lggseg.errors import LggError
+from lggseg.genomics import __main__ as command
+from lggseg.genomics import exact_test
+
+
+@pytest.fixture
+def files(invented, tmp_path, monkeypatch):
+    """features.csv of the invented cohort, and its clusters wherever `data.csv` is read."""
+    features, clusters = invented
+    named = features.assign(bevr=features.real.rank(pct=True), asd=features.noise, mf=-features.noise)
+    named[["asd", "mf", "bevr"]].to_csv(tmp_path / "features.csv")
+    clusters = clusters.rename(columns={"RNA": "RNASeqCluster"})
+    monkeypatch.setattr(command, "read_clinical", lambda path: (None, clusters))
+    return tmp_path
+
+
+def options(folder, *more):
+    return ["--features", str(folder / "features.csv"), "--clusters", "data.csv", "--permutations", "0", *more]
+
+
+def test_table_from_a_csv(files, capsys):
+    command.main(options(files, "--permutations", "20", "--out", str(files / "table.csv")))
+    printed = capsys.readouterr().out
+    assert "60 tumours" in printed and "AUC of 1/BEVR for R2" in printed and "20 permutations" in printed
+    assert "medians: asd 0.182, mf -0.182" in printed and "note" not in printed
+    table = pd.read_csv(files / "table.csv")
+    assert table["n"].tolist() == [60] * 6 and table.columns[0] == "feature"
+    assert [file.name for file in files.glob("*.part")] == []
+
+
+def test_table_of_a_cohort(invented, tmp_path, monkeypatch, capsys):
+    rng, opened, patients = np.random.default_rng(0), [], list(invented[0].index)
+    masks = {patient: rng.random((1, 5, 5)) < 0.9 for patient in patients}
+    cohort = SimpleNamespace(label="INVENTED", patients=patients, clusters=invented[1],
+                             volume=lambda patient: SimpleNamespace(mask=masks[patient]))
+    monkeypatch.setattr(command, "open_cohort", lambda place: opened.append(place) or cohort)
+    command.main(["--data", "somewhere", "--permutations", "0", "--save-features", str(tmp_path / "shapes.csv")])
+    assert opened == ["somewhere"] and "INVENTED: 60 tumours" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "shapes.csv", index_col="patient").index.tolist() == patients
+    assert command.read_features(tmp_path / "shapes.csv").columns.tolist() == ["asd", "mf", "bevr"]
+
+
+def test_clusters_of_the_cohort_for_features_of_a_file(files, monkeypatch, capsys):
+    cohort = type("Cohort", (), {"clusters": command.read_clinical(None)[1]})
+    monkeypatch.setattr(command, "read_clinical", None)
+    monkeypatch.setattr(command, "open_cohort", lambda place: cohort)
+    command.main(["--features", str(files / "features.csv"), "--permutations", "0"])
+    assert "60 tumours" in capsys.readouterr().out
+
+
+def test_the_area_is_that_of_one_over_bevr(capsys):
+    features = pd.DataFrame({"bevr": [0.2, 0.3, 0.5, 0.9, np.nan]}, list("abcde"))
+    command.report_r2(features, pd.DataFrame({"RNASeqCluster": [2.0, 1, 2, 3, 2]}, list("abcde")))
+    assert "R2 against the rest: 0.75 (95 %" in capsys.readouterr().out  # R2 0.2 and 0.5; rest 0.3 and 0.9
+    command.report_r2(features, pd.DataFrame({"RNASeqCluster": [1, 1, 1]}, list("abc")))
+    assert "0 positive and 3 negative" in capsys.readouterr().out
+    command.report_r2(features, pd.DataFrame({"other": [1, 1, 1]}, list("abc")))
+    assert "no column RNASeqCluster" in capsys.readouterr().out
+
+
+def test_a_refused_pair_is_told_and_the_others_printed(files, monkeypatch, capsys):
+    monkeypatch.setattr(exact_test, "MOST_FILLINGS", 320)  # enough for one of the two clusters
+    command.main(options(files, "--out", str(files / "table.csv")))
+    printed, table = capsys.readouterr().out, pd.read_csv(files / "table.csv")
+    assert "note" in printed and "merge small categories" in printed and "AUC of 1/BEVR" in printed
+    assert table.p_fisher.isna().equals(table.cluster == "RNASeqCluster")
+    assert table.note.notna().equals(table.cluster == "RNASeqCluster")
+
+
+def test_output_never_replaces_input(files):
+    before = (files / "features.csv").read_bytes()
+    for option in ("--out", "--save-features"):
+        with pytest.raises(LggError, match="named twice"):
+            command.main(options(files, option, str(files / "features.csv")))
+        with pytest.raises(LggError, match="named twice"):
+            command.main(options(files, option, "data.csv"))
+    with pytest.raises(LggError, match="named twice"):
+        command.main(options(files, "--out", str(files / "x.csv"), "--save-features", str(files / "." / "x.csv")))
+    assert (files / "features.csv").read_bytes() == before and not (files / "x.csv").exists()
+
+
+@pytest.mark.parametrize("place", ["", "lacking/table.csv"])
+def test_output_is_checked_before_anything_is_measured(files, place, monkeypatch):
+    monkeypatch.setattr(command, "read", lambda options: pytest.fail("measured first"))
+    with pytest.raises(LggError, match="cannot be written; name a file in a folder that exists"):
+        command.main(options(files, "--out", str(files / place)))
+
+
+def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch):
+    def full(self, path):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    with pytest.raises(LggError, match="table.csv cannot be written: No space left"):
+        command.write_csv(pd.DataFrame(), tmp_path / "table.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    ("patient,asd\nP1,0.1\n", r"lacks the columns \['bevr', 'mf'\]"), ("", "cannot be read as CSV"),
+    ("\0\0", "features.csv"), (None, "is no file"),
+])
+def test_a_bad_csv_is_named(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "features.csv").write_text(content)
+    with pytest.raises(LggError, match=words):
+        command.main(options(tmp_path))
+
+
+def test_negative_permutations(tmp_path):
+    with pytest.raises(LggError, match="--permutations is -1"):
+        command.main(options(tmp_path, "--permutations", "-1"))
+
+
+def test_an_error_is_one_line_and_exit_code_2(tmp_path):
+    run = subprocess.run([sys.executable, "-m", "lggseg.genomics", "--features", str(tmp_path / "no.csv")],
+                         capture_output=True, text=True, check=False)
+    assert run.returncode == 2 and run.stdout == ""
+    assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1 and "no.csv is no file" in run.stderr

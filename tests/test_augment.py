@@ -1,0 +1,128 @@
+import pytest
+import torch
+
+from lggseg.augment import Augment
+
+
+def test_space_moves_image_and_mask_together():
+    torch.manual_seed(0)
+    mask = torch.zeros(8, 1, 32, 32)
+    mask[:, :, 10:20, 8:14] = 1
+    image, moved = Augment(1.0).space(mask.repeat(1, 3, 1, 1) * 5, mask)
+    assert ((image[:, :1] > 2.5) != (moved > 0.5)).float().mean() < 0.02
+    assert 0 <= moved.min() and moved.max() <= 1
+    assert len({tuple(one.flatten().tolist()) for one in moved}) == 8  # each is moved its own way
+
+
+def test_what_comes_in_from_outside_is_air():
+    torch.manual_seed(0)
+    image, air = torch.ones(16, 3, 32, 32), -1.5
+    image[:, :, 0, 0] = air  # one dark pixel tells what air is
+    moved, _ = Augment(1.0).space(image, torch.zeros(16, 1, 32, 32))
+    assert moved.min() == pytest.approx(air, abs=1e-5) and (moved < -1.4).sum() > 16 * 3
+
+
+def test_affine_at_strength_zero_mirrors_or_keeps():
+    torch.manual_seed(0)
+    matrices = Augment(0.0).affine(20)
+    kept = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
+    mirrored = torch.tensor([[-1.0, 0, 0], [0, 1, 0]])
+    which = [torch.allclose(m, kept) for m in matrices]
+    assert 0 < sum(which) < 20 and all(torch.allclose(m, kept if k else mirrored) for m, k in zip(matrices, which))
+
+
+def test_affine_turns_without_distorting():
+    augment = Augment(1.0)
+    augment.draw = lambda spread, *shape: torch.full(shape, 0.3 if spread == 0.35 else 0.0)
+    matrix = augment.affine(1)[0, :, :2]
+    torch.testing.assert_close(matrix @ matrix.T, torch.eye(2))
+
+
+def test_zoom_sets_how_much_sizes_change():
+    torch.manual_seed(0)
+    areas = {zoom: torch.linalg.det(Augment(1.0, zoom=zoom).affine(500)[:, :, :2]).abs() for zoom in (0.0, 0.5)}
+    assert 0.8 < areas[0.0].min() and areas[0.0].max() < 1.25  # shear and unequal scales remain
+    assert areas[0.5].min() < 0.5 and areas[0.5].max() > 2
+
+
+def test_augment_returns_plain_tensors_and_changes_intensities():
+    torch.manual_seed(1)
+    image, mask = torch.randn(9, 32, 32), torch.zeros(1, 32, 32)
+    other, same = Augment(1.0)(image, mask)
+    assert type(same) is torch.Tensor and other.shape == image.shape
+    assert not torch.equal(other, image) and same.sum() == 0
+
+
+def test_strength_zero_only_mirrors():
+    torch.manual_seed(0)
+    image, mask = torch.randn(20, 3, 8, 8), torch.zeros(20, 1, 8, 8)
+    changed, _ = Augment(0.0, drop=0.0)(image, mask)
+    kept = [torch.allclose(new, old, atol=1e-5) for new, old in zip(changed, image)]
+    flipped = [torch.allclose(new, old.flip(-1), atol=1e-5) for new, old in zip(changed, image)]
+    assert 0 < sum(kept) < 20 and all(k or f for k, f in zip(kept, flipped))
+
+
+def test_intensities_are_drawn_per_sequence_and_alike_for_neighbouring_slices(monkeypatch):
+    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.zeros(*shape))  # neither noise nor bias field
+    changed = Augment(1.0, drop=0.0).intensity(torch.ones(4, 6, 8, 8)).unflatten(1, (2, 3))
+    assert changed.std(dim=(-2, -1)).max() < 1e-5
+    torch.testing.assert_close(changed[:, 0], changed[:, 1])
+    assert len(changed[:, 0, :, 0, 0].unique()) == 12
+
+
+def test_drop_copies_flair_exactly_and_never_into_pre_contrast_alone():
+    torch.manual_seed(0)
+    image = Augment(1.0, drop=1.0).intensity(torch.randn(50, 6, 4, 4))
+    assert torch.equal(image[:, [2, 5]], image[:, [1, 4]])
+    pre = [torch.equal(one[0], one[1]) for one in image]
+    assert pre == [torch.equal(one[3], one[4]) for one in image] and 10 < sum(pre) < 40
+
+
+def test_carve_mix_moves_a_tumour_with_its_image():
+    torch.manual_seed(0)
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[0, :, 10:20, 10:20] = 1
+    image = torch.stack([torch.full((3, 32, 32), 5.0), torch.zeros(3, 32, 32)])
+    mixed = [Augment(carve_mix=1.0).carve_mix(image, mask) for _ in range(8)]
+    swapped = [(i, m) for i, m in mixed if m[1].any()]  # the batch is shuffled: a slice may meet itself
+    assert 0 < len(swapped) < 8
+    for i, m in swapped:
+        assert (i[1, :, 10:20, 10:20] == 5).all() and (m[1, :, 10:20, 10:20] == 1).all()
+        assert i[1, :, :4].abs().max() == 0 and m[1].sum() == 100  # surroundings come along, but they are no tumour
+        assert torch.equal(i[0], image[0]) and torch.equal(m[0], mask[0])  # nothing to give, nothing taken
+
+
+def test_cyst_changes_tumours_only_and_neighbouring_slices_alike():
+    torch.manual_seed(0)
+    image, mask = torch.ones(20, 6, 48, 48), torch.zeros(20, 1, 48, 48)
+    mask[:, :, 12:36, 12:36] = 1
+    changed = Augment(cyst=1.0).cyst(image, mask).unflatten(1, (2, 3))
+    inside = mask.bool().expand(20, 3, 48, 48)
+    assert (changed[:, 0][~inside] == 1).all() and torch.equal(changed[:, 0], changed[:, 1])
+    assert changed.min() > -2 and changed.max() < 2.5 and (changed[:, 0] != 1).flatten(1).any(1).all()
+    assert torch.equal(Augment(cyst=1.0).cyst(image, 0 * mask), image)
+
+
+def test_carve_mix_and_cyst_are_chances():
+    torch.manual_seed(0)
+    image, mask = torch.randn(400, 3, 16, 16), torch.ones(400, 1, 16, 16)
+    assert torch.equal(Augment().carve_mix(image, mask)[0], image) and torch.equal(Augment().cyst(image, mask), image)
+    for changed in (Augment(carve_mix=0.3).carve_mix(image, mask)[0], Augment(cyst=0.3).cyst(image, mask)):
+        assert 0.2 < (changed != image).flatten(1).any(1).float().mean() < 0.4
+
+
+def test_turn_and_scale_are_independent():
+    augment = Augment(1.0, zoom=0.2)
+    augment.draw = lambda spread, *shape: torch.full(shape, 0.3 if spread == 0.35 else 0.2 if spread == 0.2 else 0.0)
+    matrix = augment.affine(1)[0, :, :2]
+    torch.testing.assert_close(matrix @ matrix.T, torch.eye(2) * torch.tensor(0.4).exp())
+
+
+def test_intensities_keep_their_order(monkeypatch):
+    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.zeros(*shape))  # neither noise nor bias field
+    levels = torch.linspace(-5, 10, 64).repeat(300, 3, 1, 1).expand(300, 3, 8, 64)
+    augment = Augment(1.25, drop=0.0)
+    draw = augment.draw
+    augment.draw = lambda spread, *shape: torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)  # no blur
+    steps = augment.intensity(levels.contiguous()).diff(dim=-1)
+    assert (steps > 0).all()

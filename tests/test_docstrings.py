@@ -1,0 +1,34 @@
+"""The examples in the docstrings print what they say, and every public function of these files has one."""
+
+import doctest
+import inspect
+from importlib import import_module
+
+import pytest
+
+MODULES = ["metrics", "losses", "shape", "ellipsoid", "genomics.association", "genomics.corrections",
+           "genomics.effect_size", "genomics.exact_test", "genomics.permutation"]
+
+
+def module(name):
+    return import_module(f"lggseg.{name}")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    result = doctest.testmod(module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.attempted > 0 and result.failed == 0
+
+
+def public(name):
+    """The functions that a file defines for others."""
+    return [value for key, value in vars(module(name)).items()
+            if inspect.isfunction(value) and value.__module__ == f"lggseg.{name}" and not key.startswith("_")]
+
+
+@pytest.mark.parametrize("function", [value for name in MODULES for value in public(name)], ids=lambda f: f.__name__)
+def test_every_public_function_has_an_example_and_types(function):
+    assert ">>>" in function.__doc__
+    arguments = inspect.signature(function).parameters.values()
+    assert all(argument.annotation is not argument.empty for argument in arguments)
+    assert inspect.signature(function).return_annotation is not inspect.Signature.empty
