@@ -28,6 +28,13 @@ def execute(parser: argparse.ArgumentParser, do: Callable[[argparse.Namespace], 
         parser.exit(2, f"error: {' '.join(str(error).split())}\n")
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 up, as an option's type."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+    return int(text)
+
+
 @contextmanager
 def whole(path: Path | str) -> Iterator[Path]:
     """A neighbour of `path` to write into, renamed to `path` once all is written: whole or not at all."""

@@ -14,7 +14,7 @@ from lggseg import Cohort, LggError, TrainConfig, fit, open_cohort
 from lggseg.config import add_options, config_of
 from lggseg.train import check_patients
 
-from .command import command, execute
+from .command import command, execute, positive
 from .ensemble import finish
 from .maps import predict_maps
 from .plan import Fold, Run, k_folds, read_run, sites_left_out
@@ -78,7 +78,7 @@ def whole_number(text: str) -> int:
 
 def options() -> argparse.ArgumentParser:
     parser = command("crossval", __doc__)
-    parser.add_argument("--folds", type=int, default=5, metavar="N",
+    parser.add_argument("--folds", type=positive, default=5, metavar="N",
                         help="folds, every site in proportion in each (default: 5)")
     parser.add_argument("--fold", type=int, nargs="+", metavar="K", help="train only these folds, counted from 0")
     parser.add_argument("--hold-out-site", nargs="+", metavar="SITE",

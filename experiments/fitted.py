@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from lggseg import Cohort, dice, load_checkpoint, open_cohort
 
-from .command import command, execute
+from .command import command, execute, positive
 from .compare import keep, show
 from .maps import run_maps
 from .plan import Run, read_run
@@ -26,7 +26,7 @@ def out_of_fold(run: Run, cohort: Cohort) -> Iterator[dict]:
 
 
 def fitted(run: Run, cohort: Cohort, every: int = 1) -> Iterator[dict]:
-    """Rows patient, run, dice of every so manieth patient by the first network that was trained on them."""
+    """Rows patient, run, dice by the first network that was trained on the patient; of `every` Nth patient only."""
     networks = [load_checkpoint(run.network(k)) for k in run.done()]
     for patient in tqdm(cohort.patients[::every], "training patients", leave=False):
         mine = next((network for network in networks if patient in network.training_patients), None)
@@ -39,7 +39,7 @@ def fitted(run: Run, cohort: Cohort, every: int = 1) -> Iterator[dict]:
 def options() -> argparse.ArgumentParser:
     parser = command("fitted", __doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a cross-validation, one fold of which is finished")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth patient (default: 1)")
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="only every Nth patient (default: 1)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="keep Dice per patient and run as a CSV file")
     return parser
 

@@ -52,7 +52,7 @@ def check(patients: Iterable[str], trained_on: Iterable[str], path: Path) -> Non
 def read_maps(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     """(patient, probability float32 (D,H,W)) one by one; LggError for a file that is damaged or not honest."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as stored, np.load(stored) as file:
             patients = [name for name in file.files if name != TRAINED_ON]
             check(patients, file[TRAINED_ON].tolist(), path)
             for patient in patients:

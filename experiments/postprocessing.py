@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from lggseg import Cohort, LggError, Segmenter, Volume, dice, load_checkpoint, open_cohort
 from lggseg.postprocess import postprocess
 
-from .command import command, execute
+from .command import command, execute, positive
 from .compare import keep, show
 from .maps import from_bytes, run_maps, to_bytes
 from .plan import Run, read_run
@@ -75,7 +75,7 @@ def options() -> argparse.ArgumentParser:
     parser = command("postprocessing", __doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a finished cross-validation")
     parser.add_argument("--mirror", action="store_true", help="also average with the mirror image's prediction")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[], metavar="N",
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[], metavar="N",
                         help="also predict on grids of so many pixels a side")
     parser.add_argument("--out", type=Path, metavar="FILE", help="keep Dice per patient and run as a CSV file")
     return parser

@@ -152,7 +152,7 @@ def _check_spacing(spacing: Sequence[float] | None, ndim: int) -> np.ndarray:
     try:
         sizes = np.ones(ndim) if spacing is None else np.asarray(spacing, float)
     except (TypeError, ValueError):
-        sizes = np.empty(0)
+        sizes = np.zeros(ndim)
     if sizes.shape != (ndim,) or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise LggError(f"spacing is {spacing}; give one positive number for each of the {ndim} axes")
     return sizes

@@ -51,6 +51,13 @@ def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
     """The n slices of uint8 (D,H,W,3) that show a head, on the grid: levels above air, uint8 (n,3,size,size).
 
     As bytes, a cohort of small slices fits into memory.
+
+    >>> from lggseg.head import find_head
+    >>> y, x = np.mgrid[:64, :64]
+    >>> disc = np.hypot(y - 31.5, x - 31.5) < 20
+    >>> image = np.where(disc[None, :, :, None], np.uint8(90), np.uint8(7)).repeat(3, axis=3)
+    >>> slices_to_grid(image, find_head(image), 8)[0, 1, 3]  # a row through the middle: air is 0
+    tensor([55, 83, 83, 83, 83, 83, 83, 55], dtype=torch.uint8)
     """
     levels = above_air(image[head.slices], head.air[head.slices])
     levels = levels if head.source == (0, 1, 2) else levels[..., list(head.source)]
@@ -58,12 +65,24 @@ def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
 
 
 def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
-    """Masks bool (D,H,W) of those slices: the share of each pixel that is tumour, uint8 (n,1,size,size), 255 is all."""
+    """Masks bool (D,H,W) of those slices: the share of each pixel that is tumour, uint8 (n,1,size,size), 255 is all.
+
+    >>> head = Head((1, 4, 4), np.zeros((1, 3)), np.array([0]), (0, 0, 4), False, (0, 1, 2), np.zeros(3), np.ones(3))
+    >>> mask_to_grid(np.array([[[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]], bool), head, 4)[0, 0, 0]
+    tensor([255, 255,   0,   0], dtype=torch.uint8)
+    """
     return _resize(pad_to_square(torch.from_numpy(255 * mask[head.slices].astype(np.uint8))[:, None], head), size)
 
 
 def pad_to_square(slices: torch.Tensor, head: Head) -> torch.Tensor:
-    """The head's square of (n,C,H,W), as (n,C,side,side): cropped, padded with 0, and mirrored if the head says so."""
+    """The head's square of (n,C,H,W), as (n,C,side,side): cropped, padded with 0, and mirrored if the head says so.
+
+    >>> head = Head((1, 2, 3), np.zeros((1, 3)), np.array([0]), (0, 1, 3), True, (0, 1, 2), np.zeros(3), np.ones(3))
+    >>> pad_to_square(torch.tensor([[[[1, 2, 3], [4, 5, 6]]]]), head)[0, 0]
+    tensor([[0, 3, 2],
+            [0, 6, 5],
+            [0, 0, 0]])
+    """
     (top, left, side), (height, width) = head.box, head.shape[1:]
     slices = slices[:, :, max(0, top):top + side, max(0, left):left + side]
     slices = F.pad(slices, (max(0, -left), max(0, left + side - width), max(0, -top), max(0, top + side - height)))
@@ -79,6 +98,13 @@ def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int
     """Rows of `slices_to_grid` uint8 (n,3,s,s) as z-scores float32 (len(rows),C,s,s), C = 3 (2 context + 1).
 
     The channels of row i are those of rows i-context .. i+context in order, the end ones repeated.
+
+    >>> head = Head((2, 1, 1), None, None, (0, 0, 1), False, (0, 1, 2), np.float32([50] * 3), np.float32([20] * 3))
+    >>> slices = torch.tensor([[70, 90, 10], [30, 50, 250]], dtype=torch.uint8).view(2, 3, 1, 1)
+    >>> standardise(slices, head, [0], context=0).flatten()
+    tensor([ 1.,  2., -2.])
+    >>> standardise(slices, head, [1], context=1).flatten()
+    tensor([ 1.,  2., -2., -1.,  0., 10., -1.,  0., 10.])
     """
     offsets = torch.arange(-context, context + 1)
     wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (N, 2c+1)
@@ -91,6 +117,11 @@ def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:
 
     0 outside the head's square and in slices of air at the ends; a slice between others that shows nothing, as a
     broken one, gets the mean of its nearest neighbours.
+
+    >>> head = Head((1, 2, 3), None, np.array([0]), (0, 1, 3), False, (0, 1, 2), None, None)
+    >>> from_grid(torch.arange(9.0).view(1, 1, 3, 3) / 10, head)[0]
+    array([[0. , 0. , 0.1],
+           [0. , 0.3, 0.4]], dtype=float32)
     """
     (top, left, side), (_, height, width) = head.box, head.shape
     full = np.zeros(head.shape, np.float32)

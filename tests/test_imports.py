@@ -12,7 +12,7 @@ import lggseg
 ORDER = [
     ["errors", "colours"],
     ["device"],
-    ["distributed"],
+    ["distributed", "head"],
     ["unet", "losses", "metrics", "ellipsoid", "shape", "preprocess", "augment", "postprocess", "checkpoint",
      "phantom.*"],
     ["data.*"],

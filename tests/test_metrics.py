@@ -144,7 +144,15 @@ def test_bad_masks(measure, prediction, words):
         measure(prediction, TRUTH)
 
 
-@pytest.mark.parametrize("spacing", [(1, 1, 1), (1,), (1, 0), (1, -2), (1, math.nan)])
+def test_a_bad_truth_is_named_too():
+    with pytest.raises(LggError, match="truth is a uint8 array"):
+        counts(TRUTH, TRUTH.astype(np.uint8))
+    with pytest.raises(LggError, match="with at least one axis"):
+        counts(np.array(True), np.array(True))
+
+
+@pytest.mark.parametrize("spacing", [(1, 1, 1), (1,), (1, 0), (1, -2), (1, math.nan), (1, math.inf), ("a", "b"),
+                                     "wide", 1, {}, [1, [2]]])
 def test_bad_spacing(spacing):
     with pytest.raises(LggError, match="one positive number for each of the 2 axes"):
         hausdorff95(PREDICTION, TRUTH, spacing)

@@ -1,12 +1,15 @@
-"""Run the viewer and the notebooks where things are not as here: `python tools/environments.py widgets7|colab`.
+"""Run the tests and the notebooks where things are not as here: `python tools/environments.py widgets7|colab|oldest`.
 
 widgets7  tests/viewer under ipywidgets 7.7.1, the version Colab has
 colab     every notebook, in an environment that looks like Google Colab: google.colab importable,
           ipywidgets 7.7.1, lggseg not installed, only the notebook file at hand, and the project as a git
           repository in a local folder. Nothing is fetched from the network, and neither torch, numpy nor
           ipywidgets may change.
+oldest    the unit tests with the oldest version of every package that requirements.txt allows and that has a
+          wheel for this Python; UV_TORCH_BACKEND=cpu for PyTorch's CPU wheels
 
-Both are thin environments in build/, on top of the one this runs in; only making them needs the network.
+The first two are thin environments in build/, on top of the one this runs in; only making them needs the network.
+The third is a whole one, and needs what a first set-up needs.
 """
 
 import argparse
@@ -50,6 +53,34 @@ def check_widgets7() -> int:
     subprocess.run([python, "-c", "import ipywidgets; print('ipywidgets', ipywidgets.__version__)"], check=True)
     return subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", COMM, "tests/viewer"],
                           cwd=ROOT, env=environment).returncode
+
+
+def make_oldest() -> Path:
+    """Python of build/venv-oldest; the versions in it are those of build/oldest.txt."""
+    folder, pins = ROOT / "build" / "venv-oldest", ROOT / "build" / "oldest.txt"
+    python, ready = folder / "bin" / "python", folder / "ready"
+    wanted = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml"))
+    if not ready.exists() or ready.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
+        subprocess.run([*oldest_versions(python), "requirements.txt", "--output-file", pins], cwd=ROOT, check=True)
+        install = [python, "-m", "uv", "pip", "install", "--python", python, "--constraint", pins]
+        subprocess.run([*install, "--editable", ".[test]"], cwd=ROOT, check=True)
+        ready.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def oldest_versions(python: Path) -> list:
+    """The command that finds them: of what a file asks for the oldest, of what comes with that the newest."""
+    return [python, "-m", "uv", "pip", "compile", "--python", python, "--resolution", "lowest-direct",
+            "--only-binary", ":all:", "--no-annotate", "--no-header"]
+
+
+def check_oldest() -> int:
+    """Exit status of the unit tests there; what old versions warn of is not counted against us."""
+    tests = ["-m", "pytest", "-o", "filterwarnings=default", "tests", "--ignore", "tests/browser"]
+    return subprocess.run([make_oldest(), *tests], cwd=ROOT).returncode
 
 
 def make_colab() -> Path:
@@ -122,10 +153,12 @@ def check_colab(only: str = "") -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("environment", choices=("widgets7", "colab"))
+    parser.add_argument("environment", choices=("widgets7", "colab", "oldest"))
     parser.add_argument("--only", default="", help="colab: notebooks whose name contains this")
     given = parser.parse_args()
-    return check_widgets7() if given.environment == "widgets7" else check_colab(given.only)
+    if given.environment == "colab":
+        return check_colab(given.only)
+    return check_widgets7() if given.environment == "widgets7" else check_oldest()
 
 
 if __name__ == "__main__":

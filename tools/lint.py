@@ -1,14 +1,16 @@
 """House rules for committed notebooks: what nbval cannot see, and what would break on other people's pages."""
 
+import base64
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+from pictures import MAX_COLOURS, has_few_colours
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 45
-MAX_BYTES = 2_000_000
+MAX_BYTES = 1_000_000
 MIN_FIGURES = 3
 MAX_IGNORED = 0.40
 PERSONAL = re.compile(r"(?<![\w./~-])/(?:home|root|Users|work)\b|\b[A-Z]:\\+Users\b")
@@ -22,7 +24,7 @@ def problems(path: Path) -> list[str]:
     found = [f"cell {i}: {rule}" for i, cell in enumerate(notebook.cells) for rule in cell_problems(cell)]
     found += order_problems(code) + ignore_problems(code) + figure_problems(code) + widget_problems(notebook)
     if (size := path.stat().st_size) > MAX_BYTES:
-        found.append(f"{size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f}")
+        found.append(f"{size / 1e6:.2f} MB; at most {MAX_BYTES / 1e6:.0f}")
     return found
 
 
@@ -61,8 +63,13 @@ def ignore_problems(code: list[nbformat.NotebookNode]) -> list[str]:
 
 
 def figure_problems(code: list[nbformat.NotebookNode]) -> list[str]:
-    figures = sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
-    return [] if figures >= MIN_FIGURES else [f"{figures} PNG figures; at least {MIN_FIGURES}"]
+    """Enough figures, and none with more colours than it needs."""
+    data = [output.get("data", {}) for cell in code for output in cell.outputs]
+    figures = [base64.b64decode(entry["image/png"]) for entry in data if "image/png" in entry]
+    found = [] if len(figures) >= MIN_FIGURES else [f"{len(figures)} PNG figures; at least {MIN_FIGURES}"]
+    if many := sum(not has_few_colours(figure) for figure in figures):
+        found.append(f"{many} figures of more than {MAX_COLOURS} colours; `make notebooks` stores fewer")
+    return found
 
 
 def widget_problems(notebook: nbformat.NotebookNode) -> list[str]:

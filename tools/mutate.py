@@ -1,20 +1,18 @@
 """Break a file of lggseg/ in one place at a time, in memory, and see whether its tests notice.
 
     python tools/mutate.py lggseg/metrics.py tests/test_metrics.py --noconftest
-    python tools/mutate.py lggseg/genomics/association.py tests/genomics/test_association.py --confcutdir tests/genomics
 
 What is broken: comparisons, operators, numbers, truth values, names in quotes, conditions, calls for their effect,
 returned values. Each mutant runs the tests in a fork of one process that has the libraries loaded, so it takes little
 longer than the tests alone; nothing on disk is touched. It is killed if a test fails, the import breaks, or the tests
 take several times as long. Survivors are printed with their line: a test is missing, or the change makes no difference.
-Docstrings, prose, annotations and what is raised are left alone. What is not known here goes to pytest; without its
-plugins, and without conftest.py where the tests do not need it, a mutant takes a second. Needs a system that forks.
+Docstrings, prose, annotations and what is raised are left alone. Options not known here go to pytest: without a
+conftest.py that the tests do not need, a mutant takes a second. Needs a system that forks (Linux, macOS).
 """
 
 import argparse
 import ast
 import copy
-import importlib
 import importlib.abc
 import importlib.util
 import os
@@ -34,7 +32,7 @@ SWAPS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast
 
 
 def broken(node: ast.AST) -> Iterator[ast.AST]:
-    """What may stand in the place of `node`."""
+    """What may stand in the place of `node`, each wrong in one way."""
     changed = copy.copy(node)
     if isinstance(node, ast.Compare):
         for i, op in enumerate(node.ops):
@@ -68,12 +66,12 @@ def left_alone(tree: ast.AST) -> set[int]:
     """Ids of the nodes that are no behaviour: docstrings, annotations, what is raised, imports for annotations."""
     parts = []
     for node in ast.walk(tree):
-        parts += [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        parts += filter(None, (getattr(node, "annotation", None), getattr(node, "returns", None)))
         if isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             parts.append(node)
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "__name__ == '__main__'"):
             parts.append(node)
-    return {id(inner) for part in parts if part is not None for inner in ast.walk(part)}
+    return {id(inner) for part in parts for inner in ast.walk(part)}
 
 
 def mutants(source: str) -> Iterator[tuple[int, str, str]]:
@@ -92,11 +90,8 @@ def mutants(source: str) -> Iterator[tuple[int, str, str]]:
 
 
 def put(parent: ast.AST, field: str, i: int, node: ast.AST) -> None:
-    """Set the i-th child of a field that holds a list, or the only one."""
-    if isinstance(getattr(parent, field), list):
-        getattr(parent, field)[i] = node
-    else:
-        setattr(parent, field, node)
+    value = getattr(parent, field)
+    setattr(parent, field, [*value[:i], node, *value[i + 1:]] if isinstance(value, list) else node)
 
 
 class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -108,9 +103,9 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.source = source
 
     def find_spec(self, name, path, target=None):
-        inner = [str(self.path.parent)] if self.path.stem == "__init__" else None
-        return importlib.util.spec_from_file_location(
-            name, self.path, loader=self, submodule_search_locations=inner) if name == self.name else None
+        if name == self.name:
+            return importlib.util.spec_from_file_location(name, self.path, loader=self, submodule_search_locations=(
+                [str(self.path.parent)] if self.path.stem == "__init__" else None))
 
     def exec_module(self, module):
         exec(compile(self.source, str(self.path), "exec"), module.__dict__)
@@ -129,29 +124,26 @@ def passes(path: Path, source: str, tests: list[str], seconds: float) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("file", type=Path, help="a file of lggseg/")
-    parser.add_argument("tests", nargs="+", help="its tests, and options for pytest")
-    parser.add_argument("--lines", default="1-100000", metavar="FROM-TO", help="break these lines only")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("tests", nargs="+")
     options, more = parser.parse_known_args(arguments)
     path, tests = options.file.resolve(), [*options.tests, *more]
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     with warnings.catch_warnings(action="ignore"):
         for name in PRELOAD:
             importlib.import_module(name)
-    source, start = path.read_text(encoding="utf-8"), os.times().children_user
+    source, before = path.read_text(encoding="utf-8"), os.times().children_user
     if not passes(path, ast.unparse(ast.parse(source)), tests, 600):
         parser.exit(2, "error: the tests fail before anything is broken\n")
-    seconds = max(LEAST_SECONDS, TIMES * (os.times().children_user - start))
-    first, last = map(int, options.lines.split("-"))
-    made = [mutant for mutant in mutants(source) if first <= mutant[0] <= last]
+    seconds = max(LEAST_SECONDS, TIMES * (os.times().children_user - before))
+    made = list(mutants(source))
     alive = [(line, change) for line, change, changed in made if passes(path, changed, tests, seconds)]
     for line, change in sorted(alive):
         print(f"{options.file}:{line}: {change}")
     print(f"{options.file}: {len(made) - len(alive)} of {len(made)} killed, {1 - len(alive) / max(1, len(made)):.0%}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -112,7 +112,7 @@ def _chance_of_at_most(columns: tuple[int, ...], high: int, seen: np.ndarray) ->
         step = BLOCK // len(weights) + 1
         for i in range(0, len(p), step):
             place = np.searchsorted(other_weights, limits[i:i + step] - weights, side="right")
-            p[i:i + step] += share * (cumulated[place] @ chances)
+            p[i:i + step] += share * (cumulated[place] * chances).sum(axis=1)
     return (p[:-1] / p[-1]).clip(max=1)
 
 

@@ -114,7 +114,8 @@ class CohortViewer(SliceViewer):
 
     def _notes(self, patient: str) -> tuple[str, ...]:
         """What a reader must know about the prediction."""
-        return ("model trained on this patient",) if patient in self.model.training_patients else ()
+        seen = self.model is not None and patient in self.model.training_patients
+        return ("model trained on this patient",) if seen else ()
 
     def page(self, patients: list[str] | None = None) -> str:
         """One HTML page as for a single scan, with a menu of `patients` (the one on show by default): 1 MB for each.

@@ -159,7 +159,7 @@ def test_rotten_pixels_are_seen_on_first_use(root, name, place, patient):
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "index.json"])
 def test_no_flipped_byte_gives_other_pixels(root, name):
     folder, whole, rng = load_cohort(root, progress=False).pack.folder, load_volumes(root), np.random.default_rng(0)
-    for place in rng.permutation(HEADER + 50)[:20]:
+    for place in rng.permutation(HEADER + 50)[:8]:
         flip(folder / name, place, int(rng.integers(1, 256)))
         try:
             volumes = load_volumes(root)
