@@ -155,7 +155,7 @@ def test_too_many_slices_for_a_picture():
 def test_a_cohorts_page_predicts_whom_it_must(phantom_cohort, model):
     first, second, third = phantom_cohort.patients[:3]
     recipe = Recipe(size=64, block=1, min_component_share=0.5, threshold=0.45)
-    viewer = CohortViewer(phantom_cohort, Segmenter(model.networks, recipe, [[third]]), width=64)
+    viewer = CohortViewer(phantom_cohort, Segmenter(list(model.networks), recipe, [[third]]), width=64)
     page = stored(viewer.page([third, first]))
     assert [case["patient"] for case in page["cases"]] == [third, first] and second not in viewer._predictions
     assert [case["notes"] for case in page["cases"]] == [["model trained on this patient"], []]
