@@ -9,6 +9,7 @@ import sys
 import time
 import types
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 import numpy as np
@@ -240,6 +241,25 @@ def test_two_processes_at_once(root):
     printed = {run.communicate()[0].decode() for run in runs}
     assert printed == {f"{sum(int(image.sum()) for image, _ in load_volumes(root))}\n"}
     assert len(list((root.parents[1] / "cache" / "packed").iterdir())) == 1
+
+
+class SlowFile:
+    """Gives other threads time between going to a place and writing there."""
+
+    def __init__(self, file):
+        self.file, self.write, self.close = file, file.write, file.close
+
+    def seek(self, place):
+        self.file.seek(place)
+        time.sleep(0.01)
+
+
+def test_pieces_written_at_once_land_at_their_places(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 256, (8, 50), dtype=np.uint8)
+    with pack.ArrayFile(tmp_path / "rows.npy", np.uint8, rows.shape) as file, ThreadPoolExecutor(8) as pool:
+        file.file = SlowFile(file.file)
+        list(pool.map(lambda i: file.write(i, rows[i:i + 1]), range(8)))
+    assert np.array_equal(np.load(tmp_path / "rows.npy"), rows)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no limit of file sizes on Windows")
