@@ -19,24 +19,29 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
         return values
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
-    shown = picture(values)
+    shown, around = picture(values)
     if not shown.any():
         return np.zeros(values.shape, np.uint8)
-    black, white = levels(values[shown])
+    black, white = levels(values[shown], around)
     scaled = (np.where(shown, values, black) - black) / (white - black)
     return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
 
 
-def picture(values: np.ndarray) -> np.ndarray:
-    """Where float (D,H,W) shows something, bool: finite, and neither the constant around it nor a padding below it."""
+def picture(values: np.ndarray) -> tuple[np.ndarray, float | None]:
+    """Where float (D,H,W) shows something, bool, and the constant around it, if there is one.
+
+    What is shown is finite, and neither that constant nor a padding below it.
+    """
     shown = np.isfinite(values)
     faces = [values.take(end, axis) for axis in range(3) for end in (0, -1)]
     rim, counts = np.unique(np.concatenate([face.ravel() for face in faces]), return_counts=True)
-    if 2 * counts.max() >= counts.sum():
-        shown &= values != rim[counts.argmax()]
-    while (padding := lowest_plateau(values[shown])) is not None:
-        shown &= values != padding
-    return shown
+    around = float(rim[counts.argmax()]) if 2 * counts.max() >= counts.sum() else None
+    if around is not None:
+        shown &= values != around
+    for _ in range(2):  # air that was masked, and a padding below it
+        if (padding := lowest_plateau(values[shown])) is not None:
+            shown &= values != padding
+    return shown, around
 
 
 def lowest_plateau(values: np.ndarray) -> float | None:
@@ -55,15 +60,17 @@ def lowest_plateau(values: np.ndarray) -> float | None:
     return float(lowest) if low - lowest > 0.1 * (high - low) or (lowest < 0 and share >= 0.01) else None
 
 
-def levels(values: np.ndarray) -> tuple[float, float]:
-    """The levels that become black and white, for all values (n,) of a picture.
+def levels(values: np.ndarray, around: float | None) -> tuple[float, float]:
+    """The levels that become black and white, for all values (n,) of a picture and the constant around it.
 
-    Magnitudes start at 0, and so does black, unless the darkest are far above it, or many lie below (a scan whose
-    values were standardised).
+    Air is black: that constant, or 0 where magnitudes start, unless even the darkest values are far above it. Where many
+    values lie below 0 (the scan was standardised) black is the darkest of them.
     """
-    black, high = np.percentile(values, (0.5, SATURATED))
-    if np.mean(values < 0) < 0.1:
-        black = 0.0 if black < 0.25 * high else black
+    darkest, high = np.percentile(values, (0.5, SATURATED))
+    air = around if around is not None and around >= 0 else 0.0
+    black = darkest
+    if np.mean(values < air) < 0.1:
+        black = air if darkest - air < 0.5 * (high - air) else darkest
     foreground = values[values > black + 0.1 * (high - black)]
     white = np.percentile(foreground, SATURATED) if foreground.size else high
     return (float(black), float(white)) if white > black else (float(white) - 1, float(white))
