@@ -71,14 +71,18 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--flair", metavar="PATH", help="FLAIR alone: a file or folder as SCAN, with one channel")
     parser.add_argument("--pre", metavar="PATH", help="T1 before contrast agent, on FLAIR's voxels (with --flair)")
     parser.add_argument("--post", metavar="PATH", help="T1 after contrast agent, on FLAIR's voxels (with --flair)")
-    parser.add_argument("--order", metavar="NAMES", help="which channel of SCAN is which sequence, such as flair,t1,t1ce: "
-                        "pre (or t1), flair, post (or t1ce), skip (or t2) for what is not used; FLAIR stands in for a "
-                        "missing one (default: pre,flair,post, or flair for one channel)")
-    parser.add_argument("--series", metavar="NUMBERS", help="which series of a DICOM folder, by number in the list that "
-                        "is printed without this option, or by UID; several with commas, each a channel of --order")
-    parser.add_argument("--weights", default="kaggle", metavar="NAME", help="trained network: kaggle (real patients) or "
-                        "phantom, as they come with the package, or the path of a checkpoint (default: kaggle)")
-    parser.add_argument("--device", metavar="NAME", help="where to compute: cpu or cuda (default: the GPU if there is one)")
+    parser.add_argument("--order", metavar="NAMES",
+                        help="which channel of SCAN is which sequence, such as flair,t1,t1ce: pre (or t1), flair, post "
+                             "(or t1ce), and skip (or t2) for what is not used; FLAIR stands in for a missing one "
+                             "(default: pre,flair,post, or flair for one channel)")
+    parser.add_argument("--series", metavar="NUMBERS",
+                        help="which series of a DICOM folder, by its number in the list that is printed without this "
+                             "option, or by its UID; several with commas, each a channel of --order")
+    parser.add_argument("--weights", default="kaggle", metavar="NAME",
+                        help="trained network: kaggle (real patients) or phantom, as they come with the package, or "
+                             "the path of a checkpoint (default: kaggle)")
+    parser.add_argument("--device", metavar="NAME",
+                        help="where to compute: cpu or cuda (default: the GPU if there is one)")
     return parser
 
 

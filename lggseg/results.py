@@ -1,8 +1,8 @@
-"""What is found in an own scan, as files: masks, probabilities, overlays, measures. Nothing that is not ours is touched.
+"""What is found in an own scan, as files: masks, probabilities, overlays, measures. What is not ours is not touched.
 
-The folder keeps a list of the files that were written into it, with their digests (`RESULTS`). A later run replaces these
-and removes what it does not write again; a file that is not on the list, or was changed since, stands in its way and is
-named before anything is written.
+The folder keeps a list of the files that were written into it, with their digests (`RESULTS`). A later run replaces
+these and removes what it does not write again; a file that is not on the list, or was changed since, stands in its way
+and is named before anything is written.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,12 @@ KINDS = ("mask", "probability", "overlay")
 def result_names(scan: OwnScan) -> list[str]:
     """Names of all files that `result_files` may make."""
     pictures = [f"{name}_{kind}.png" for name in scan.names for kind in KINDS]
-    return pictures + (["mask.nii.gz", "probability.nii.gz"] if scan.grid else []) + ["measures.csv"]
+    return pictures + (["mask.nii.gz", "probability.nii.gz"] if in_space(scan) else []) + ["measures.csv"]
+
+
+def in_space(scan: OwnScan) -> bool:
+    """Whether results come as NIfTI, too: the scan tells where it lies, and nibabel is there."""
+    return scan.grid is not None and find_spec("nibabel") is not None
 
 
 def result_files(scan: OwnScan, probability: np.ndarray, mask: np.ndarray, measures: pd.Series) -> dict[str, bytes]:
@@ -49,7 +55,7 @@ def result_files(scan: OwnScan, probability: np.ndarray, mask: np.ndarray, measu
         files[f"{name}_probability.png"] = png(np.rint(255 * p).astype(np.uint8))
         if m.any():
             files[f"{name}_overlay.png"] = png(drawn(pixels, m))
-    if scan.grid:
+    if in_space(scan):
         for name, values in (("mask", mask.astype(np.uint8)), ("probability", probability)):
             files[f"{name}.nii.gz"] = write_nifti(values, scan.grid, scan.header, Path(f"{name}.nii.gz"))
     return files | {"measures.csv": measures.to_frame().T.to_csv(index=False).encode()}
@@ -79,13 +85,14 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def check_place(out: Path, scan: Iterable[Path], names: Iterable[str]) -> None:
-    """Raise LggError unless files of these names may be written into the folder `out`, which is made where it lacks.
+    """Raise LggError unless files of these names may be written into the folder `out`, which is made if need be.
 
-    It must not be, or hold, a file or folder of the scan; files that stand in the way must be ours; the disk must let us.
+    It must not be or hold a file or folder of the scan; what stands in the way must be ours; the disk must let us.
     """
     for source in scan:
         above = {place for path in (source.absolute(), source.resolve()) for place in (path, *path.parents)}
-        if out.resolve() in above or (out.exists() and any(out.samefile(place) for place in above if place.exists())):
+        known = [place for place in above if place.exists()]
+        if out.resolve() in above or (out.exists() and any(out.samefile(place) for place in known)):
             raise LggError(f"--out {out}: holds the scan {source}; name a folder of its own for what is found, such as "
                            f"{source.absolute().parent.parent / 'found'}")
     try:
@@ -145,7 +152,8 @@ def write_results(files: dict[str, bytes], out: Path) -> None:
 
 def list_of(files: dict[str, list[str]], complete: bool) -> bytes:
     """The list's content."""
-    return json.dumps({"written by": "python -m lggseg.predict", "complete": complete, "files": files}, indent=1).encode()
+    content = {"written by": "python -m lggseg.predict", "complete": complete, "files": files}
+    return json.dumps(content, indent=1).encode()
 
 
 def put(file: Path, content: bytes) -> None:

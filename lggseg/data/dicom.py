@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,9 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> St
             raise LggError(f"{place}: series {uid} does not show the same places as {chosen[0]}; resample both to one "
                            "grid (as a registration does), and give them as NIfTI")
     values = np.stack([grid.to_slices(volume) for volume, grid in volumes], axis=-1)
-    return Stack(values, [f"slice_{z + 1}" for z in range(len(values))], first)
+    warnings = [] if find_spec("nibabel") else [
+        f"{place}: results come as pictures only; for NIfTI in the scan's own space, pip install nibabel"]
+    return Stack(values, [f"slice_{z + 1}" for z in range(len(values))], first, warnings=warnings)
 
 
 def list_series(files: list[Path], place: Path) -> Series:
@@ -85,7 +88,7 @@ def choose(series: Series, name: str, place: Path) -> str:
 
 def read_series(headers: list, place: Path) -> tuple[np.ndarray, Grid]:
     """Intensities float32 (X,Y,Z) of one series, X to the right of its pictures and Y down, and their grid."""
-    what = f"{place}: series {headers[0].get('SeriesDescription', '')} {headers[0].SeriesInstanceUID}".replace("  ", " ")
+    what = f"{place}: series {headers[0].SeriesInstanceUID} ({headers[0].get('SeriesDescription', 'without a name')})"
     check_series(headers, what)
     row, column = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)
     normal = np.cross(row, column)
@@ -144,10 +147,10 @@ def intensities(file: Path) -> np.ndarray:
             warnings.simplefilter("ignore")
             stored = picture.pixel_array
     except Exception as error:  # a damaged or compressed picture makes pydicom raise nearly anything
-        syntax = getattr(getattr(picture, "file_meta", None), "TransferSyntaxUID", None)
-        raise LggError(f"{file}: its pixels cannot be read ({error}); where they are compressed ({syntax and syntax.name}"
-                       "), pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg, or convert the series to NIfTI "
-                       "with dcm2niix") from error
+        syntax = getattr(getattr(picture, "file_meta", None), "TransferSyntaxUID", "")
+        raise LggError(f"{file}: its pixels cannot be read ({error}); if it is whole, they are compressed in a way "
+                       f"that needs another package ({getattr(syntax, 'name', 'unknown')}): convert the series to "
+                       "NIfTI with dcm2niix") from error
     values = stored.astype(np.float32)
     if picture.get("PhotometricInterpretation") == "MONOCHROME1":  # the largest value is black there
         values = 2 ** (picture.BitsStored - picture.PixelRepresentation) - 1 - values

@@ -68,7 +68,7 @@ class Grid:
                             for up, wanted in zip(upwards, (True, False, False)))
 
     def to_slices(self, volume: np.ndarray) -> np.ndarray:
-        """Array (X,Y,Z,...) as axial slices (D,H,W,...) from bottom to top: front up, the patient's left on the right."""
+        """Array (X,Y,Z,...) as axial slices (D,H,W,...), bottom to top: front up, the patient's left on the right."""
         order, steps = self._order
         return volume.transpose(*order, *range(3, volume.ndim))[steps]
 

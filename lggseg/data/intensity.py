@@ -63,8 +63,8 @@ def lowest_plateau(values: np.ndarray) -> float | None:
 def levels(values: np.ndarray, around: float | None) -> tuple[float, float]:
     """The levels that become black and white, for all values (n,) of a picture and the constant around it.
 
-    Air is black: that constant, or 0 where magnitudes start, unless even the darkest values are far above it. Where many
-    values lie below 0 (the scan was standardised) black is the darkest of them.
+    Air is black: that constant, or 0 where magnitudes start, unless even the darkest values are far above it. Where
+    many values lie below 0 (the scan was standardised) black is the darkest of them.
     """
     darkest, high = np.percentile(values, (0.5, SATURATED))
     air = around if around is not None and around >= 0 else 0.0

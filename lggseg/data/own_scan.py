@@ -9,8 +9,8 @@ A scan is one of these:
 - a DICOM series: a folder, searched with its subfolders, or one file. Of several series, `series` chooses.
 
 The network sees axial slices with square pixels; what it finds comes back on the scan's own pixels. One channel is
-FLAIR. Three are pre-contrast T1, FLAIR and post-contrast T1 unless `order` says otherwise. Sequences that lie in files of
-their own are joined by `read_sequences`. In place of a missing sequence stands FLAIR, as in the data set.
+FLAIR. Three are pre-contrast T1, FLAIR and post-contrast T1 unless `order` says otherwise. Sequences that lie in files
+of their own are joined by `read_sequences`. In place of a missing sequence stands FLAIR, as in the data set.
 """
 
 from collections.abc import Sequence
@@ -71,8 +71,8 @@ def read_sequences(flair: Path | str, pre: Path | str | None = None, post: Path 
     stacks = {name: read_stack(path) for name, path in paths.items()}
     for name, stack in stacks.items():
         if stack.values.shape[-1] != 1:
-            raise LggError(f"{paths[name]}: {stack.values.shape[-1]} channels; {IN_WORDS[name]} in a file of its own has "
-                           "one (grey). A file that holds all sequences is given alone, with --order")
+            raise LggError(f"{paths[name]}: {stack.values.shape[-1]} channels; {IN_WORDS[name]} in a file of its own "
+                           "has one (grey). A file that holds all sequences is given alone, with --order")
         check_grid(paths[name], stack, paths["flair"], stacks["flair"])
     scan = own_scan(paths["flair"], stacks["flair"], {name: stack.values[..., 0] for name, stack in stacks.items()})
     scan.warnings += [told for name, stack in stacks.items() if name != "flair" for told in stack.warnings]
@@ -83,11 +83,11 @@ def check_grid(path: Path, stack: Stack, flair_path: Path, flair: Stack) -> None
     """Raise LggError where a sequence does not lie on FLAIR's voxels."""
     shape, wanted = stack.values.shape[:3], flair.values.shape[:3]
     if shape != wanted:
-        raise LggError(f"{path}: {shape} slices, rows and columns, but {flair_path} has {wanted}; register and resample "
-                       "it to FLAIR first")
+        raise LggError(f"{path}: {shape} slices, rows and columns, but {flair_path} has {wanted}; register and "
+                       "resample it to FLAIR first")
     if (stack.grid is None) != (flair.grid is None) or (flair.grid and not flair.grid.same_as(stack.grid)):
-        raise LggError(f"{path}: does not show the same places as {flair_path}; register and resample it to FLAIR first, "
-                       "and give all sequences in one format")
+        raise LggError(f"{path}: does not show the same places as {flair_path}; register and resample it to FLAIR, and "
+                       "give all sequences in one format")
 
 
 def own_scan(path: Path, stack: Stack, channels: dict[str, np.ndarray]) -> OwnScan:
@@ -142,13 +142,13 @@ def read_folder(path: Path, series: Sequence[str]) -> Stack:
     nifti, pictures = [file for file in files if is_nifti(file)], [file for file in files if is_picture(file)]
     slices = [file for file in pictures if not is_mask(file)]
     if bool(nifti) + bool(slices) + any(file.suffix.lower() in DICOM_SUFFIXES for file in files) > 1:
-        raise LggError(f"{path}: holds scans of several kinds (pictures, NIfTI, DICOM); name one file, or a folder with "
-                       "one kind")
+        raise LggError(f"{path}: holds scans of several kinds (pictures, NIfTI, DICOM); name one file, or a folder "
+                       "with one kind")
     if (nifti or slices) and series:
         raise LggError(f"{path}: is not DICOM, so there is no series to choose; leave out --series")
     if len(nifti) > 1:
-        raise LggError(f"{path}: holds {len(nifti)} NIfTI files ({', '.join(file.name for file in nifti[:6])}); name one, "
-                       "or say which is which by --flair, --pre and --post")
+        raise LggError(f"{path}: holds {len(nifti)} NIfTI files ({', '.join(file.name for file in nifti[:6])}); name "
+                       "one, or say which is which by --flair, --pre and --post")
     if nifti:
         return read_nifti(nifti[0])
     if slices:

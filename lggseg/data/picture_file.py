@@ -60,7 +60,7 @@ def _read_pages(path: Path, mask: bool) -> list[np.ndarray]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """The picture in a file, its pixels not yet read. Given the path, Pillow maps some files, and turns those wrongly."""
+    """The picture in a file, its pixels not yet read. By a path Pillow would map some files, and turn those wrongly."""
     with path.open("rb") as file, Image.open(file, formats=FORMATS) as picture:
         yield picture
 

@@ -21,8 +21,8 @@ def read_pictures(files: list[Path], masks: list[Path]) -> Stack:
     check_names(files)
     pages = [read_pages(file) for file in files]
     if len(files) > 1 and (several := [file for file, found in zip(files, pages) if len(found) > 1]):
-        raise LggError(f"{several[0]}: holds several slices, and there are other pictures beside it; give one stack, or "
-                       "one picture per slice")
+        raise LggError(f"{several[0]}: holds several slices, and there are other pictures beside it; give one stack, "
+                       "or one picture per slice")
     if len(pages[0]) > 1:
         slices, names = pages[0], [f"{files[0].stem}_{page + 1}" for page in range(len(pages[0]))]
     else:

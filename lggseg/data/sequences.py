@@ -1,4 +1,4 @@
-"""Which channel is which sequence: its order as the reader says it, what stands in for a missing one, a look at FLAIR."""
+"""Which channel is which sequence: the order as it is said, what stands in for a missing one, and a look at FLAIR."""
 
 from collections.abc import Sequence
 
@@ -41,15 +41,15 @@ def name_channels(values: np.ndarray, order: Sequence[str | None] | None, what: 
             raise LggError(f"{what}: {count} sequences; say which is which, such as --order flair,t1,t1ce,t2")
         order = ["flair"] if count == 1 else SEQUENCES
     if len(order) != count:
-        raise LggError(f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, skip "
-                       "for what is not used")
+        raise LggError(f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, and "
+                       "say skip for what is not used")
     return {name: values[..., i] for i, name in enumerate(order) if name}
 
 
 def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
-    """A volume uint8 (D,H,W,3) of sequences (D,H,W) in any real type, and warnings; FLAIR stands in for what is missing.
+    """A volume uint8 (D,H,W,3) of sequences (D,H,W) in any real type, and warnings.
 
-    Raises LggError where FLAIR shows nothing.
+    FLAIR stands in for what is missing. Raises LggError where FLAIR shows nothing.
     """
     warnings = [f"{IN_WORDS[name]}: {np.count_nonzero(~np.isfinite(values))} voxels are NaN or infinite; taken as air"
                 for name, values in channels.items() if values.dtype.kind == "f" and not np.isfinite(values).all()]
@@ -81,10 +81,10 @@ def odd_sequence(image: np.ndarray, head: Head, margin: float = 0.05) -> int | N
     """Channel 0, 1 or 2 of uint8 (D,H,W,3) whose brain has another contrast than the other two; None where unclear.
 
     In both T1 sequences white matter is brighter than grey matter, in FLAIR it is darker. So, within the brain, without
-    what is dark (fluid) and bright (vessels, tumour) in any sequence, and without slow changes of brightness, the two T1
-    resemble each other more than either resembles FLAIR: the pair with the highest correlation is theirs. It must be
-    higher than the next by `margin`. Needs three different sequences. On the real patients of the tests this names
-    FLAIR, whatever the order, in at least 19 of 20, and another sequence in at most 1 of 50 (tests/data/test_sequences.py).
+    what is dark (fluid) and bright (vessels, tumour) in any sequence, and without slow changes of brightness, the two
+    T1 resemble each other more than either resembles FLAIR: the pair with the highest correlation is theirs. It must be
+    higher than the next by `margin`. Needs three different sequences. On real patients this names FLAIR, whatever the
+    order, in at least 19 of 20, and another sequence in at most 1 of 50: tests/data/test_sequences.py checks it.
     """
     if any((image[..., s] == image[..., FLAIR]).all() for s in (0, 2)) or head.source != (0, 1, 2):
         return None

@@ -125,7 +125,7 @@ def test_separate_sequences_must_fit(tmp_path):
         [[1, 0, 0, 4], [0, 1, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1.0]]))
     pictures = save_slices(tmp_path / "pictures", head((6, 32, 40)))
     coloured = save_slices(tmp_path / "coloured", np.stack([head((6, 32, 40), s) for s in range(3)], 3))
-    for pre, words in ((smaller, r"smaller.nii: \(6, 30, 40\) slices, rows and columns, but .*flair.nii has \(6, 32, 40"),
+    for pre, words in ((smaller, r"smaller.nii: \(6, 30, 40\) slices, rows and columns, but .*flair.nii has \(6, 32"),
                        (moved, "moved.nii: does not show the same places as .*flair.nii"),
                        (pictures, "pictures: does not show the same places"),
                        (coloured, "coloured: 3 channels; pre-contrast T1 in a file of its own has one")):
