@@ -121,6 +121,12 @@ def test_refuses_long_cells(tmp_path):
     assert "46 lines" in found(tmp_path, [*good_cells(), v4.new_markdown_cell("\n".join("x" * 46))])
 
 
+def test_refuses_long_lines_of_code(tmp_path):
+    wide = [cell("x" * 120), cell("x" * 200, tags=["setup-colab"]), v4.new_markdown_cell("x" * 200)]
+    assert found(tmp_path, [*good_cells(), *wide]) == ""
+    assert "121 characters" in found(tmp_path, [*good_cells(), cell("1\n" + "x" * 121)])
+
+
 def test_refuses_large_notebooks(tmp_path):
     assert "MB" in found(tmp_path, [*good_cells(), cell("print(x)", printed("x" * 1_000_001))])
     assert found(tmp_path, [*good_cells(), cell("print(x)", printed("x" * 980_000))]) == ""
