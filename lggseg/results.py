@@ -110,7 +110,7 @@ def ours_and_intact(out: Path, names: Iterable[str]) -> dict[str, list[str]]:
     for file in sorted(out.iterdir()):
         if file.name in ours:
             if not file.is_file() or file.is_symlink() or digest(file.read_bytes()) not in ours[file.name]:
-                raise LggError(f"--out {out}: {file.name} was changed since an earlier run wrote it; move it elsewhere, "
+                raise LggError(f"--out {out}: {file.name} was changed since an earlier run wrote it; move it away, "
                                "or name another folder")
         elif plain(file.name) in wanted:
             raise LggError(f"--out {out}: holds a {file.name} that this command did not write; name another folder")
