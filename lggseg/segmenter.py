@@ -13,9 +13,8 @@ from torch.nn import functional as F
 from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
 from .device import mixed_precision, pick_device
 from .errors import LggError
-from .head import find_head
 from .postprocess import postprocess
-from .preprocess import Recipe, from_grid, slices_to_grid, standardise
+from .preprocess import Recipe, from_grid, look, slices_to_grid, standardise
 from .unet import UNet
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -35,7 +34,8 @@ class Segmenter(nn.Module):
     def __init__(self, networks: nn.Module | Iterable[nn.Module], recipe: Recipe | None = None,
                  patients: Sequence[Iterable[str]] = ()):
         super().__init__()
-        self.networks = nn.ModuleList([networks] if isinstance(networks, nn.Module) else networks)
+        several = isinstance(networks, nn.ModuleList) or not isinstance(networks, nn.Module)
+        self.networks = nn.ModuleList(networks if several else [networks])
         self.recipe = recipe or Recipe.of(self.networks[0])
         self.patients = [sorted(names) for names in patients] or [[] for _ in self.networks]
         if len(self.patients) != len(self.networks):
@@ -62,7 +62,7 @@ class Segmenter(nn.Module):
 
         Raises LggError for any other shape or type. Moves itself to `device`, predicts in eval mode, restores its mode.
         """
-        where, was_training, head = pick_device(device), self.training, find_head(image)
+        where, was_training, head = pick_device(device), self.training, look(image, self.recipe)
         if len(head.slices) == 0:
             return np.zeros(head.shape, np.float32)
         if head.missing:

@@ -177,6 +177,11 @@ def test_without_a_patient_only_those_answer_who_never_saw_them(grid):
         Segmenter([*one.networks, *one.networks], one.recipe, one.patients * 2).without("TCGA_CS_P000")
 
 
+def test_networks_of_another_segmenter_can_be_taken_over(grid):
+    one = unet(0)
+    torch.testing.assert_close(Segmenter(one.networks, one.recipe, one.patients).eval()(grid), one(grid))
+
+
 def test_what_contradicts_is_refused():
     with pytest.raises(LggError, match="takes 9 channels but its recipe"):
         Segmenter(UNet(9, features=4, depth=3), Recipe(context=0, block=1))

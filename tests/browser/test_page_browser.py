@@ -14,11 +14,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from lggseg.transforms import Recipe
 from PIL import Image
 from servers import PICTURES
 
 from lggseg.colours import PREDICTION, TRUTH, rgb
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer, SliceViewer
 
 COLOUR_SCHEMES = {"light": (255, 255, 255), "dark": (22, 24, 27)}
@@ -26,9 +27,6 @@ COLOUR_SCHEMES = {"light": (255, 255, 255), "dark": (22, 24, 27)}
 
 class Bright(torch.nn.Module):
     """Calls tumour what is bright on FLAIR in the middle: half right, with some pieces that the clean-up removes."""
-
-    recipe = Recipe(size=128, flip=False, threshold=0.45, keep=0.2)
-    in_channels = 3
 
     def forward(self, x):
         across = torch.linspace(-2, 2, x.shape[-1])
@@ -106,7 +104,8 @@ def patients(phantom_cohort):
 @pytest.fixture(scope="module")
 def made(phantom_cohort, patients):
     """A viewer and its page."""
-    viewer = CohortViewer(phantom_cohort, Bright())
+    recipe = Recipe(size=128, block=1, threshold=0.45, min_component_share=0.2)
+    viewer = CohortViewer(phantom_cohort, Segmenter(Bright(), recipe))
     viewer.wait()
     viewer.opacity.value = 1
     yield viewer, viewer.page(patients)

@@ -29,10 +29,10 @@ class Bright(torch.nn.Module):
     'Calls tumour what is bright on FLAIR: right about most of it, with false positives.'
     def forward(self, x):
         return 3 * (x[:, 1:2] - 1.5)
+
+model = Segmenter(Bright(), Recipe(size=128, block=1))
 """
-OPEN = """model = Segmenter(Bright(), Recipe(size=128, block=1))
-viewer = CohortViewer(open_cohort({root!r}, progress=False), model)
-viewer"""
+OPEN = "viewer = CohortViewer(open_cohort({root!r}, progress=False), model)\nviewer"
 BYTES = """async image => {
     const buffer = await (await fetch(image.src)).arrayBuffer();
     return btoa(Array.from(new Uint8Array(buffer), byte => String.fromCharCode(byte)).join(''));
@@ -140,7 +140,7 @@ def twin(phantom_cohort):
     """What the page should show: the same viewer, without a page."""
     space = {}
     exec(SETUP, space)
-    viewer = CohortViewer(phantom_cohort, space["Bright"]())
+    viewer = CohortViewer(phantom_cohort, space["model"])
     viewer.wait()
     yield viewer
     viewer.close()

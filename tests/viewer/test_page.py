@@ -8,11 +8,12 @@ import zlib
 
 import numpy as np
 import pytest
-from lggseg.transforms import Recipe
 from PIL import Image
 from scipy import ndimage
 
 from lggseg.errors import LggError
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer
 from lggseg.viewer.page import Case, Settings, build_page, largest_slice, levels
 
@@ -152,10 +153,9 @@ def test_too_many_slices_for_a_picture():
 # ---- a cohort
 
 def test_a_cohorts_page_predicts_whom_it_must(phantom_cohort, model):
-    model.recipe = Recipe(size=64, flip=False, keep=0.5, threshold=0.45)
     first, second, third = phantom_cohort.patients[:3]
-    model.training_patients = [third]
-    viewer = CohortViewer(phantom_cohort, model, width=64)
+    recipe = Recipe(size=64, block=1, min_component_share=0.5, threshold=0.45)
+    viewer = CohortViewer(phantom_cohort, Segmenter(list(model.networks), recipe, [[third]]), width=64)
     page = stored(viewer.page([third, first]))
     assert [case["patient"] for case in page["cases"]] == [third, first] and second not in viewer._predictions
     assert [case["notes"] for case in page["cases"]] == [["model trained on this patient"], []]
