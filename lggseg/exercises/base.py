@@ -1,6 +1,7 @@
 """How an answer is judged: a rule per exercise says None to what is right, and a hint to anything else."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from importlib import import_module
 from numbers import Number
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import pandas as pd
 
 from ..errors import LggError
 
+DOTS = "put your answer where the dots are, and run the cell again."
 Rule = Callable[..., str | None]  # an answer, and what the notebook hands on by name -> None, or a hint
 
 
@@ -41,8 +43,8 @@ def check(exercise: str, answer: Any, **context: Any) -> None:
 def verdict(exercise: str, answer: Any, **context: Any) -> Verdict:
     """What `check` would say."""
     rule = find_rule(exercise)
-    if answer is None or answer is Ellipsis:
-        return Verdict(False, "Not yet: put your answer where the dots are, and run the cell again.")
+    if unanswered(answer):
+        return Verdict(False, f"Not yet: {DOTS}")
     try:
         hint = rule(answer, **context)
     except Wrong as error:
@@ -52,6 +54,11 @@ def verdict(exercise: str, answer: Any, **context: Any) -> Verdict:
     return Verdict(hint is None, "Right." if hint is None else f"Not yet: {hint}")
 
 
+def unanswered(answer: Any) -> bool:
+    """Whether an answer is the dots that stand in its place, or holds them: None, ..., (..., ...)."""
+    return answer is None or answer is Ellipsis or (isinstance(answer, (list, tuple)) and any(map(unanswered, answer)))
+
+
 def find_rule(exercise: str) -> Rule:
     """The rule of an exercise: RULES["3"] of the module nb02 for "02.3"."""
     notebook, _, number = str(exercise).partition(".")
@@ -59,6 +66,16 @@ def find_rule(exercise: str) -> Rule:
         return import_module(f"{__package__}.nb{notebook}").RULES[number]
     except (ImportError, KeyError):
         raise LggError(f"no exercise {exercise!r}; they are called by notebook and number, such as \"02.3\"") from None
+
+
+def called(function: Any, *arguments: Any) -> Any:
+    """What a reader's function returns, given copies of the arguments; Wrong if it is no function, or has no answer."""
+    if not callable(function):
+        raise Wrong(f"a function is wanted here, this is a {type(function).__name__}.")
+    result = function(*deepcopy(arguments))
+    if unanswered(result):
+        raise Wrong("the function returns nothing yet: " + DOTS)
+    return result
 
 
 def number(answer: Any) -> float:

@@ -5,7 +5,7 @@ import torch
 
 from lggseg.errors import LggError
 from lggseg.exercises import check, verdict
-from lggseg.exercises.base import Wrong, close, number, numbers, words
+from lggseg.exercises.base import Wrong, called, close, number, numbers, words
 
 
 @pytest.mark.parametrize("answer", [4, 4.0, np.int64(4), np.float32(4), np.array(4), np.array([4]), [4], pd.Series([4]),
@@ -20,7 +20,7 @@ def test_another_kind_is_told_and_nothing_crashes(answer):
     assert not right and told.startswith("Not yet: ")
 
 
-@pytest.mark.parametrize("answer", [None, ...])
+@pytest.mark.parametrize("answer", [None, ..., (..., ...), [1, ...], (1, None)])
 def test_nothing_yet(answer):
     assert "where the dots are" in verdict("00.1", answer).words
 
@@ -48,3 +48,12 @@ def test_words_and_close():
     assert words("  HT ") == "ht" and close(1.0, 1.04, 0.05) and not close(1.0, 1.06, 0.05)
     assert close(np.nan, np.nan, 0) and not close(np.nan, 1.0, 1)
     assert number(np.nan) != number(np.nan)
+
+
+def test_functions_are_called_with_copies():
+    values = [3, 1]
+    assert called(lambda v: v.sort() or v, values) == [1, 3] and values == [3, 1]
+    with pytest.raises(Wrong, match="returns nothing yet"):
+        called(lambda v: None, values)
+    with pytest.raises(Wrong, match="a function is wanted"):
+        called(values, values)
