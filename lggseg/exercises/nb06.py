@@ -10,6 +10,7 @@ from .nb05 import known
 
 POWER = 0.654  # of exercise 5, from 100,000 simulated studies
 STUDIES = 1000  # as many as a reader simulates
+SAME = "every missed tumour is given the same BEVR; the worst side is another for R2 than for the others."
 
 
 def unchanged(answer: Any) -> str | None:
@@ -63,9 +64,7 @@ def worst_auc(answer: Any) -> str | None:
     seen = ~np.isnan(bevr)
     mistakes = [(wins(bevr[seen], r2[seen]), "missed tumours are left out here, as if they had never come."),
                 (wins(filled(bevr, r2, 0, 9), r2), "that is the best case: R2 has the small BEVR."),
-                (wins(filled(bevr, r2, 9, 9), r2), "every missed tumour is given the same BEVR, which helps R2 partly."),
-                (wins(filled(bevr, r2, 0, 0), r2), "every missed tumour is given the same BEVR, which helps R2 partly."),
-                (wins(np.where(seen, bevr, np.nanmedian(bevr)), r2), "the median of others is a guess, not the worst."),
+                *((wins(np.where(seen, bevr, one), r2), SAME) for one in (0, 9, np.nanmedian(bevr), np.nanmean(bevr))),
                 (1 - right, "the other way round: a pair is won where R2 has the smaller BEVR."),
                 (wins(filled(bevr, r2, 9, 0), r2, tie=0), "a tie counts half."),
                 (wins(filled(bevr, r2, 9, 0), r2, tie=1), "a tie counts half.")]
@@ -96,7 +95,7 @@ def power(answer: Any) -> str | None:
     if close(told, POWER, tolerance):
         return None
     if close(told, 1 - POWER, tolerance):
-        return "that is the share of studies that miss the difference."
+        return "that is about the share of studies that miss the difference."
     mistakes = [(0.05, 0.03, "is there a difference in your simulation? R2 is drawn around -1, the others around 0."),
                 (0.786, 0.03, "that is a one-sided test; leave mannwhitneyu as it is, two-sided."),
                 (0.938, 0.03, "that is twice the patients: 10 of R2 and 20 others in each study.")]
