@@ -21,8 +21,8 @@ PHANTOM := LGGSEG_DATA=phantom
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses root without it
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test test-oldest notebooks frame benchmark images \
-        weights screen genomics publish clean
+.PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test test-oldest notebooks frame \
+        benchmark images weights genomics publish clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,8 +48,8 @@ $(TEST_READY): | $(READY)
 
 setup: $(READY) ## create .venv and install, once
 
-run: $(READY) ## run all notebooks; pages and a scoreboard in build/
-	$(PY) tools/run_series.py
+run: $(READY) ## run all notebooks, or ARGS="04 05"; pages and a scoreboard in build/
+	$(PY) tools/run_series.py $(ARGS)
 
 lab: $(READY) ## open JupyterLab; ARGS="--no-browser --port 9999" are passed on
 	$(BIN)/jupyter lab $(AS_ROOT) $(ARGS) notebooks
@@ -84,9 +84,9 @@ colab-test: $(TEST_READY) ## every notebook where it looks like Colab
 test-oldest: $(PY) ## unit tests with the oldest versions that requirements.txt allows
 	$(PHANTOM) $(if $(CPU),UV_TORCH_BACKEND=cpu) $(PY) tools/environments.py oldest
 
-notebooks: $(READY) ## re-execute the notebooks in place, on phantoms
+notebooks: $(READY) ## re-execute the notebooks in place, or ARGS="04 05", on phantoms
 	$(PY) tools/frame.py
-	$(PHANTOM) $(PY) tools/run_series.py --in-place
+	$(PHANTOM) $(PY) tools/run_series.py --in-place $(ARGS)
 
 frame: $(READY) ## stamp navigation and timings of tools/series.toml
 	$(PY) tools/frame.py
@@ -100,10 +100,6 @@ images: $(READY) ## the pictures in images/, from phantoms and the model
 
 weights: $(READY) ## cross-validate on the data at hand, for hours; stopped, it goes on where it was
 	$(PY) -m experiments.crossval --config experiments/recipes/base.toml --folds 5 --out build/crossval
-
-screen: $(READY) ## what each choice of the recipe was worth on real validation patients; the stored tables
-	$(PY) -m experiments.screen
-	$(PY) -m experiments.inference
 
 genomics: $(READY) ## the paper's table of shape and genomic clusters, from the cohort's masks
 	$(PY) -m lggseg.genomics

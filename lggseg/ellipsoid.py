@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import qr
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
+
+from .errors import LggError
 
 
 class Ellipsoid(NamedTuple):
@@ -40,18 +42,23 @@ def corners(mask: np.ndarray) -> np.ndarray:
 
 
 def enclosing_ellipsoid(points: np.ndarray, tolerance: float = 1e-9) -> Ellipsoid:
-    """Smallest ellipsoid around points (n, 3) that do not all lie in a plane; volume right to 2 x tolerance.
+    """Smallest ellipsoid around points (n, 3); its volume is right to 2 x tolerance.
 
     The ellipsoid is the inverse spread of the points under weights u that make its volume extreme: weighted
     points lie on it, all others inside (Khachiyan). Each round moves weight to the vertex of the convex hull
     that sticks out most, or from the weighted one lying deepest (Todd and Yildirim 2007), then
-    takes a Newton step over the few weighted vertices, so some ten rounds replace thousands.
+    takes a Newton step over the few weighted vertices, so some ten rounds replace thousands. LggError for points that
+    all lie in a plane, or are no numbers.
 
     >>> octahedron = np.concatenate([np.eye(3), -np.eye(3)])  # touches the unit ball
     >>> round(enclosing_ellipsoid(octahedron).volume, 4)
     4.1888
     """
-    points = points[ConvexHull(points).vertices]
+    try:
+        points = points[ConvexHull(points).vertices]
+    except (QhullError, ValueError) as error:
+        raise LggError(f"points are {np.shape(points)}; an ellipsoid needs (n, 3) finite ones that do not all lie in a "
+                       "plane, such as the corners of a mask's voxels") from error
     origin, scale = points.mean(axis=0), points.std(axis=0)
     q = np.column_stack([(points - origin) / scale, np.ones(len(points))])  # (n, 4): lifted, well conditioned
     u = np.zeros(len(q))
@@ -71,7 +78,7 @@ def _shift_weight(u: np.ndarray, kappa: np.ndarray, i: int) -> np.ndarray:
     """Weights after the best step towards vertex `i` (kappa above 4) or away from it (below), none negative."""
     step = (kappa[i] - 4) / (4 * (kappa[i] - 1)) if kappa[i] > 1 else -np.inf
     emptied = step <= -u[i] / (1 - u[i])
-    moved = u * (1 + u[i] / (1 - u[i])) if emptied else u * (1 - step)
+    moved = u / (1 - u[i]) if emptied else u * (1 - step)
     moved[i] = 0 if emptied else moved[i] + step
     return moved
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from lggseg import ellipsoid as module
 from lggseg.ellipsoid import corners, enclosing_ellipsoid
+from lggseg.errors import LggError
 
 
 def john(points, ellipsoid):
@@ -72,3 +74,111 @@ def test_corners_of_every_voxel_lie_between_those_given():
     runs = {tuple(a[:2]): (a[2], b[2]) for a, b in zip(first, last)}
     assert runs == {(z, y): ends for z in (0, 1) for y, ends in ((0, (0, 2)), (1, (0, 3)), (2, (2, 3)))}
     assert points.dtype == float
+
+
+@pytest.mark.parametrize("points", [np.zeros((3, 3)), np.eye(3), np.ones((20, 3)), np.full((9, 3), np.nan),
+                                    np.random.default_rng(0).random((9, 3)) * [1, 1, 0]])
+def test_points_in_a_plane_have_no_ellipsoid(points):
+    with pytest.raises(LggError, match="do not all lie in a plane"):
+        enclosing_ellipsoid(points)
+
+
+# ---------------------------------------------------------------- how it gets there
+
+def lifted(seed, n=9):
+    """Points (n, 4), the last coordinate 1 and the last point near the middle, and positive weights (n,) of sum 1."""
+    rng = np.random.default_rng(seed)
+    points, u = rng.normal(size=(n, 3)), rng.random(n) + 0.1
+    points[-1] *= 0.1
+    return np.column_stack([points, np.ones(n)]), u / u.sum()
+
+
+def log_det(q, u):
+    return np.linalg.slogdet((q.T * u) @ q)[1]
+
+
+def kappas(q, u):
+    return np.einsum("ij,jk,ik->i", q, np.linalg.inv((q.T * u) @ q), q)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_shift_of_weight_goes_as_far_as_the_volume_gains(seed):
+    """Against a search along the line, whose end is where the vertex has no weight left."""
+    q, u = lifted(seed)
+    u[0] = 0.0
+    u /= u.sum()
+    for i in range(len(u)):
+        def along(t):
+            return u * (1 - t) + t * np.eye(len(u))[i]  # noqa: B023
+        end = -u[i] / (1 - u[i])
+        best = optimize.minimize_scalar(lambda t: -log_det(q, along(t)), bounds=(end, 0.99), method="bounded",  # noqa: B023
+                                        options={"xatol": 1e-10}).x
+        moved = module._shift_weight(u, kappas(q, u), i)
+        assert moved == pytest.approx(along(best), abs=1e-5)
+        assert moved.sum() == pytest.approx(1) and (moved >= 0).all()
+        assert moved[i] == 0 if best < end + 1e-6 else moved[i] > 0
+
+
+@pytest.mark.parametrize("middle", [1.0, 0.9])
+def test_a_vertex_in_the_very_middle_loses_all_its_weight(middle):
+    moved = module._shift_weight(np.array([0.2, 0.2, 0.2, 0.4]), np.array([5, 5, 5, middle]), 3)
+    assert moved == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+
+
+def newton(q, u, gap=1e-4):
+    """(step, decrement) of Newton's method for log det - 4 sum, from differences of the function's own values."""
+    def rise(w):
+        return log_det(q, w) - 4 * w.sum()
+    e = gap * np.eye(len(u))
+    gradient = np.array([(rise(u + d) - rise(u - d)) / (2 * gap) for d in e])
+    hessian = np.array([[(rise(u + a + b) - rise(u + a - b) - rise(u - a + b) + rise(u - a - b)) / (4 * gap**2)
+                         for a in e] for b in e])
+    step = np.linalg.solve(-hessian, gradient)
+    return step, math.sqrt(gradient @ step)
+
+
+def test_newton_steps_against_differences():
+    """Whole near the top, damped far from it, and no further than to where the first weight is gone."""
+    kinds = set()
+    for seed in range(40):
+        q, u = lifted(seed, n=5)
+        if seed % 2:  # near the top
+            for _ in range(2):
+                u = module._newton_step(q, u)
+        if (u < 1e-3).any():
+            continue
+        step, decrement = newton(q, u)
+        wanted = 1 if decrement < 0.25 else 1 / (1 + decrement)
+        reach = np.where(step < 0, u / np.where(step < 0, -step, 1), np.inf)
+        size = min(wanted, reach.min())
+        new, expected = module._newton_step(q, u), u + size * step
+        assert new == pytest.approx(expected / expected.sum(), abs=2e-4)
+        assert new.sum() == pytest.approx(1) and (new >= 0).all()
+        kinds.add("whole" if size == 1 else "damped" if size == wanted else "emptied")
+        assert (new == 0).sum() == (size < wanted)
+    assert kinds == {"whole", "damped", "emptied"}
+
+
+def test_newton_leaves_out_what_has_no_weight():
+    q, u = lifted(0, n=6)
+    u[[1, 4]] = 0
+    new = module._newton_step(q, u / u.sum())
+    assert new[[1, 4]].tolist() == [0, 0]
+    assert new[[0, 2, 3, 5]] == pytest.approx(module._newton_step(q[[0, 2, 3, 5]], u[[0, 2, 3, 5]] / u.sum()))
+
+
+def test_some_ten_rounds_are_enough(monkeypatch):
+    """Thousands would be needed without Newton's steps, twice as many with worse ones."""
+    rounds, step = [], module._newton_step
+    monkeypatch.setattr(module, "_newton_step", lambda q, u: rounds.append(0) or step(q, u))
+    for seed in range(10):
+        enclosing_ellipsoid(np.random.default_rng(seed).normal(size=(500, 3)))
+    assert len(rounds) <= 10 * 7
+
+
+@pytest.mark.parametrize("tolerance", [0.3, 0.03, 1e-4])
+def test_tolerance_bounds_the_volume(tolerance):
+    for seed in range(20):
+        points = np.random.default_rng(seed).normal(size=(40, 3))
+        loose, best = enclosing_ellipsoid(points, tolerance).volume, enclosing_ellipsoid(points).volume
+        assert best * (1 - 1e-8) <= loose <= best * (1 + 2 * tolerance)

@@ -20,7 +20,7 @@ ORDER = [
     ["config", "evaluation", "genomics.*", "plots", "viewer.overlay"],
     ["trainer"],
     ["train"],
-    ["viewer.*", "predict", "exercises.*"],
+    ["viewer.*", "results", "predict", "exercises.*"],
 ]
 PACKAGE = Path(lggseg.__path__[0])
 MAX_LINES = 250

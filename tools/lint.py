@@ -10,6 +10,7 @@ from pictures import MAX_COLOURS, has_few_colours
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 45
+MAX_WIDTH = 120  # of a line of code; the set-up line, which holds an address, may be longer
 MAX_BYTES = 1_000_000
 MIN_FIGURES = 3
 MAX_IGNORED = 0.40
@@ -37,6 +38,8 @@ def cell_problems(cell: nbformat.NotebookNode) -> list[str]:
         found.append(f"personal path {path[0]!r}")
     if cell.cell_type != "code":
         return found
+    if not tagged(cell, "setup-colab") and (width := max(map(len, cell.source.splitlines()), default=0)) > MAX_WIDTH:
+        found.append(f"a line of {width} characters; at most {MAX_WIDTH}")
     if tagged(cell, "nbval-skip"):
         found.append("nbval-skip; every cell must run")
     if has_error(cell) and not (tagged(cell, "raises-exception") or tagged(cell, "nbval-raises-exception")):

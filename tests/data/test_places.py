@@ -66,6 +66,12 @@ def test_a_place_that_was_given_must_work(tmp_path, monkeypatch):
         open_cohort("~nobody-of-this-name/kaggle_3m")
 
 
+def test_a_place_below_home(root, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(root.parent))
+    assert open_cohort("~/kaggle_3m", progress=False).root == root
+
+
 def test_a_place_that_may_not_be_read(root, monkeypatch):
     def refuse(folder):
         raise PermissionError(13, "Permission denied", str(folder))

@@ -13,9 +13,9 @@ from experiments.command import command, execute, whole
 from lggseg import LggError, TrainConfig
 from lggseg.train import main as train
 
-COMMANDS = ["compare", "crossval", "distill", "ensemble", "fitted", "postprocessing", "release"]
+COMMANDS = ["compare", "crossval", "distill", "ensemble", "fitted", "phantoms", "postprocessing", "release"]
 ROOT = Path(__file__).resolve().parents[2]
-TRAINING = ["crossval", "distill"]
+TRAINING = ["crossval", "distill", "phantoms"]
 
 
 def help_of(parser: argparse.ArgumentParser) -> str:
@@ -75,7 +75,7 @@ def test_an_error_is_one_line_and_exit_code_2(capsys):
     ["crossval", "--out", "{}/new", "--batch", "0"], ["crossval", "--out", "{}/new", "--data", "{}/none"],
     ["compare", "{}"],
     ["ensemble", "{}"], ["postprocessing", "{}"], ["fitted", "{}"], ["distill", "{}/none.pt", "--out", "{}/new"],
-    ["distill", "{}/none.pt"], ["release", "{}"]])
+    ["distill", "{}/none.pt"], ["phantoms"], ["release", "{}"]])
 def test_bad_input_is_refused_by_every_command(argv, tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         import_module(f"experiments.{argv[0]}").main([word.format(tmp_path) for word in argv[1:]])
