@@ -20,7 +20,8 @@ def dice_from_iou(answer: Any) -> str | None:
             mistakes = [(value / (2 - value), "that is IoU from Dice, the other way round."),
                         (2 * value, "twice IoU is more than 1 for a good mask."),
                         (round(right, 2), "do not round.")]
-            return f"for {value} it returns {told:g}: " + known(told, mistakes, "solve IoU = Dice / (2 - Dice) for Dice.")
+            return f"for {value} it returns {told:g}: " + known(
+                told, mistakes, "solve IoU = Dice / (2 - Dice) for Dice.")
     return None
 
 
@@ -30,7 +31,7 @@ def laziest(answer: Any, cohort: Any) -> str | None:
     right = float(np.concatenate(empty).mean())
     if not close(told[1], 0, 1e-9):
         return "per patient, every volume holds a tumour of which nothing is drawn: what is Dice, one of both empty?"
-    everybody = np.concatenate([~cohort.volume(name).mask.any(axis=(1, 2)) for name in cohort.patients]).mean()
+    everybody = np.concatenate([~cohort.volume(name).mask.any((1, 2)) for name in cohort.patients]).mean()
     mistakes = [(1 - right, "per slice, that is the share of slices with tumour; those earn 0."),
                 (100 * right, "as a share from 0 to 1, not in per cent."),
                 (float(np.mean([one.mean() for one in empty])), "that is the mean of patients' means; take all slices."),

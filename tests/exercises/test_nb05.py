@@ -80,8 +80,9 @@ def one_by_one(prediction, truth):
 
 
 def by_slice(prediction, truth):
-    hits = [found(p[None], t[None]) * ndimage.label(t, np.ones((3, 3)))[1] for p, t in zip(prediction, truth) if t.any()]
-    return sum(hits) / sum(ndimage.label(t, np.ones((3, 3)))[1] for t in truth) if truth.any() else np.nan
+    pieces = [ndimage.label(t, np.ones((3, 3)))[1] for t in truth]
+    shares = [found(p[None], t[None]) for p, t in zip(prediction, truth)]
+    return np.nansum(np.multiply(shares, pieces)) / sum(pieces) if truth.any() else np.nan
 
 
 def of_the_prediction(prediction, truth):

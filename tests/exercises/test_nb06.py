@@ -81,9 +81,11 @@ def test_limits(answer):
 
 
 @pytest.mark.parametrize("answer, hint", [
-    (lambda m, p: ends(m - p), "predicted minus manual"), (lambda m, p: ends(p - m)[::-1], "the lower limit comes first"),
+    (lambda m, p: ends(m - p), "predicted minus manual"),
+    (lambda m, p: ends(p - m)[::-1], "the lower limit comes first"),
     (lambda m, p: ends(p - m, bias=0), "around the bias"), (lambda m, p: ends(p - m, ddof=0), "ddof=1"),
-    (lambda m, p: ends(p - m, 1.96 / np.sqrt(len(m))), "how sure the bias is"), (lambda m, p: ends(p - m, 1), "two thirds"),
+    (lambda m, p: ends(p - m, 1.96 / np.sqrt(len(m))), "how sure the bias is"),
+    (lambda m, p: ends(p - m, 1), "two thirds"),
     (lambda m, p: ends(p - m, 2), "1.96, not 2"), (lambda m, p: np.quantile(p - m, [0.025, 0.975]), "quantiles"),
     (lambda m, p: ((p - m).mean() - 1.96 * (p - m).std(ddof=1), (p - m).mean() + 1.96 * (p - m).std(ddof=1)),
      "a missed tumour"), (lambda m, p: (0, 0), "mean ± 1.96 SD"), (lambda m, p: 1.0, "several numbers"),
