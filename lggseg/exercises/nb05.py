@@ -30,7 +30,7 @@ def laziest(answer: Any, cohort: Any) -> str | None:
     empty = [~cohort.volume(name).mask.any(axis=(1, 2)) for name in names]
     right = float(np.concatenate(empty).mean())
     if not close(told[1], 0, 1e-9):
-        return "per patient, every volume holds a tumour of which nothing is drawn: what is Dice, one of both empty?"
+        return "per patient, each volume holds a tumour and nothing is drawn: what is Dice, one of both empty?"
     everybody = np.concatenate([~cohort.volume(name).mask.any((1, 2)) for name in cohort.patients]).mean()
     mistakes = [(1 - right, "per slice, that is the share of slices with tumour; those earn 0."),
                 (100 * right, "as a share from 0 to 1, not in per cent."),
@@ -39,7 +39,7 @@ def laziest(answer: Any, cohort: Any) -> str | None:
                 (0, "per slice, nothing against nothing earns 1 under this rule.")]
     if close(told[0], right, 0.0051):
         return None
-    return known(told[0], mistakes, "per slice: what does an empty slice earn, and what a slice with tumour?", 0.0051)
+    return known(told[0], mistakes, "per slice: what does an empty slice earn, and what one with tumour?", 0.0051)
 
 
 def pieces_found(answer: Any) -> str | None:
