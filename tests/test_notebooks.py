@@ -160,6 +160,12 @@ def test_refuses_an_ignored_cell_without_an_asserting_one(tmp_path):
     assert "no asserting cell" in found(tmp_path, unchecked)
 
 
+def test_one_asserting_cell_at_the_end_serves_all(tmp_path):
+    ignored = cell("train()", tags=["nbval-ignore-output"])
+    checks = cell("assert dice > 0.8", tags=["hide-cell"])
+    assert found(tmp_path, [*good_cells(), ignored, cell("plot()"), checks]) == ""
+
+
 @pytest.mark.parametrize("made", [cell(tags=["nbval-skip"]), cell("# NBVAL_SKIP\n1 + 1"), cell("  #NBVAL_SKIP\n1 + 1")])
 def test_refuses_skipped_cells(tmp_path, made):
     assert "nbval-skip" in found(tmp_path, [*good_cells(), made])
