@@ -9,18 +9,20 @@ PY := $(BIN)/python
 CONTENT := $(shell cat requirements.txt constraints.txt pyproject.toml | cksum | cut -d " " -f 1)
 READY := .venv/.ready-$(CONTENT)
 TEST_READY := .venv/.test-ready-$(CONTENT)
-INSTALL := $(PY) -m pip install --constraint constraints.txt
+INSTALL := $(PY) -m pip install --no-compile --constraint constraints.txt
 ifdef CPU
 INSTALL += --extra-index-url https://download.pytorch.org/whl/cpu
 endif
+COMPILE := $(PY) -m compileall -qq -j 0 .venv/lib || true  # once, on every core, where pip would take one
 
 LGGSEG_CACHE ?= $(CURDIR)/build/cache
 export LGGSEG_CACHE
 PHANTOM := LGGSEG_DATA=phantom
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses root without it
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test notebooks frame benchmark images \
-        weights screen genomics publish clean
+.PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test test-oldest notebooks frame \
+        benchmark images weights genomics publish clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,26 +32,31 @@ $(PY):
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=...')"
 	$(PYTHON) -m venv .venv
 
+# nvidia-smi and /dev/nvidia0 come with NVIDIA's driver; macOS has wheels without CUDA anyhow.
 $(READY): | $(PY)
-	$(INSTALL) --requirement requirements.txt
-	$(PY) -m pip install --no-deps --editable .
+	@if [ -z "$(CPU)" ] && [ "$$(uname)" = Linux ] && [ ! -e /dev/nvidia0 ] && ! command -v nvidia-smi >/dev/null; then \
+	    echo "No NVIDIA GPU was found, and PyTorch's usual wheels bring 5 GB of CUDA along."; \
+	    echo "To do without: stop this with Ctrl-C, and say  make CPU=1 $(or $(MAKECMDGOALS),setup)"; fi
+	$(INSTALL) --requirement requirements.txt --editable .
+	@$(COMPILE)
 	@rm -f .venv/.ready-* && touch $@
 
 $(TEST_READY): | $(READY)
 	$(INSTALL) --editable ".[test]"
+	@$(COMPILE)
 	@rm -f .venv/.test-ready-* && touch $@
 
 setup: $(READY) ## create .venv and install, once
 
-run: $(READY) ## run all notebooks; pages and a scoreboard in build/
-	$(PY) tools/run_series.py
+run: $(READY) ## run all notebooks, or ARGS="04 05"; pages and a scoreboard in build/
+	$(PY) tools/run_series.py $(ARGS)
 
-lab: $(READY) ## open JupyterLab
-	$(BIN)/jupyter lab notebooks
+lab: $(READY) ## open JupyterLab; ARGS="--no-browser --port 9999" are passed on
+	$(BIN)/jupyter lab $(AS_ROOT) $(ARGS) notebooks
 
-app: $(READY) ## the viewer as a page of its own, in the browser
+app: $(READY) ## the viewer as a page of its own, in the browser; ARGS are passed on
 	@$(PY) -c "import voila" 2>/dev/null || $(INSTALL) --editable ".[app]"
-	$(BIN)/voila tools/app.ipynb
+	$(BIN)/voila $(ARGS) tools/app.ipynb
 
 test: $(TEST_READY) check ## unit tests, and every notebook compared with its stored outputs
 	@command -v $(CHROMIUM) >/dev/null && echo "Browser tests: not part of this; run make browser-test" \
@@ -74,9 +81,12 @@ widgets7-test: $(TEST_READY) ## the viewer under ipywidgets 7.7.1, as on Colab
 colab-test: $(TEST_READY) ## every notebook where it looks like Colab
 	$(PHANTOM) $(PY) tools/environments.py colab
 
-notebooks: $(READY) ## re-execute the notebooks in place, on phantoms
+test-oldest: $(PY) ## unit tests with the oldest versions that requirements.txt allows
+	$(PHANTOM) $(if $(CPU),UV_TORCH_BACKEND=cpu) $(PY) tools/environments.py oldest
+
+notebooks: $(READY) ## re-execute the notebooks in place, or ARGS="04 05", on phantoms
 	$(PY) tools/frame.py
-	$(PHANTOM) $(PY) tools/run_series.py --in-place
+	$(PHANTOM) $(PY) tools/run_series.py --in-place $(ARGS)
 
 frame: $(READY) ## stamp navigation and timings of tools/series.toml
 	$(PY) tools/frame.py
@@ -88,16 +98,8 @@ benchmark: $(READY) ## what a step of the viewer's slider costs, and what makes 
 images: $(READY) ## the pictures in images/, from phantoms and the model
 	$(PHANTOM) $(PY) tools/make_images.py
 
-STAGE = $(PY) -m lggseg.crossval --no-robust --size 192 --coarse-size 128 --lr 2e-3 --augment 0.5
-weights: $(READY) ## cross-validate on the data at hand, for hours; stopped, it goes on where it was; then tools/ship.py
-	$(PY) -m lggseg.crossval --no-robust --out build/coarse
-	$(STAGE) --out build/fine --start build/coarse --coarse-share 0.4 --epochs 20 --seed 10
-	$(STAGE) --out build/mixed --start build/fine --epochs 14 --epoch-slices 1500 --graft 0.4 --cyst 0.2 --seed 70
-	$(PY) -m lggseg.crossval --join build/fine build/mixed --out build/crossval
-
-screen: $(READY) ## what each choice of the recipe was worth on real validation patients; the stored tables
-	$(PY) tools/screen.py
-	$(PY) tools/inference.py
+weights: $(READY) ## cross-validate on the data at hand, for hours; stopped, it goes on where it was
+	$(PY) -m experiments.crossval --config experiments/recipes/base.toml --folds 5 --out build/crossval
 
 genomics: $(READY) ## the paper's table of shape and genomic clusters, from the cohort's masks
 	$(PY) -m lggseg.genomics

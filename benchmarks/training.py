@@ -11,10 +11,10 @@ from contextlib import nullcontext
 
 import pandas as pd
 import torch
+from lggseg.transforms import Augment
 
 from lggseg import DiceBCELoss, TrainConfig
 from lggseg.device import amp_dtype, pick_device
-from lggseg.transforms import Augment
 
 BATCH = 16
 

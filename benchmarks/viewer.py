@@ -35,7 +35,7 @@ def redraw(image, mask, probability, at: int) -> bytes:
     axes.imshow(np.ma.masked_less(probability[at], 0.01), cmap="Oranges", alpha=0.6, vmin=0, vmax=1)
     axes.contour(mask[at], [0.5], colors=TRUTH)
     axes.contour(probability[at], [0.5], colors=PREDICTION)
-    axes.set_title(f"slice {at}")
+    axes.set_title(f"slice {at + 1}")
     axes.axis("off")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

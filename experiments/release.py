@@ -1,27 +1,60 @@
-"""Make the shipped weights and the committed results from a finished cross-validation.
+"""Make the shipped weights and the committed results from a finished cross-validation: all of it, or nothing.
 
-    make weights
-    python tools/ship.py build/crossval --stages build/coarse build/fine build/mixed
-
-Copies ensemble.pt to lggseg/weights/kaggle.pt and the tables to results/oof_*.csv, and writes the out-of-fold
-figures into README and model card. With `--stages`, the Dice of every patient on the way there goes into
-results/stages.csv; `make screen` prints what each stage brought.
+The weights, ensemble.pt or the one network of --network, become lggseg/weights/kaggle.pt; patients.csv, slices.csv and
+choices.csv become results/oof_*.csv, where oof stands for out of fold; and the out-of-fold scores are stamped into the
+pages that tell of them.
 """
 
 import argparse
-import shutil
+import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
-from frame import stamp
-from screen import STAGES, keep
 
-from lggseg.checkpoint import load_checkpoint
-from lggseg.crossval import summary
-from lggseg.errors import LggError
+from lggseg import LggError, Segmenter, load_checkpoint
+
+from .command import command, execute, whole
+from .plan import Run, read_run
+from .tables import summary
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = {"patients.csv": "oof_features.csv", "slices.csv": "oof_slices.csv", "choices.csv": "oof_choices.csv"}
+PAGES = ("README.md", "lggseg/weights/README.md")
+
+
+def release(run: Run, network: Path | None = None, bits: int = 8, root: Path = ROOT) -> str:
+    """Write weights in `bits` a weight, tables and figures under `root`; returns the figures.
+
+    Raises LggError, before anything is written, where the run is not finished, the network was trained on others than
+    it judged, or a page has no place for the figures.
+    """
+    weights = load_checkpoint(network or run.out / "ensemble.pt")
+    tables = {name: (run.out / name).read_bytes() for name in TABLES if (run.out / name).exists()}
+    judged = sorted(patient for fold in run.folds for patient in fold.held_out)
+    if len(run.done()) < len(run.folds) or len(tables) < len(TABLES) or patients_of(run).patient.tolist() != judged:
+        raise LggError(f"{run.out} is not finished: run the command that began it once more")
+    if weights.training_patients != judged:
+        raise LggError(f"{network or run.out}: trained on {len(weights.training_patients)} patients, and the tables "
+                       f"judge {len(judged)}; release a network that was trained on those of its tables")
+    told = figures(patients_of(run))
+    pages = {root / page: stamp(root / page, "oof", told) for page in PAGES}
+    publish(weights, bits, {root / "results" / TABLES[name]: content for name, content in tables.items()}
+            | {page: text.encode() for page, text in pages.items()}, root / "lggseg" / "weights" / "kaggle.pt")
+    return told
+
+
+def publish(weights: Segmenter, bits: int, files: dict[Path, bytes], target: Path) -> None:
+    """Write all files beside their places, then rename them: an error on the way changes nothing."""
+    with ExitStack() as all_of_them:
+        weights.save(all_of_them.enter_context(whole(target)), bits)
+        for path, content in files.items():
+            all_of_them.enter_context(whole(path)).write_bytes(content)
+
+
+def patients_of(run: Run) -> pd.DataFrame:
+    """The run's patients.csv, in order."""
+    return pd.read_csv(run.out / "patients.csv").sort_values("patient")
 
 
 def figures(patients: pd.DataFrame) -> str:
@@ -31,26 +64,33 @@ def figures(patients: pd.DataFrame) -> str:
             f"> Mean per fold: {', '.join(f'{value:.3f}' for value in folds)}")
 
 
-def ship(out: Path, root: Path = ROOT) -> None:
-    """Copy weights and tables of the cross-validation in `out`, and stamp its figures."""
-    ensemble, patients = load_checkpoint(out / "ensemble.pt"), pd.read_csv(out / "patients.csv")
-    if sorted(patients.patient) != ensemble.training_patients or any(not (out / name).exists() for name in TABLES):
-        raise LggError(f"{out} is not finished: run `python -m lggseg.crossval --out {out}` once more")
-    pages = [root / "README.md", root / "lggseg" / "weights" / "README.md"]
-    texts = [stamp(page.read_text(encoding="utf-8"), "oof", figures(patients)) for page in pages]
-    for source, target in TABLES.items():
-        shutil.copy(out / source, root / "results" / target)
-    shutil.copy(out / "ensemble.pt", root / "lggseg" / "weights" / "kaggle.pt")
-    for page, text in zip(pages, texts):
-        page.write_text(text, encoding="utf-8")
-    print(figures(patients))
+def stamp(page: Path, name: str, content: str) -> str:
+    """The page's text with `content` between `<!-- name -->` and `<!-- /name -->`; LggError without these markers."""
+    text, found = re.subn(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", lambda hit: f"{hit[1]}\n{content}\n{hit[2]}",
+                          page.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
+    if not found:
+        raise LggError(f"{page} has no <!-- {name} --> ... <!-- /{name} --> to fill; put the markers where the figures "
+                       "belong")
+    return text
+
+
+def options() -> argparse.ArgumentParser:
+    parser = command("release", __doc__, data=False)
+    parser.add_argument("run", metavar="RUN", help="folder of a finished cross-validation")
+    parser.add_argument("--network", type=Path, metavar="FILE",
+                        help="ship this network, such as a student of `experiments.distill`, in place of ensemble.pt")
+    parser.add_argument("--bits", type=int, default=8, choices=(8, 16, 32),
+                        help="bits that a weight is stored in (default: 8)")
+    return parser
+
+
+def do(chosen: argparse.Namespace) -> None:
+    print(release(read_run(chosen.run), chosen.network, chosen.bits))
+
+
+def main(argv: list[str] | None = None) -> None:
+    execute(options(), do, argv)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="folder of the cross-validation")
-    parser.add_argument("--stages", type=Path, nargs="*", default=[], help="folders of the cross-validations before it")
-    args = parser.parse_args()
-    ship(args.out)
-    for folder in [*args.stages, args.out] if args.stages else []:
-        keep(pd.read_csv(folder / "patients.csv", index_col="patient")[["dice"]].assign(run=folder.name), STAGES)
+    main()

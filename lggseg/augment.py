@@ -1,4 +1,4 @@
-"""What may change in a slice and not change the answer: geometry, another scanner's view, sequences that are missing."""
+"""What may change in a slice and not change the answer: geometry, another scanner's view, missing sequences."""
 
 import torch
 from torch.nn import functional as F
@@ -44,9 +44,11 @@ class Augment:
         turn, shear = self.draw(0.35, n), self.draw(0.12, n)
         scale = torch.exp(self.draw(self.zoom, n) + self.draw(0.06, 2, n))  # (2, n): nearly the same along x and y
         mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
-        across = torch.stack([turn.cos() * scale[0] * mirror, shear - turn.sin(), self.draw(0.16, n)], dim=1)
-        down = torch.stack([turn.sin() * mirror, turn.cos() * scale[1], self.draw(0.16, n)], dim=1)
-        return torch.stack([across, down], dim=1)
+        across = torch.stack([turn.cos() * mirror, shear - turn.sin(), self.draw(0.16, n)], dim=1)
+        down = torch.stack([turn.sin() * mirror, turn.cos(), self.draw(0.16, n)], dim=1)
+        matrices = torch.stack([across, down], dim=1)
+        matrices[:, :, :2] *= scale.T[:, :, None]
+        return matrices
 
     def space(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The same geometry for image and mask; what comes in from outside is air, each channel's darkest value."""
@@ -77,13 +79,14 @@ class Augment:
     def intensity(self, image: torch.Tensor) -> torch.Tensor:
         """Another scanner's view of z-scores (N,C,H,W), drawn per sequence: contrast differs between them."""
         n, size = len(image), image.shape[-2:]
-        drawn = [self.draw(0.25, n, 1, 3, 1, 1) + 1, self.draw(0.25, n, 1, 3, 1, 1), self.draw(0.1, n, 1, 3, 1, 1),
+        drawn = [self.draw(0.25, n, 1, 3, 1, 1) + 1, self.draw(0.25, n, 1, 3, 1, 1), self.draw(0.25, n, 1, 3, 1, 1),
                  self.smooth(0.1, n, 3, size)[:, None], self.draw(0.6, n, 1, 1, 1, 1),
                  0.15 * self.strength * torch.rand(n, 1, 1, 1, 1)]
         gain, offset, bend, bias, focus, noise = (value.to(image.device) for value in drawn)
         blurred = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False).unflatten(1, (-1, 3))
         slices = torch.lerp(image.unflatten(1, (-1, 3)), blurred, focus)  # (N,2c+1,3,H,W); focus < 0 sharpens
-        slices = (offset - bend + bias).addcmul(slices, gain + bend * slices)  # gain z + bend (z^2 - 1) + the rest
+        curve = (1 + slices * slices).sqrt_().sub_(1).mul_(bend)  # steepness stays above 0: as a gamma, it is monotone
+        slices = slices.mul_(gain).add_(curve).add_(offset + bias)
         slices.addcmul_(noise, torch.randn(slices.shape, device=image.device))
         return self.drop_sequences(slices).flatten(1, 2)
 

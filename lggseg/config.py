@@ -1,7 +1,9 @@
 """What decides a training run: `TrainConfig`, and the same settings as options of a command."""
 
 import argparse
-from dataclasses import dataclass, field, fields
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +12,8 @@ from .errors import LggError
 from .preprocess import Recipe
 from .segmenter import Segmenter, load_checkpoint
 from .unet import UNet
+
+FREE = ("out", "device", "workers", "compile")  # settings that change where a run is kept, and how fast it is
 
 
 def setting(default: Any, words: str, **options: Any) -> Any:
@@ -26,14 +30,13 @@ class TrainConfig:
 
     out: str | None = setting(None, "folder for best.pt, last.pt, resume.pt and log.csv; without it nothing is kept")
     start: str | None = setting(None, "checkpoint to begin from, instead of fresh weights")
-    size: int = setting(128, "pixels a side that the network sees: at twice as many a step costs four times as much",
-                        least=8)
-    coarse_size: int = setting(96, "pixels a side in the first epochs, which cost less and learn where to look", least=8)
+    size: int = setting(224, "pixels a side of the grid: at twice as many a step costs four times as much", least=8)
+    coarse_size: int = setting(160, "pixels a side in the first epochs, which cost less and learn where to look",
+                               least=8)
     coarse_share: float = setting(0.5, "share of the epochs that are coarse; 0 trains at `size` from the start",
                                   least=0, most=1)
-    block: int = setting(1, "blocks of so many pixels a side are the network's channels: 2 quarters the cost", least=1)
-    robust: bool = setting(True, "standardise by median and absolute deviation, not mean and standard deviation")
-    context: int = setting(1, "neighbouring slices given on either side", least=0)
+    block: int = setting(2, "blocks of so many pixels a side are the network's channels: 2 quarters the cost", least=1)
+    context: int = setting(0, "neighbouring slices given on either side", least=0)
     features: int = setting(16, "channels of the first level; 1.9 M weights at depth 5", least=1)
     depth: int = setting(5, "levels of the U-Net; the deepest then sees the whole head", least=2)
     growth: float = setting(2.0, "channels of a level over those of the level above, as in the U-Net paper", least=1)
@@ -49,6 +52,7 @@ class TrainConfig:
                                            least=0, most=1)
     balance: float = setting(0.5, "0 draws every slice alike, 1 every patient", least=0, most=1)
     augment: float = setting(1.25, "strength of augmentation; see `lggseg.augment`", least=0)
+    late_augment: float = setting(0.5, "strength of augmentation in the last third of the epochs", least=0)
     carve_mix: float = setting(0.0, "chance that a slice gets another slice's tumour (CarveMix)", least=0, most=1)
     cyst: float = setting(0.0, "chance that parts of a tumour get another look, as cysts have", least=0, most=1)
     patience: int = setting(0, "validations without a better Dice until it stops early; 0 never stops", least=0)
@@ -65,11 +69,20 @@ class TrainConfig:
     @property
     def recipe(self) -> Recipe:
         """The part of the settings that the trained network must remember."""
-        return Recipe(size=self.size, context=self.context, block=self.block, robust=self.robust)
+        return Recipe(size=self.size, context=self.context, block=self.block)
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """The settings that must be equal for two runs to be the same run."""
+        return {name: value for name, value in asdict(self).items() if name not in FREE}
 
     def size_at(self, epoch: int) -> int:
         """Pixels a side in `epoch`, counted from 0: first coarse, then fine."""
         return self.coarse_size if epoch < self.coarse_share * self.epochs else self.size
+
+    def strength_at(self, epoch: int) -> float:
+        """Strength of augmentation in `epoch`, counted from 0: weak at last, to end on pictures as they are."""
+        return self.augment if 3 * epoch < 2 * self.epochs else self.late_augment
 
     def model(self) -> Segmenter:
         """A network for these settings: fresh, the same seed giving the same weights, or that of `start`."""
@@ -95,18 +108,47 @@ def check_setting(name: str, value: Any, words: str, least: float | None = None,
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """One command-line option per field of TrainConfig."""
+    """`--config FILE`, and one option per field of TrainConfig; `config_of` puts them together."""
+    parser.add_argument("--config", metavar="FILE", help="TOML file of the settings below, as in experiments/recipes; "
+                        "an option given beside it counts more")
     for entry in fields(TrainConfig):
-        flag, words = "--" + entry.name.replace("_", "-"), entry.metadata["words"].replace("%", "%%")
-        told = f"{words} (default: {entry.default})"
-        if isinstance(entry.default, bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=entry.default, help=words)
-        else:
-            kind = str if entry.default is None else type(entry.default)
-            parser.add_argument(flag, type=kind, default=entry.default, help=told, metavar=kind.__name__.upper(),
-                                choices=entry.metadata.get("choices"))
+        flag, default = "--" + entry.name.replace("_", "-"), entry.default
+        told = f"{entry.metadata['words']} (default: {default})".replace("%", "%%")
+        if isinstance(default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=told)
+            continue
+        kind, choices = str if default is None else type(default), entry.metadata.get("choices")
+        parser.add_argument(flag, type=kind, choices=choices, default=argparse.SUPPRESS, help=told,
+                            metavar=None if choices else kind.__name__.upper())
 
 
 def config_of(options: argparse.Namespace) -> TrainConfig:
-    """The TrainConfig of a command's options."""
-    return TrainConfig(**{entry.name: getattr(options, entry.name) for entry in fields(TrainConfig)})
+    """The TrainConfig of a command's options: its defaults, then what the file of `--config` says, then the options."""
+    stored, known = read_config(options.config) if options.config else {}, {entry.name for entry in fields(TrainConfig)}
+    return TrainConfig(**stored | {name: value for name, value in vars(options).items() if name in known})
+
+
+def read_config(path: Path | str) -> dict[str, Any]:
+    """Settings from a TOML file; LggError, naming file and setting, for one that does not exist or a wrong value."""
+    try:
+        stored = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LggError(f"{path}: not a readable TOML file ({error})") from error
+    known = {entry.name: entry for entry in fields(TrainConfig)}
+    for name, value in stored.items():
+        if name not in known:
+            raise LggError(f"{path}: no setting is called {name!r}; there are {', '.join(known)}")
+        if not is_a(value, known[name].type):
+            raise LggError(f"{path}: {name} = {value!r}; it must be {words_for(known[name].type)}")
+        check_setting(f"{path}: {name}", value, **known[name].metadata)
+    return stored
+
+
+def is_a(value: Any, kind: Any) -> bool:
+    """Whether a TOML value suits a field of this type: a whole number may stand for a fraction, true for neither."""
+    return isinstance(value, int | float if kind is float else kind) and isinstance(value, bool) == (kind is bool)
+
+
+def words_for(kind: Any) -> str:
+    """What a field of this type must be."""
+    return {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "text in quotation marks")

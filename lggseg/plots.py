@@ -21,7 +21,7 @@ def use_style() -> None:
     """Set matplotlib's defaults for the whole session: opaque white ground (dark pages), grey images, our colours."""
     mpl.rcParams.update({
         "figure.facecolor": "white", "savefig.facecolor": "white", "figure.constrained_layout.use": True,
-        "figure.dpi": 80, "savefig.dpi": 80, "font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11,
+        "figure.dpi": 110, "savefig.dpi": 110, "font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11,
         "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK]),
         "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
         "axes.grid": True, "grid.color": "#e6e6e6", "legend.frameon": False,

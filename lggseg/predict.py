@@ -1,71 +1,109 @@
-"""Somebody's own scan, from file to files: `python -m lggseg.predict SCAN --out DIR`.
+"""Find the tumour in your own scan: masks, probabilities, overlays and measures, from one command.
 
-SCAN is a patient's folder, a folder of pictures, one picture, or NIfTI.
+SCAN is a folder of pictures (one per axial slice), a picture, a TIFF of several pages, a NIfTI file, or a DICOM series.
+One channel is FLAIR; three are pre-contrast T1, FLAIR, post-contrast T1, unless --order says otherwise. Sequences in
+files of their own are given by --flair, --pre and --post.
+
+Found for each slice NAME, on its own pixels: NAME_mask.png (255 is tumour), NAME_probability.png (255 is certain), and
+NAME_overlay.png, FLAIR with the outline, where there is tumour. NIfTI and DICOM also give mask.nii.gz and
+probability.nii.gz on the scan's own grid. measures.csv holds size and shape, and the scores where masks lie beside the
+slices. Not a medical device.
 """
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from PIL import Image
 
-from .colours import PREDICTION
-from .data.own_scan import OwnScan, read_scan, write_nifti
+from .data.grid import from_square, to_square
+from .data.own_scan import OwnScan, read_scan, read_sequences
 from .errors import LggError
-from .metrics import scores
 from .postprocess import postprocess
-from .segmenter import load_checkpoint, load_pretrained
-from .shape import shape_features
-from .viewer.overlay import blend, boundary
+from .results import check_place, measure, result_files, result_names, write_results
+from .segmenter import Segmenter, load_checkpoint, load_pretrained
+
+EXAMPLES = """examples:
+  python -m lggseg.predict slices/ --out found
+  python -m lggseg.predict scan.nii.gz --order flair,t1,t1ce,t2 --out found
+  python -m lggseg.predict --flair flair.nii.gz --pre t1.nii.gz --post t1ce.nii.gz --out found
+  python -m lggseg.predict dicom/ --series 3 --out found
+"""
 
 
-def write_results(scan: OwnScan, probability: np.ndarray, mask: np.ndarray, out: Path) -> pd.Series:
-    """Write mask, probability and overlays of a scan into `out`; returns its measures, also in measures.csv.
-
-    Per slice NAME: NAME_mask.png (0 and 255), NAME_probability.png (255 is 1), and NAME_overlay.png
-    where something was found. NIfTI gives mask.nii.gz and probability.nii.gz besides.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    for name, pixels, p, m in zip(scan.names, scan.image, probability, mask):
-        Image.fromarray(m.astype(np.uint8) * 255).save(out / f"{name}_mask.png")
-        Image.fromarray(np.rint(255 * p).astype(np.uint8)).save(out / f"{name}_probability.png")
-        if m.any():
-            Image.fromarray(drawn(pixels, m)).save(out / f"{name}_overlay.png")
-    if scan.affine is not None:
-        write_nifti(mask.astype(np.uint8), scan.affine, out / "mask.nii.gz")
-        write_nifti(probability, scan.affine, out / "probability.nii.gz")
-    measures = {"slices": len(mask), "tumour_slices": int(mask.any((1, 2)).sum()), "tumour_voxels": int(mask.sum()),
-                **shape_features(mask), **(scores(mask, scan.truth) if scan.truth is not None else {})}
-    pd.DataFrame([measures]).to_csv(out / "measures.csv", index=False)
-    return pd.Series(measures)
+def segment_scan(model: Segmenter, scan: OwnScan, device: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Tumour probability float32 and mask bool, both (D,H,W) on the scan's own pixels; the network sees square ones."""
+    found = model.probability(to_square(scan.image, scan.pixel), device)
+    probability = from_square(found, scan.image.shape[1:3])
+    return probability, postprocess(probability, model.recipe.threshold, model.recipe.min_component_share)
 
 
-def drawn(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """FLAIR of a slice uint8 (H,W,3) with the outline of a mask (H,W) in colour, uint8 (H,W,3)."""
-    picture = np.repeat(pixels[..., 1:2], 3, axis=2)
-    blend(picture, boundary(mask).astype(np.float32), PREDICTION)
-    return picture
+def trained_on(model: Segmenter, scan: Iterable[Path]) -> str | None:
+    """The training patient whose name a file or folder of the scan bears, or the folder around it."""
+    names = [name for path in scan for name in (path.resolve().name, path.resolve().parent.name)]
+    return next((patient for patient in model.training_patients for name in names
+                 if name == patient or name.startswith((f"{patient}_", f"{patient}."))), None)
+
+
+def run(args: argparse.Namespace) -> None:
+    """What the command does."""
+    sources = [Path(path) for path in (args.scan, args.flair, args.pre, args.post) if path]
+    given = args.weights.endswith(".pt") or Path(args.weights).is_file()
+    model = (load_checkpoint if given else load_pretrained)(args.weights)
+    scan = (read_scan(args.scan, args.order, args.series) if args.scan else
+            read_sequences(args.flair, args.pre, args.post))
+    for warning in scan.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    check_place(args.out, sources, result_names(scan))
+    probability, mask = segment_scan(model, scan, args.device)
+    measures = measure(scan, mask)
+    patient = trained_on(model, sources)
+    measures["seen"] = patient is not None
+    write_results(result_files(scan, probability, mask, measures), args.out)
+    line = " ".join(f"{name}={value:.4g}" for name, value in measures.drop("seen").items())
+    print(f"{line} (these weights were trained on {patient}: better than on a new patient)" if patient else line)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    parser = argparse.ArgumentParser(prog="python -m lggseg.predict", description=__doc__, epilog=EXAMPLES,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scan", nargs="?", metavar="SCAN", help="the scan, where all its sequences lie in one place")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="folder for what is found; made where it lacks, and never the scan's own. Results of an "
+                             "earlier run in it are replaced, and nothing else is touched")
+    parser.add_argument("--flair", metavar="PATH", help="FLAIR alone: a file or folder as SCAN, with one channel")
+    parser.add_argument("--pre", metavar="PATH", help="T1 before contrast agent, on FLAIR's voxels (with --flair)")
+    parser.add_argument("--post", metavar="PATH", help="T1 after contrast agent, on FLAIR's voxels (with --flair)")
+    parser.add_argument("--order", metavar="NAMES",
+                        help="which channel of SCAN is which sequence, such as flair,t1,t1ce: pre (or t1), flair, post "
+                             "(or t1ce), and skip (or t2) for what is not used; FLAIR stands in for a missing one "
+                             "(default: pre,flair,post, or flair for one channel)")
+    parser.add_argument("--series", metavar="NUMBERS",
+                        help="which series of a DICOM folder, by its number in the list that is printed without this "
+                             "option, or by its UID; several with commas, each a channel of --order")
+    parser.add_argument("--weights", default="kaggle", metavar="NAME",
+                        help="trained network: kaggle (real patients) or phantom, as they come with the package, or "
+                             "the path of a checkpoint (default: kaggle)")
+    parser.add_argument("--device", metavar="NAME",
+                        help="where to compute: cpu or cuda (default: the GPU if there is one)")
+    return parser
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m lggseg.predict", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scan", type=Path, help="folder of slices, one picture, or .nii.gz")
-    parser.add_argument("--out", type=Path, required=True, help="folder for what is found")
-    parser.add_argument("--weights", default="kaggle", help="kaggle, phantom, or a checkpoint's path")
-    parser.add_argument("--device", help="cpu or cuda; the GPU if there is one")
-    args = parser.parse_args(argv)
+    options = parser()
+    args = options.parse_args(argv)
+    if bool(args.scan) == bool(args.flair):
+        options.error("give either SCAN or --flair")
+    if args.scan and (args.pre or args.post):
+        options.error("--pre and --post go with --flair, not with SCAN")
+    if args.flair and (args.order or args.series):
+        options.error("--order and --series go with SCAN, not with --flair")
     try:
-        model = (load_checkpoint if Path(args.weights).suffix == ".pt" else load_pretrained)(args.weights)
-        scan = read_scan(args.scan)
-        probability = model.probability(scan.image, args.device)
-        mask = postprocess(probability, model.recipe.threshold, model.recipe.min_component_share)
-        measures = write_results(scan, probability, mask, args.out)
+        run(args)
     except LggError as error:
-        sys.exit(f"error: {error}")
-    print(" ".join(f"{name}={value:.4g}" for name, value in measures.items()))
+        options.exit(2, f"error: {' '.join(str(error).splitlines())}\n")
 
 
 if __name__ == "__main__":

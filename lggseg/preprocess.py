@@ -1,4 +1,8 @@
-"""From a volume to the network's grid and back: one pair of functions, for training and prediction alike."""
+"""From a volume to the network's grid and back: one pair of functions, for training and prediction alike.
+
+`lggseg.head.find_head` looks at a volume once. `slices_to_grid` and `mask_to_grid` then crop to the head, pad to a
+square and resize, `standardise` makes z-scores, and `from_grid` goes the way back.
+"""
 
 from dataclasses import dataclass
 
@@ -8,19 +12,22 @@ from torch import nn
 from torch.nn import functional as F
 
 from .errors import LggError
+from .head import Head, above_air, check_volume, find_head
+
+Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than fat
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a trained network must know about its input and output; it travels inside the checkpoint."""
 
-    size: int = 128  # pixels a side; halving 256 makes a step about four times cheaper
+    size: int = 224  # pixels a side of the grid: about as fine as the data set's pictures, once cropped to the head
     context: int = 0  # neighbouring slices given on either side, as extra channels
-    block: int = 1  # block x block pixels become channels on the way in, and logits on the way out
+    block: int = 2  # block x block pixels become channels on the way in, and logits on the way out
     threshold: float = 0.5  # probability from which a pixel counts as tumour
-    flip: bool = True  # average the prediction with that of the mirrored slice
     min_component_share: float = 0.0  # of the strongest 3D component's weight, that a component needs to stay
-    robust: bool = False  # standardise by median and absolute deviation, which a bright tumour hardly moves
+    crop: bool = True  # to the head; False is the whole picture, as the first edition's networks were trained
+    flip: bool = False  # average the prediction with that of the mirrored slice, at twice the cost
 
     @property
     def channels(self) -> int:
@@ -29,7 +36,7 @@ class Recipe:
 
     @classmethod
     def of(cls, network: nn.Module) -> "Recipe":
-        """The plain recipe that fits a network's channels, where it tells them as `in_channels`."""
+        """The recipe without blocks that fits a network's channels, where it tells them as `in_channels`."""
         return cls(context=max(0, (getattr(network, "in_channels", 3) // 3 - 1) // 2), block=1)
 
     def check(self, network: nn.Module) -> None:
@@ -41,79 +48,119 @@ class Recipe:
                            f"block={self.block}) gives {wanted}; give the recipe it was trained with")
 
 
-@dataclass(frozen=True)
-class Head:
-    """What the way to the grid needs to know of a volume of `shape` (D,H,W).
+def look(image: np.ndarray, recipe: Recipe) -> Head:
+    """What the way to this recipe's grid needs to know of a volume uint8 (D,H,W,3): `find_head`, or the whole picture.
 
-    Where its intensities lie and how far they spread, per sequence inside the head, each float32 (3,).
+    >>> head = look(np.full((2, 30, 40, 3), 90, np.uint8), Recipe(crop=False))
+    >>> head.box, head.slices.tolist(), head.centre.tolist()
+    ((0, 0, 40), [0, 1], [90.0, 90.0, 90.0])
     """
-
-    shape: tuple[int, int, int]
-    centre: np.ndarray
-    spread: np.ndarray
+    return find_head(image) if recipe.crop else whole_picture(image)
 
 
-def find_head(image: np.ndarray, recipe: Recipe) -> Head:
-    """Mean and standard deviation of a volume uint8 (D,H,W,3), per sequence, over the head's pixels only.
+def whole_picture(image: np.ndarray) -> Head:
+    """The Head that leaves a volume as it is, z-scores by mean and standard deviation.
 
-    The head is where any sequence exceeds a tenth of that sequence's 99th percentile: air would
-    otherwise dominate the mean. Per volume, never per slice: an empty slice must stay dark. `recipe.robust`
-    gives the median instead, and 1.4826 times the median absolute deviation from it, which is the
-    standard deviation of a normal distribution (Huber 1981): a tumour moves them less.
+    They are those of the pixels where any sequence exceeds a tenth of its 99th percentile.
+
+    >>> image = np.zeros((1, 8, 8, 3), np.uint8)
+    >>> image[0, 2:6, 2:6] = 30, 60, 90
+    >>> whole_picture(image).centre.tolist()
+    [30.0, 60.0, 90.0]
     """
     check_volume(image)
-    every = image[:: max(1, len(image) // 16), ::2, ::2].reshape(-1, 3)  # a sample is enough, and quick
-    head = every[(every > 0.1 * np.percentile(every, 99, axis=0)).any(axis=1)].astype(np.float32)
-    if len(head) == 0:
-        return Head(image.shape[:3], np.zeros(3, np.float32), np.ones(3, np.float32))
-    centre = np.median(head, axis=0) if recipe.robust else head.mean(axis=0)
-    spread = 1.4826 * np.median(abs(head - centre), axis=0) if recipe.robust else head.std(axis=0)
-    return Head(image.shape[:3], centre, spread.astype(np.float32).clip(min=1.0))
-
-
-def check_volume(image: np.ndarray) -> None:
-    """Raise LggError unless `image` is uint8 (D,H,W,3) with at least one slice."""
-    if image.ndim != 4 or image.shape[-1] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise LggError(f"image is {image.dtype} {image.shape}; it must be uint8 (D, H, W, 3), D >= 1, "
-                       "the sequences in the order pre-contrast, FLAIR, post-contrast")
+    every = image[:: max(1, len(image) // 16), ::2, ::2].reshape(-1, 3)
+    inside = every[(every > 0.1 * np.percentile(every, 99, axis=0)).any(axis=1)].astype(np.float32)
+    if len(inside) == 0:
+        inside = np.zeros((1, 3), np.float32)
+    return Head(image.shape[:3], np.zeros((len(image), 3), np.uint8), np.arange(len(image)),
+                (0, 0, max(image.shape[1:3])), False, (0, 1, 2), inside.mean(axis=0), inside.std(axis=0).clip(min=1.0))
 
 
 def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
-    """Slices uint8 (D,H,W,3) on the grid, uint8 (D,3,size,size): as bytes, a cohort of small slices fits into memory."""
-    return _square(torch.from_numpy(np.array(image)).permute(0, 3, 1, 2), size)
+    """The n slices of uint8 (D,H,W,3) that show a head, on the grid: levels above air, uint8 (n,3,size,size).
+
+    As bytes, a cohort of small slices fits into memory.
+
+    >>> from lggseg.head import find_head
+    >>> y, x = np.mgrid[:64, :64]
+    >>> disc = np.hypot(y - 31.5, x - 31.5) < 20
+    >>> image = np.where(disc[None, :, :, None], np.uint8(90), np.uint8(7)).repeat(3, axis=3)
+    >>> slices_to_grid(image, find_head(image), 8)[0, 1, 3]  # a row through the middle: air is 0
+    tensor([55, 83, 83, 83, 83, 83, 83, 55], dtype=torch.uint8)
+    """
+    levels = above_air(image[head.slices], head.air[head.slices])
+    levels = levels if head.source == (0, 1, 2) else levels[..., list(head.source)]
+    return _resize(pad_to_square(torch.from_numpy(levels).movedim(3, 1), head), size)
 
 
 def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
-    """Masks bool (D,H,W) on the grid: the share of each pixel that is tumour, uint8 (D,1,size,size), 255 is all."""
-    return _square(torch.from_numpy(255 * mask.astype(np.uint8))[:, None], size)
+    """Masks bool (D,H,W) of those slices: the share of each pixel that is tumour, uint8 (n,1,size,size), 255 is all.
+
+    >>> head = Head((1, 4, 4), np.zeros((1, 3)), np.array([0]), (0, 0, 4), False, (0, 1, 2), np.zeros(3), np.ones(3))
+    >>> mask_to_grid(np.array([[[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]], bool), head, 4)[0, 0, 0]
+    tensor([255, 255,   0,   0], dtype=torch.uint8)
+    """
+    return _resize(pad_to_square(torch.from_numpy(255 * mask[head.slices].astype(np.uint8))[:, None], head), size)
 
 
-def _square(slices: torch.Tensor, size: int) -> torch.Tensor:
-    """Slices uint8 (D,C,H,W) padded to a square, so that resizing keeps their shape, and resized."""
-    return F.interpolate(pad_to_square(slices), (size, size), mode="bilinear", antialias=True)
+def pad_to_square(slices: torch.Tensor, head: Head) -> torch.Tensor:
+    """The head's square of (n,C,H,W), as (n,C,side,side): cropped, padded with 0, and mirrored if the head says so.
+
+    >>> head = Head((1, 2, 3), np.zeros((1, 3)), np.array([0]), (0, 1, 3), True, (0, 1, 2), np.zeros(3), np.ones(3))
+    >>> pad_to_square(torch.tensor([[[[1, 2, 3], [4, 5, 6]]]]), head)[0, 0]
+    tensor([[0, 3, 2],
+            [0, 6, 5],
+            [0, 0, 0]])
+    """
+    (top, left, side), (height, width) = head.box, head.shape[1:]
+    slices = slices[:, :, max(0, top):top + side, max(0, left):left + side]
+    slices = F.pad(slices, (max(0, -left), max(0, left + side - width), max(0, -top), max(0, top + side - height)))
+    return slices.flip(-1) if head.mirrored else slices
 
 
-def pad_to_square(slices: torch.Tensor) -> torch.Tensor:
-    """Slices (D,C,H,W) with black added below or on the right until H = W."""
-    height, width = slices.shape[2:]
-    side = max(height, width)
-    return F.pad(slices, (0, side - width, 0, side - height)) if height != width else slices
+def _resize(slices: torch.Tensor, size: int) -> torch.Tensor:
+    """(n,C,side,side) to (n,C,size,size), averaging where it shrinks."""
+    return F.interpolate(slices, (size, size), mode="bilinear", antialias=True)
 
 
 def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int) -> torch.Tensor:
-    """Rows of `slices_to_grid` uint8 (D,3,s,s) as z-scores float32 (len(rows),C,s,s), C = 3 (2 context + 1).
+    """Rows of `slices_to_grid` uint8 (n,3,s,s) as z-scores float32 (len(rows),C,s,s), C = 3 (2 context + 1).
 
-    The channels of slice d are those of slices d-context .. d+context in order, the end slices repeated.
+    The channels of row i are those of rows i-context .. i+context in order, the end ones repeated.
+
+    >>> head = Head((2, 1, 1), None, None, (0, 0, 1), False, (0, 1, 2), np.float32([50] * 3), np.float32([20] * 3))
+    >>> slices = torch.tensor([[70, 90, 10], [30, 50, 250]], dtype=torch.uint8).view(2, 3, 1, 1)
+    >>> standardise(slices, head, [0], context=0).flatten()
+    tensor([ 1.,  2., -2.])
+    >>> standardise(slices, head, [1], context=1).flatten()
+    tensor([ 1.,  2., -2., -1.,  0., 10., -1.,  0., 10.])
     """
     offsets = torch.arange(-context, context + 1)
     wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (N, 2c+1)
     centre, spread = (torch.from_numpy(values).view(3, 1, 1) for values in (head.centre, head.spread))
-    return ((slices[wanted].float() - centre) / spread).flatten(1, 2)  # (N, 2c+1, 3, s, s) -> (N, C, s, s)
+    return ((slices[wanted].float() - centre) / spread).clamp_(*Z_RANGE).flatten(1, 2)
 
 
 def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:
-    """Probabilities (D,1,s,s) on the grid as float32 (D,H,W) on the volume's own."""
-    height, width = head.shape[1:]
-    side = max(height, width)
-    grid = F.interpolate(probability, (side, side), mode="bilinear", align_corners=False)
-    return grid[:, 0, :height, :width].float().cpu().numpy()
+    """Probabilities (n,1,s,s) of the slices that show a head, as float32 (D,H,W) on the volume's own grid.
+
+    0 outside the head's square and in slices of air at the ends; a slice between others that shows nothing, as a
+    broken one, gets the mean of its nearest neighbours.
+
+    >>> head = Head((1, 2, 3), None, np.array([0]), (0, 1, 3), False, (0, 1, 2), None, None)
+    >>> from_grid(torch.arange(9.0).view(1, 1, 3, 3) / 10, head)[0]
+    array([[0. , 0. , 0.1],
+           [0. , 0.3, 0.4]], dtype=float32)
+    """
+    (top, left, side), (_, height, width) = head.box, head.shape
+    full = np.zeros(head.shape, np.float32)
+    if len(head.slices) == 0:
+        return full
+    grid = _resize(probability.float(), side)[:, 0]
+    grid = (grid.flip(-1) if head.mirrored else grid).cpu().numpy()
+    y, x = slice(max(0, top), min(height, top + side)), slice(max(0, left), min(width, left + side))
+    full[head.slices, y, x] = grid[:, y.start - top:y.stop - top, x.start - left:x.stop - left]
+    for d in np.setdiff1d(np.arange(head.slices[0], head.slices[-1]), head.slices):
+        full[d] = (full[head.slices[head.slices < d][-1]] + full[head.slices[head.slices > d][0]]) / 2
+    return full

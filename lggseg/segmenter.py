@@ -1,7 +1,8 @@
 """A trained network ready for use: `Segmenter` holds one or several, the recipe they work by, and who trained them."""
 
+import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
 from .device import mixed_precision, pick_device
 from .errors import LggError
 from .postprocess import postprocess
-from .preprocess import Recipe, find_head, from_grid, slices_to_grid, standardise
+from .preprocess import Recipe, from_grid, look, slices_to_grid, standardise
 from .unet import UNet
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -33,7 +34,8 @@ class Segmenter(nn.Module):
     def __init__(self, networks: nn.Module | Iterable[nn.Module], recipe: Recipe | None = None,
                  patients: Sequence[Iterable[str]] = ()):
         super().__init__()
-        self.networks = nn.ModuleList([networks] if isinstance(networks, nn.Module) else networks)
+        several = isinstance(networks, nn.ModuleList) or not isinstance(networks, nn.Module)
+        self.networks = nn.ModuleList(networks if several else [networks])
         self.recipe = recipe or Recipe.of(self.networks[0])
         self.patients = [sorted(names) for names in patients] or [[] for _ in self.networks]
         if len(self.patients) != len(self.networks):
@@ -60,7 +62,11 @@ class Segmenter(nn.Module):
 
         Raises LggError for any other shape or type. Moves itself to `device`, predicts in eval mode, restores its mode.
         """
-        where, was_training, head = pick_device(device), self.training, find_head(image, self.recipe)
+        where, was_training, head = pick_device(device), self.training, look(image, self.recipe)
+        if len(head.slices) == 0:
+            return np.zeros(head.shape, np.float32)
+        if head.missing:
+            warnings.warn(f"{' and '.join(head.missing)} shows nothing: FLAIR stands in for it", stacklevel=2)
         slices = slices_to_grid(image, head, self.recipe.size)
         self.to(where, memory_format=torch.channels_last).eval()
         try:
@@ -91,6 +97,10 @@ class Segmenter(nn.Module):
             what = "the network was" if len(self.networks) == 1 else "every network was"
             raise LggError(f"{what} trained on {patient}; judge it on other patients")
         return Segmenter([self.networks[i] for i in unseen], self.recipe, [self.patients[i] for i in unseen])
+
+    def with_recipe(self, **change: float) -> "Segmenter":
+        """The same networks by a recipe that differs in these fields, such as threshold=0.4; self stays as it is."""
+        return Segmenter(list(self.networks), replace(self.recipe, **change), self.patients)
 
     def learned_from(self, patients: Iterable[str], recipe: Recipe) -> None:
         """Remember that every network has been trained on these patients, too, and works by this recipe from now on."""

@@ -15,16 +15,17 @@ from tqdm.auto import tqdm
 from .config import TrainConfig, add_options, config_of
 from .data.cohort import Cohort, open_cohort
 from .data.splits import split_patients
+from .distributed import first_then_all, processes, rank
 from .errors import LggError
 from .segmenter import Segmenter
-from .trainer import Trainer
+from .trainer import Trainer, seen_by
 
 __all__ = ["TrainConfig", "fit"]
 
 
 def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patients: list[str] = (),
         config: TrainConfig | None = None, progress: bool = True,
-        on_epoch: Callable[[pd.DataFrame], None] | None = None) -> pd.DataFrame:
+        on_epoch: Callable[[pd.DataFrame], None] | None = None, teacher: Segmenter | None = None) -> pd.DataFrame:
     """Train `model` in place; returns the history, one row per epoch: epoch, loss, valid_dice, lr, seconds.
 
     `model` is what `config.model()` makes, or a plain network for that recipe. `valid_dice` is the mean Dice per
@@ -32,14 +33,15 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
     averaged weights of the best validated epoch, or of the last epoch if there are no validation patients. A
     Segmenter remembers its training patients, and the recipe becomes the run's; one that was trained before trains on.
     With `config.out` set, a run that was stopped goes on where its last whole epoch ended, and gives what an unstopped
-    run gives. `on_epoch(history)` is called after each epoch, for a live curve. Raises LggError if a patient is in both
-    lists, if there is nobody to train on, if the model was trained on a validation patient before, or if the loss
-    ceases to be a number.
+    run gives. `on_epoch(history)` is called after each epoch, for a live curve. With a `teacher` its probabilities for
+    the augmented slices take the masks' place (distillation: Hinton et al. 2015), and who trained it counts as seen.
+    Raises LggError if a patient is in both lists, if there is nobody to train on, if the model or its teacher was
+    trained on a validation patient before, or if the loss ceases to be a number.
     """
     config = config or TrainConfig()
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model, config.recipe)
-    check_patients([*train_patients], [*valid_patients], segmenter.training_patients)
-    trainer = Trainer(segmenter, cohort, list(train_patients), list(valid_patients), config)
+    check_patients([*train_patients], [*valid_patients], seen_by(segmenter, teacher))
+    trainer = Trainer(segmenter, cohort, list(train_patients), list(valid_patients), config, teacher)
     if config.out:
         trainer.resume(Path(config.out) / "resume.pt")
     torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times over
@@ -53,7 +55,7 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
     finally:
         torch.set_flush_denormal(False)  # other libraries may count on them
     segmenter.load_state_dict(trainer.best["weights"])
-    segmenter.learned_from(train_patients, config.recipe)
+    segmenter.learned_from(trainer.patients, config.recipe)
     segmenter.eval()
     return pd.DataFrame(trainer.history)
 
@@ -81,18 +83,18 @@ def check_patients(train_patients: list[str], valid_patients: list[str], seen: l
 
 
 def run(options: argparse.Namespace) -> None:
-    """What the command does."""
+    """What the command does, in each process that torchrun started."""
     config = config_of(options)
-    if not config.out:
-        print("no --out: nothing of this run will be kept", file=sys.stderr)
-    if "WORLD_SIZE" in os.environ:
-        torch.distributed.init_process_group()
-    cohort = open_cohort(options.data)
-    train, valid = cohort.patients, []
-    if options.valid:
-        train, valid = split_patients(cohort.patients, (1 - options.valid, options.valid), config.seed)
-    history = fit(config.model(), cohort, train, valid, config)
-    print(history.tail(1).to_string(index=False))
+    with processes(config.device):
+        if not config.out and rank() == 0:
+            print("no --out: nothing of this run will be kept", file=sys.stderr)
+        cohort = first_then_all(lambda: open_cohort(options.data, progress=rank() == 0))
+        train, valid = cohort.patients, []
+        if options.valid:
+            train, valid = split_patients(cohort.patients, (1 - options.valid, options.valid), config.seed)
+        history = fit(config.model(), cohort, train, valid, config, progress=rank() == 0)
+        if rank() == 0:
+            print(history.tail(1).to_string(index=False))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -104,6 +106,8 @@ def main(argv: list[str] | None = None) -> None:
     try:
         run(parser.parse_args(argv))
     except LggError as error:
+        if int(os.environ.get("RANK", 0)):
+            time.sleep(2)  # where all fail alike, the first one tells and torchrun ends the others meanwhile
         parser.exit(2, f"error: {error}\n")
 
 

@@ -1,22 +1,22 @@
 """The state of one training run: network, moving average, optimiser, schedule, history, and the best weights."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from .augment import Augment
-from .checkpoint import read_checkpoint, write_checkpoint
+from .checkpoint import digest, read_checkpoint, write_checkpoint
 from .config import TrainConfig
 from .data.cohort import Cohort
 from .data.dataset import SliceDataset
 from .device import amp_dtype, mixed_precision, pick_device
+from .distributed import first_decides, mean_of_all, parallel, rank, share_of, world_size
 from .errors import LggError
 from .losses import DiceBCELoss, DiceLoss, focal_tversky_loss
 from .metrics import dice
@@ -32,13 +32,16 @@ class Trainer:
     PARTS = ("model", "ema", "optimiser", "schedule", "scaler")
 
     def __init__(self, model: Segmenter, cohort: Cohort, train_patients: list[str], valid_patients: list[str],
-                 config: TrainConfig):
+                 config: TrainConfig, teacher: Segmenter | None = None):
         self.config, self.device, self.cohort = config, pick_device(config.device), cohort
-        self.patients, self.valid_patients = sorted({*train_patients, *model.training_patients}), list(valid_patients)
+        self.patients = sorted({*train_patients, *seen_by(model, teacher)})
+        self.valid_patients = list(valid_patients)
+        self.taught_by = teacher and digest(teacher.state_dict())
+        self.teacher = teacher and teacher.to(self.device, memory_format=torch.channels_last).eval()
         self.model = model.to(self.device, memory_format=torch.channels_last)  # twice as fast on a CPU
         self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.ema.module.learned_from(self.patients, config.recipe)
-        self.network = parallel(torch.compile(self.model) if config.compile else self.model)
+        self.network = parallel(torch.compile(self.model) if config.compile else self.model, self.device)
         self.data = SliceDataset(cohort, train_patients, config.recipe, soft=True)
         self.augment = Augment(config.augment, carve_mix=config.carve_mix, cyst=config.cyst)
         self.steps = max(1, config.epoch_slices // config.batch)
@@ -56,10 +59,10 @@ class Trainer:
         """
         generator = torch.Generator().manual_seed(1_000_003 * self.config.seed + 1009 * epoch)
         drawn = torch.multinomial(self.weights(), self.steps * self.config.batch, True, generator=generator)
-        mine = drawn.view(self.steps, world_size(), -1)[:, rank()].flatten().tolist()
+        mine = drawn.view(self.steps, world_size(), share_of(self.config.batch))[:, rank()].flatten().tolist()
         torch.manual_seed(generator.initial_seed() + 1 + rank())  # augmentation draws from the global generator
         self.data.recipe = replace(self.config.recipe, size=self.config.size_at(epoch))
-        return DataLoader(self.data, self.config.batch // world_size(), sampler=mine, num_workers=self.config.workers,
+        return DataLoader(self.data, share_of(self.config.batch), sampler=mine, num_workers=self.config.workers,
                           pin_memory=self.device.type == "cuda", generator=generator)
 
     def weights(self) -> torch.Tensor:
@@ -68,17 +71,24 @@ class Trainer:
         weight = patient.groupby([patient, tumour]).transform("size").astype(float) ** -self.config.balance
         share = self.config.oversample_foreground if 0 < tumour.mean() < 1 else tumour.mean()
         weight = weight / weight.groupby(tumour).transform("sum") * np.where(tumour, share, 1 - share)
-        return torch.from_numpy(weight.to_numpy())
+        return torch.from_numpy(weight.to_numpy(copy=True))
 
     def epoch(self, epoch: int, progress: bool) -> float:
         """Train one epoch and return its mean loss; LggError, naming the step, where it is no number."""
         self.model.train()
-        losses = []
+        self.augment.strength, losses = self.config.strength_at(epoch), []
         for image, mask in tqdm(self.loader(epoch), self.caption(epoch), leave=False, disable=not progress):
-            losses.append(self.step(*self.augment(image.to(self.device), mask.to(self.device))))
+            image, mask = self.augment(image.to(self.device), mask.to(self.device))
+            losses.append(self.step(image, self.answer(image) if self.teacher else mask))
             if len(losses) % CHECK_EVERY == 0 or len(losses) == self.steps:
                 self.check(losses)
-        return torch.stack(losses).mean().item()
+        return mean_of_all(torch.stack(losses)).mean().item()
+
+    @torch.no_grad()
+    def answer(self, image: torch.Tensor) -> torch.Tensor:
+        """The teacher's probability (N,1,s,s) for image (N,C,s,s), which takes the mask's place."""
+        with mixed_precision(self.device):
+            return self.teacher(image).float().sigmoid()
 
     def step(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """One optimiser step on image (N,C,s,s) and mask (N,1,s,s); returns the loss, a number on the device."""
@@ -94,7 +104,7 @@ class Trainer:
 
     def check(self, losses: list[torch.Tensor]) -> None:
         """Raise LggError at the first loss that is not finite; the network gets back its last good weights."""
-        wrong = (~torch.stack(losses[-CHECK_EVERY:]).isfinite()).nonzero().flatten()
+        wrong = (~mean_of_all(torch.stack(losses[-CHECK_EVERY:])).isfinite()).nonzero().flatten()  # in any process
         if not len(wrong):
             return
         step = max(0, len(losses) - CHECK_EVERY) + int(wrong[0]) + 1
@@ -102,7 +112,7 @@ class Trainer:
             self.model.load_state_dict(self.best["weights"])
         last = f"{self.config.out}/last.pt holds epoch {len(self.history)}" if self.config.out and self.history else \
             "nothing was written yet"
-        raise LggError(f"the loss is {losses[step - 1 - len(losses)].item()} at step {step} of epoch "
+        raise LggError(f"the loss is no finite number at step {step} of epoch "
                        f"{len(self.history) + 1}; {last}. Try a smaller lr (it is {self.config.lr}), and look for NaN "
                        "in the input")
 
@@ -118,8 +128,9 @@ class Trainer:
 
     def validate(self) -> float:
         """Mean Dice per validation patient of the averaged weights at the plain threshold; NaN without patients."""
-        if not self.valid_patients:
-            return float("nan")
+        return first_decides(self._validate) if self.valid_patients else float("nan")
+
+    def _validate(self) -> float:
         scores = []
         for volume in map(self.cohort.volume, self.valid_patients):
             found = self.average().probability(volume.image, self.device.type)
@@ -153,11 +164,9 @@ class Trainer:
                          out / "resume.pt")
 
     def identity(self) -> dict:
-        """What must be equal for two runs to be the same run; the options left out change the speed, not the result."""
-        free = {"out", "device", "workers", "compile"}
-        settings = {key: value for key, value in asdict(self.config).items() if key not in free}
-        return settings | {"patients": self.patients, "validation patients": self.valid_patients,
-                           "number of processes": world_size()}
+        """What must be equal for two runs to be the same run."""
+        return self.config.decisive | {"patients": self.patients, "validation patients": self.valid_patients,
+                                       "number of processes": world_size(), "teacher": self.taught_by}
 
     def resume(self, path: Path) -> None:
         """Go on from `path`, if it is there; LggError for a damaged file, or a run with other settings or patients."""
@@ -174,21 +183,11 @@ class Trainer:
         self.history, self.best = state["history"], state["best"]
 
 
+def seen_by(*models: Segmenter | None) -> list[str]:
+    """Everybody that one of these was trained on."""
+    return sorted({patient for model in models if model for patient in model.training_patients})
+
+
 def sparkline(values: list[float]) -> str:
     """A curve of values in 0..1 as a row of block characters."""
     return "".join("▁▂▃▄▅▆▇█"[min(7, int(8 * value))] for value in values[-20:])
-
-
-def rank() -> int:
-    """This process's number under torchrun, 0 otherwise."""
-    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-
-
-def world_size() -> int:
-    """How many processes train together."""
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-
-
-def parallel(network: nn.Module) -> nn.Module:
-    """The network as each process of `torchrun` trains it: gradients averaged over all of them."""
-    return nn.parallel.DistributedDataParallel(network) if world_size() > 1 else network

@@ -1,7 +1,6 @@
 """Shared by all tests: where caches go, a small phantom cohort, the real patients where they are at hand."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ os.environ.setdefault("LGGSEG_CACHE", str(ROOT / "build" / "cache"))
 os.environ.setdefault("LGGSEG_DATA", "phantom")
 os.environ.setdefault("MPLBACKEND", "agg")
 
-from experiments.crossval import cross_validate  # noqa: E402
 from lggseg.data import load_cohort, open_cohort  # noqa: E402  the cache must be chosen before
 from lggseg.phantom import write_phantom_cohort  # noqa: E402
 
@@ -24,15 +22,6 @@ def phantom_cohort(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LGGSEG_CACHE", str(place / "cache"))
         return load_cohort(root, progress=False)
-
-
-@pytest.fixture(scope="session")
-def crossval_done(phantom_cohort, tmp_path_factory):
-    """The ensemble of a tiny whole cross-validation, and its folder; tests leave both as they are."""
-    from test_train import TINY
-
-    out = tmp_path_factory.mktemp("crossval")
-    return cross_validate(phantom_cohort, replace(TINY, out=str(out), epochs=1), folds=2, progress=False), out
 
 
 @pytest.fixture(scope="session")

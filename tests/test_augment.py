@@ -109,3 +109,20 @@ def test_carve_mix_and_cyst_are_chances():
     assert torch.equal(Augment().carve_mix(image, mask)[0], image) and torch.equal(Augment().cyst(image, mask), image)
     for changed in (Augment(carve_mix=0.3).carve_mix(image, mask)[0], Augment(cyst=0.3).cyst(image, mask)):
         assert 0.2 < (changed != image).flatten(1).any(1).float().mean() < 0.4
+
+
+def test_turn_and_scale_are_independent():
+    augment = Augment(1.0, zoom=0.2)
+    augment.draw = lambda spread, *shape: torch.full(shape, 0.3 if spread == 0.35 else 0.2 if spread == 0.2 else 0.0)
+    matrix = augment.affine(1)[0, :, :2]
+    torch.testing.assert_close(matrix @ matrix.T, torch.eye(2) * torch.tensor(0.4).exp())
+
+
+def test_intensities_keep_their_order(monkeypatch):
+    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.zeros(*shape))  # neither noise nor bias field
+    levels = torch.linspace(-5, 10, 64).repeat(300, 3, 1, 1).expand(300, 3, 8, 64)
+    augment = Augment(1.25, drop=0.0)
+    draw = augment.draw
+    augment.draw = lambda spread, *shape: torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)  # no blur
+    steps = augment.intensity(levels.contiguous()).diff(dim=-1)
+    assert (steps > 0).all()

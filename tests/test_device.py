@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from lggseg import device
 from lggseg.device import amp_dtype, cpu_has_bfloat16, pick_device
+from lggseg.errors import LggError
 
 
 @pytest.fixture(autouse=True)
@@ -16,9 +18,29 @@ def forget():
 
 def test_a_name_is_obeyed_and_a_gpu_preferred(monkeypatch):
     assert pick_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for there, kind in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert pick_device().type == kind
+
+
+def test_each_process_of_torchrun_takes_its_own_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("cuda") == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert pick_device() == pick_device("cuda") == torch.device("cuda", 1) and pick_device("cuda:0").index == 0
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(LggError, match="PyTorch sees 2 GPUs here, and number 2 is wanted"):
+        pick_device()
+
+
+@pytest.mark.parametrize("name, told", [("cuda", "sees 0 GPUs"), ("cuda:1", "sees 0 GPUs"), ("gpu", "no such device")])
+def test_devices_that_are_not_there_are_named(monkeypatch, name, told):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(LggError, match=told):
+        pick_device(name)
 
 
 @pytest.mark.parametrize("flags, expected", [("avx512f avx512_bf16", torch.bfloat16), ("amx_bf16", torch.bfloat16),
@@ -40,3 +62,30 @@ def test_float32_where_the_cpu_does_not_tell(monkeypatch):
 def test_number_format_of_a_gpu(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert amp_dtype(torch.device("cuda")) is expected
+
+
+@pytest.mark.parametrize("busy, expected", [(False, 4), (True, 1)])
+def test_as_many_threads_as_are_fast(monkeypatch, busy, expected):
+    """A convolution of 1 s on one thread; on a busy machine each further thread adds a wait."""
+    before, tried = torch.get_num_threads(), []
+
+    def seconds(threads, limit):
+        tried.append(threads)
+        return 1 + threads if busy else 1 / threads
+
+    monkeypatch.setattr(device, "convolution_seconds", seconds)
+    torch.set_num_threads(4)
+    try:
+        assert device.pick_threads() == expected
+        assert tried == [1, 2, 4] and torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_too_many_threads_are_not_waited_for():
+    assert device.convolution_seconds(1, 0.0) < device.convolution_seconds(1, float("inf"))
+
+
+def test_a_thread_count_of_the_machine_at_hand():
+    before = torch.get_num_threads()
+    assert 1 <= device.pick_threads() <= before == torch.get_num_threads()

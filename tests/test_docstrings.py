@@ -6,7 +6,7 @@ from importlib import import_module
 
 import pytest
 
-MODULES = ["metrics", "losses", "shape", "ellipsoid", "genomics.association", "genomics.corrections",
+MODULES = ["metrics", "losses", "preprocess", "shape", "ellipsoid", "genomics.association", "genomics.corrections",
            "genomics.effect_size", "genomics.fisher", "genomics.permutation"]
 
 
@@ -14,7 +14,10 @@ def module(name):
     return import_module(f"lggseg.{name}")
 
 
-@pytest.mark.parametrize("name", MODULES)
+OTHERS = ["head", "postprocess", "checkpoint", "colours", "exercises.base"]  # examples where they help
+
+
+@pytest.mark.parametrize("name", MODULES + OTHERS)
 def test_examples(name):
     result = doctest.testmod(module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0 and result.failed == 0

@@ -1,5 +1,6 @@
 """House rules of the committed notebooks, and proof that the rules and nbval refuse what they should."""
 
+import base64
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import lint
 import nbformat
 import pytest
 from nbformat import v4
+from test_tools_pictures import colours, png
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -119,8 +121,21 @@ def test_refuses_long_cells(tmp_path):
     assert "46 lines" in found(tmp_path, [*good_cells(), v4.new_markdown_cell("\n".join("x" * 46))])
 
 
+def test_refuses_long_lines_of_code(tmp_path):
+    wide = [cell("x" * 120), cell("x" * 200, tags=["setup-colab"]), v4.new_markdown_cell("x" * 200)]
+    assert found(tmp_path, [*good_cells(), *wide]) == ""
+    assert "121 characters" in found(tmp_path, [*good_cells(), cell("1\n" + "x" * 121)])
+
+
 def test_refuses_large_notebooks(tmp_path):
-    assert "MB" in found(tmp_path, [*good_cells(), cell("print(x)", printed("x" * 2_000_001))])
+    assert "MB" in found(tmp_path, [*good_cells(), cell("print(x)", printed("x" * 1_000_001))])
+    assert found(tmp_path, [*good_cells(), cell("print(x)", printed("x" * 980_000))]) == ""
+
+
+def test_refuses_figures_of_many_colours(tmp_path):
+    few, many = ({"image/png": base64.b64encode(png(colours(count))).decode()} for count in (256, 257))
+    cells = [*good_cells(), cell("plot()", v4.new_output("display_data", few), v4.new_output("display_data", many))]
+    assert found(tmp_path, cells) == "1 figures of more than 256 colours; `make notebooks` stores fewer"
 
 
 def test_refuses_few_figures(tmp_path):
@@ -143,6 +158,12 @@ def test_refuses_an_ignored_cell_without_an_asserting_one(tmp_path):
     unchecked = [*last, cell("print('assert')")]
     assert "no asserting cell" in found(tmp_path, last)
     assert "no asserting cell" in found(tmp_path, unchecked)
+
+
+def test_one_asserting_cell_at_the_end_serves_all(tmp_path):
+    ignored = cell("train()", tags=["nbval-ignore-output"])
+    checks = cell("assert dice > 0.8", tags=["hide-cell"])
+    assert found(tmp_path, [*good_cells(), ignored, cell("plot()"), checks]) == ""
 
 
 @pytest.mark.parametrize("made", [cell(tags=["nbval-skip"]), cell("# NBVAL_SKIP\n1 + 1"), cell("  #NBVAL_SKIP\n1 + 1")])

@@ -1,15 +1,25 @@
-"""The wheel is complete: it installs elsewhere, imports from there, and carries the weights."""
+"""The wheel is complete: it installs elsewhere, imports from there, and carries weights and licences.
 
+And what it says it needs is what it imports.
+"""
+
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import PathDistribution, packages_distributions
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("pyproject.toml", "README.md", "LICENSE", "requirements.txt")
+FILES = ("pyproject.toml", "README.md", "LICENSE")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OPTIONAL = ("nifti", "dicom")  # extras of packages that lggseg imports only when such a file is given
 
 
 def run(*command, **options) -> str:
@@ -51,3 +61,51 @@ def test_wheel_has_every_file_of_the_package(installed):
 def test_weights_load_from_the_wheel(installed, kind):
     code = f"import lggseg; print(sum(p.numel() for p in lggseg.load_pretrained({kind!r}).parameters()) > 0)"
     assert elsewhere(installed, code) == "True"
+
+
+def test_wheel_names_both_licences_and_holds_them(installed):
+    [folder] = installed.glob("lggseg-*.dist-info")
+    metadata = PathDistribution(folder).metadata
+    assert metadata["License-Expression"] == "MIT AND CC-BY-NC-SA-4.0"
+    assert sorted(metadata.get_all("License-File")) == ["LICENSE", "lggseg/weights/LICENSE"]
+    assert "MIT License" in (folder / "licenses" / "LICENSE").read_text(encoding="utf-8")
+    weights = (folder / "licenses" / "lggseg" / "weights" / "LICENSE").read_text(encoding="utf-8")
+    assert "creativecommons.org/licenses/by-nc-sa/4.0/legalcode" in weights and "Mateusz Buda" in weights
+
+
+def test_requirements_are_those_of_the_package_and_the_notebooks():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    listed = [line for line in lines if not line.startswith("#")]
+    assert sorted(listed) == sorted(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["notebooks"])
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {normal(re.match(r"[\w.-]+", requirement)[0]) for requirement in requirements}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(source: str) -> set[str]:
+    """The packages of others that the code imports, by the names that they are installed by."""
+    nodes = list(ast.walk(ast.parse(source)))
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    tops = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"lggseg"}
+    installed_as = packages_distributions()
+    return {normal(installed_as.get(top, [top])[0]) for top in tops}
+
+
+def test_core_requirements_are_what_the_package_imports():
+    found = set().union(*(imported(path.read_text(encoding="utf-8")) for path in (ROOT / "lggseg").rglob("*.py")))
+    optional = names([one for extra in OPTIONAL for one in PROJECT["optional-dependencies"][extra]])
+    assert found - optional == names(PROJECT["dependencies"])
+
+
+def test_notebooks_import_nothing_else():
+    needed = names(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["notebooks"])
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        plain = [re.sub(r"^[%!].*$", "", cell.source, flags=re.MULTILINE) for cell in cells]
+        assert set().union(*map(imported, plain)) - needed - {"ipython"} == set(), path.name  # the kernel's own

@@ -1,186 +1,216 @@
+"""The command `python -m lggseg.predict`, from files to files."""
+
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
-from lggseg import device
-from lggseg.checkpoint import Ensemble, save_checkpoint
-from lggseg.errors import LggError
-from lggseg.predict import clean, evaluate, main, predict_volume, segment_volume, unseen_part
-from lggseg.transforms import Recipe
+from lggseg.data.own_scan import RESULTS, OwnScan
+from lggseg.predict import main, segment_scan, trained_on
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 
 
-class Bright(nn.Module):
-    """Calls tumour what is bright in the FLAIR channel of the middle slice: an answer known beforehand."""
-
-    def __init__(self, context: int = 0, left: bool = False):
-        super().__init__()
-        self.channel, self.left, self.recipe = 3 * context + 1, left, Recipe(16, context, flip=left)
-
-    def forward(self, x):
-        logits = 40 * (x[:, self.channel: self.channel + 1] - 1)
-        if self.left:
-            logits[..., 8:] = -40
-        return logits
+def head(shape=(3, 40, 48), seed=0) -> np.ndarray:
+    """Noise 100..255 in a box with black air around it."""
+    volume = np.zeros(shape, np.uint8)
+    inner = tuple(slice(n // 5, n - n // 5) for n in shape[1:])
+    volume[:, *inner] = np.random.default_rng(seed).integers(100, 256, volume[:, *inner].shape)
+    return volume
 
 
-@pytest.fixture
-def image():
-    image = np.full((5, 16, 16, 3), 50, np.uint8)
-    image[2, 4:8, 2:6, 1] = 250
-    return image
-
-
-def test_probabilities_lie_on_the_volumes_own_grid(image):
-    wide = image.repeat(3, axis=1).repeat(2, axis=2)
-    probability = predict_volume(Bright(), wide)
-    assert probability.shape == (5, 48, 32) and probability.dtype == np.float32
-    assert 0 <= probability.min() and probability.max() <= 1
-
-
-@pytest.mark.parametrize("context", [0, 1])
-@pytest.mark.parametrize("batch", [1, 2, 16])
-def test_finds_what_is_bright_in_its_slice(image, context, batch):
-    found = predict_volume(Bright(context), image, batch=batch) >= 0.5
-    expected = np.zeros(found.shape, bool)
-    expected[2, 4:8, 2:6] = True
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_flip_averages_with_the_mirror_image(image):
-    probability = predict_volume(Bright(left=True), image)
-    assert probability[2, 5, 4] == pytest.approx(0.5, abs=1e-3)  # the mirrored pass sees it on the side it ignores
-
-
-def test_mixed_precision_hardly_changes_a_probability(image, monkeypatch):
+def network(threshold: float = 0.0, patients=()) -> Segmenter:
+    """A small untrained network; at threshold 0 everything is tumour, so that every file is written."""
     torch.manual_seed(0)
-    model = UNet(features=4, depth=3).eval()
-    model.recipe, found = Recipe(16), []
-    for dtype in (None, torch.bfloat16):
-        monkeypatch.setattr(device, "amp_dtype", lambda where, dtype=dtype: dtype)
-        found.append(predict_volume(model, image))
-    assert found[1].dtype == np.float32
-    np.testing.assert_allclose(found[1], found[0], atol=0.02)
-
-
-def test_mode_is_restored(image):
-    model = UNet(features=4, depth=3).train()
-    model.recipe = Recipe(16)
-    predict_volume(model, image)
-    assert model.training
-
-
-def test_channels_that_contradict_the_recipe_are_refused(image):
-    with pytest.raises(LggError, match="takes 9 channels but its recipe"):
-        predict_volume(UNet(9, features=4, depth=3), image)
-
-
-def components():
-    """A large doubtful blob (0.6, 50 voxels) and a small certain one (1.0, 16 voxels)."""
-    probability = np.zeros((3, 12, 12), np.float32)
-    probability[0, :5, :10] = 0.6  # weight 50 * 0.1
-    probability[2, 8:12, 8:12] = 1.0  # weight 16 * 0.5
-    return probability
-
-
-def test_clean_weighs_certainty_not_only_size():
-    kept = clean(components(), 0.5, keep=1.0)
-    assert kept[2].sum() == 16 and not kept[0].any()
-
-
-@pytest.mark.parametrize(("keep", "voxels"), [(0.0, 66), (0.6, 66), (0.65, 16), (1.0, 16)])
-def test_clean_keeps_a_share_of_the_heaviest(keep, voxels):
-    assert clean(components(), 0.5, keep).sum() == voxels
-
-
-def test_clean_of_nothing_is_nothing():
-    assert not clean(np.zeros((2, 4, 4), np.float32), 0.5, 1.0).any()
-
-
-def test_segment_uses_the_recipe(image):
-    model = Bright()
-    model.recipe = Recipe(16, threshold=0.5, flip=False, keep=1.0)
-    image[4, 12, 12, 1] = 250
-    assert segment_volume(model, image).sum() == 16
-
-
-def test_evaluate(phantom_cohort):
-    torch.manual_seed(0)
-    model = UNet(features=4, depth=3)
-    model.recipe, model.training_patients = Recipe(32), [phantom_cohort.patients[0]]
-    table = evaluate(model, phantom_cohort, phantom_cohort.patients[:2], progress=False)
-    assert table.index.tolist() == phantom_cohort.patients[:2] and table.index.name == "patient"
-    assert {"dice", "iou", "sensitivity", "precision", "hd95", "seen"} <= set(table.columns)
-    assert table.seen.tolist() == [True, False]
-    volume = phantom_cohort.volume(phantom_cohort.patients[1])
-    mask = segment_volume(model, volume.image)
-    assert table.dice.iloc[1] == pytest.approx(2 * (mask & volume.mask).sum() / (mask.sum() + volume.mask.sum()))
-
-
-def test_out_of_fold_uses_only_members_that_never_saw_the_patient(phantom_cohort):
-    a, b = phantom_cohort.patients[:2]
-    members = [UNet(features=4, depth=3).eval() for _ in range(2)]
-    for member, patient in zip(members, (a, b)):
-        member.recipe, member.training_patients = Recipe(32), [patient]
-    both = Ensemble(members)
-    assert unseen_part(both, a) is members[1] and unseen_part(both, "another") is both
-    table = evaluate(both, phantom_cohort, [a, b], out_of_fold=True, progress=False)
-    alone = evaluate(members[1], phantom_cohort, [a], progress=False)
-    assert not table.seen.any() and table.dice[a] == alone.dice[a]
-    with pytest.raises(LggError, match=f"trained on {a}"):
-        unseen_part(members[0], a)
-
-
-def test_scans_need_not_be_square(image):
-    tall = np.concatenate([image, np.zeros_like(image[:, :8])], axis=1)  # 24 x 16
-    model = Bright()
-    model.recipe = Recipe(24, flip=False)
-    found = predict_volume(model, tall) >= 0.5
-    assert found.shape == (5, 24, 16) and found.sum() == 16 and found[2, 4:8, 2:6].all()
+    recipe = Recipe(32, block=1, threshold=threshold)
+    return Segmenter(UNet(features=4, depth=3), recipe, [patients] if patients else ()).eval()
 
 
 @pytest.fixture
 def weights(tmp_path):
-    torch.manual_seed(0)
-    model = UNet(features=4, depth=3).eval()
-    model.recipe = Recipe(32, threshold=0.0)  # everything is tumour, so that every file is written
-    return str(save_checkpoint(model, tmp_path / "net.pt"))
+    return str(network().save(tmp_path / "net.pt"))
 
 
-def test_command_line_on_a_patients_folder(phantom_cohort, weights, tmp_path, capsys):
+@pytest.fixture
+def slices(tmp_path):
+    """A folder with three slices of three sequences."""
+    (tmp_path / "scan").mkdir()
+    for k, pixels in enumerate(np.stack([head(seed=s) for s in range(3)], axis=3), 1):
+        Image.fromarray(pixels).save(tmp_path / "scan" / f"s_{k}.png")
+    return tmp_path / "scan"
+
+
+def command(*words, code=2) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    assert stop.value.code == code
+
+
+def test_a_patients_folder(phantom_cohort, weights, tmp_path, capsys):
     folder = phantom_cohort.root / phantom_cohort.slices.image[0].split("/")[0]
     main([str(folder), "--out", str(tmp_path / "out"), "--weights", weights])
-    told, table = capsys.readouterr().out, pd.read_csv(tmp_path / "out" / "measures.csv")
+    told, table = capsys.readouterr(), pd.read_csv(tmp_path / "out" / "measures.csv")
     depth = int(phantom_cohort.summary.slices.iloc[0])
-    assert f"slices={depth}" in told and table.tumour_voxels[0] == depth * 256 * 256 and 0 < table.dice[0] < 0.1
+    assert f"slices={depth}" in told.out and told.err == ""
+    assert table.tumour_voxels[0] == depth * 256 * 256 and 0 < table.dice[0] < 0.1 and not table.seen[0]
     for kind in ("mask", "probability", "overlay"):
-        assert len(list((tmp_path / "out").glob(f"*_{kind}.png"))) == depth
+        assert len([*(tmp_path / "out").glob(f"*_{kind}.png")]) == depth
     assert set(np.unique(Image.open(next((tmp_path / "out").glob("*_1_mask.png"))))) == {255}
 
 
-def test_command_line_on_one_grey_picture_finding_nothing(tmp_path, capsys):
-    model = UNet(features=4, depth=3).eval()
-    model.recipe = Recipe(32, threshold=1.1)
-    Image.fromarray(np.full((40, 30), 90, np.uint8)).save(tmp_path / "flair.png")
-    main([str(tmp_path / "flair.png"), "--out", str(tmp_path / "out"), "--weights",
-          str(save_checkpoint(model, tmp_path / "net.pt"))])
-    assert "tumour_voxels=0" in capsys.readouterr().out
-    assert np.asarray(Image.open(tmp_path / "out" / "flair_mask.png")).shape == (40, 30)
+def test_one_grey_picture_and_nothing_found(tmp_path, capsys):
+    Image.fromarray(head()[0]).save(tmp_path / "flair.png")
+    weights = network(threshold=1.1).save(tmp_path / "net.pt")
+    main([str(tmp_path / "flair.png"), "--out", str(tmp_path / "out"), "--weights", str(weights)])
+    told = capsys.readouterr()
+    assert "tumour_voxels=0" in told.out and told.err.startswith("warning: no pre-contrast T1 and no post-contrast T1;")
+    assert np.asarray(Image.open(tmp_path / "out" / "flair_mask.png")).shape == (40, 48)
 
 
-def test_command_line_says_what_is_wrong(tmp_path, weights):
-    with pytest.raises(SystemExit, match="error: .*nowhere: no such file or folder"):
-        main([str(tmp_path / "nowhere"), "--out", str(tmp_path), "--weights", weights])
+def test_the_network_sees_square_pixels_and_the_scan_gets_its_own_back(monkeypatch):
+    seen, model = [], network(0.5)
+
+    def probability(image, device=None):
+        seen.append(image.shape)
+        return (image[..., 1] > 50).astype(np.float32)
+
+    monkeypatch.setattr(model, "probability", probability)
+    image = np.zeros((2, 20, 30, 3), np.uint8)
+    image[:, 5:15, 10:20] = 200
+    found, mask = segment_scan(model, OwnScan(image, ["a", "b"], pixel=(2.0, 0.5)))
+    assert seen == [(2, 80, 30, 3)] and found.shape == (2, 20, 30)
+    np.testing.assert_array_equal(mask, image[..., 1] > 50)
 
 
-def test_nifti_comes_back_in_its_own_space(tmp_path, weights):
+@pytest.mark.parametrize("code", ["RAS", "LPS", "PIR", "ASR", "SLA"])
+def test_nifti_comes_back_on_its_own_grid(tmp_path, weights, code):
     nibabel = pytest.importorskip("nibabel")
-    affine = np.diag([1.0, 1.0, 5.0, 1.0])
-    nibabel.save(nibabel.Nifti1Image(np.random.default_rng(0).random((20, 24, 4), np.float32), affine),
-                 tmp_path / "flair.nii.gz")
-    main([str(tmp_path / "flair.nii.gz"), "--out", str(tmp_path / "out"), "--weights", weights])
-    mask = nibabel.load(tmp_path / "out" / "mask.nii.gz")
-    assert mask.shape == (20, 24, 4) and (mask.affine == affine).all()
+    image = nibabel.Nifti1Image(head((6, 40, 48)).T, np.diag([1, 0.8, 5, 1.0]))
+    image = image.as_reoriented(nibabel.orientations.ornt_transform(
+        nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt(code)))
+    image.set_qform(image.affine, 1)
+    image.set_sform(image.affine, 2)
+    nibabel.save(image, tmp_path / "flair.nii.gz")
+    main([str(tmp_path), "--out", str(tmp_path.parent / f"out{code}"), "--weights", weights])
+    for name, dtype in (("mask", np.uint8), ("probability", np.float32)):
+        found = nibabel.load(tmp_path.parent / f"out{code}" / f"{name}.nii.gz")
+        assert found.shape == image.shape and found.get_data_dtype() == dtype
+        np.testing.assert_array_equal(found.affine, image.affine)
+        assert (found.header["qform_code"], found.header["sform_code"]) == (1, 2)
+
+
+def test_dicom_gives_nifti_in_the_patients_space(tmp_path, weights, capsys):
+    nibabel = pytest.importorskip("nibabel")
+    pytest.importorskip("pydicom")
+    from data.test_dicom import write_series
+
+    write_series(tmp_path / "a" / "flair", head((3, 40, 48)).astype(np.uint16) * 9, uid="1.2.1")
+    write_series(tmp_path / "a" / "t1", head((3, 40, 48), 1).astype(np.uint16), uid="1.2.2")
+    command(tmp_path / "a", "--out", tmp_path / "out", "--weights", weights)
+    assert "1 = without a name (3 pictures, 1.2.1); 2 = " in capsys.readouterr().err
+    main([str(tmp_path / "a"), "--series", "1,2", "--order", "flair,t1", "--out", str(tmp_path / "out"),
+          "--weights", weights])
+    found = nibabel.load(tmp_path / "out" / "mask.nii.gz")
+    assert found.shape == (48, 40, 3) and found.header.get_xyzt_units()[0] == "mm"
+    np.testing.assert_array_equal(found.affine, np.diag([-1, -2, 5, 1.0]))
+    assert (tmp_path / "out" / "slice_3_mask.png").exists()
+
+
+def test_separate_sequences_and_a_missing_one(tmp_path, weights, capsys):
+    for seed, name in enumerate(("flair", "post")):
+        Image.fromarray(head(seed=seed)[0]).save(tmp_path / f"{name}.png")
+    main(["--flair", str(tmp_path / "flair.png"), "--post", str(tmp_path / "post.png"), "--out", str(tmp_path / "out"),
+          "--weights", weights])
+    assert "warning: no pre-contrast T1; FLAIR stands in" in capsys.readouterr().err
+    command("--flair", tmp_path / "flair.png", "--post", tmp_path / "nowhere", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("words", [
+    ["--out", "o"], ["scan", "--flair", "f", "--out", "o"], ["scan", "--pre", "p", "--out", "o"], ["scan"],
+    ["--flair", "f", "--order", "flair", "--out", "o"], ["--flair", "f", "--series", "1", "--out", "o"]])
+def test_options_that_contradict_each_other(words, capsys):
+    command(*words)
+    assert "error: " in capsys.readouterr().err
+
+
+def test_errors_are_one_line_and_code_2(tmp_path, weights, capsys):
+    command(tmp_path / "no\nwhere", "--out", tmp_path / "out", "--weights", weights)
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "no where: no such file or folder" in told.err
+    assert told.err.startswith("error: ") and not (tmp_path / "out").exists()
+    command(tmp_path, "--out", tmp_path / "out", "--weights", "nobodys")
+    assert "no pretrained weights called 'nobodys'" in capsys.readouterr().err
+
+
+def test_the_scan_is_never_harmed(slices, weights, capsys):
+    Image.fromarray(np.full((40, 48), 255, np.uint8)).save(slices / "s_1_mask.png")
+    before = {file.name: file.read_bytes() for file in slices.iterdir()}
+    command(slices, "--out", slices, "--weights", weights)
+    assert "2 of 3 slices have no mask" in capsys.readouterr().err
+    for k in (2, 3):
+        (slices / f"s_{k}_mask.png").write_bytes(before["s_1_mask.png"])
+    before = {file.name: file.read_bytes() for file in slices.iterdir()}
+    for scan, out in ((slices, slices), (slices / "s_1.png", slices), (slices, slices.parent)):
+        command(scan, "--out", out, "--weights", weights)
+        assert "holds the scan" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in slices.iterdir()} == before
+
+
+def test_it_is_checked_that_results_can_be_written_before_predicting(slices, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(Segmenter, "probability", lambda *_: pytest.fail("predicted in vain"))
+    (tmp_path / "file").write_text("in the way")
+    command(slices, "--out", tmp_path / "file", "--weights", weights)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "s_2_mask.png").write_text("by hand")
+    command(slices, "--out", tmp_path / "out", "--weights", weights)
+
+
+def test_results_of_an_earlier_run_go(slices, weights, tmp_path):
+    run = ["--out", str(tmp_path / "out"), "--weights", weights]
+    main([str(slices), *run])
+    assert (tmp_path / "out" / "s_3_overlay.png").exists()
+    main([str(slices / "s_1.png"), *run])
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        RESULTS, "measures.csv", "s_1_mask.png", "s_1_overlay.png", "s_1_probability.png"]
+    command(tmp_path / "out", "--out", tmp_path / "again", "--weights", weights)  # results are no scan
+
+
+def test_another_sequence_in_flairs_place_is_told(slices, weights, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("lggseg.data.sequences.odd_sequence", lambda image, head: 0)
+    main([str(slices), "--out", str(tmp_path / "out"), "--weights", weights])
+    assert "warning: the channel taken as pre-contrast T1 looks like FLAIR" in capsys.readouterr().err
+
+
+def test_a_training_patient_is_told_beside_the_score(slices, tmp_path, capsys):
+    slices.rename(tmp_path / "TCGA_CS_4941_19960909")
+    weights = network(patients=["TCGA_CS_4941"]).save(tmp_path / "net.pt")
+    main([str(tmp_path / "TCGA_CS_4941_19960909"), "--out", str(tmp_path / "out"), "--weights", str(weights)])
+    assert "trained on TCGA_CS_4941: better than on a new patient" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "out" / "measures.csv").seen[0]
+
+
+@pytest.mark.parametrize(("path", "known"), [
+    ("TCGA_CS_4941_19960909", True), ("TCGA_CS_4941", True), ("TCGA_CS_4941.nii.gz", True), ("TCGA_CS_49411", False),
+    ("TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif", True), ("somebody", False)])
+def test_training_patients_by_name(tmp_path, path, known):
+    found = trained_on(network(patients=["TCGA_CS_4941", "TCGA_CS_4942"]), [tmp_path / path])
+    assert found == ("TCGA_CS_4941" if known else None)
+
+
+def test_help_explains_every_option(capsys):
+    command("--help", code=0)
+    told = " ".join(capsys.readouterr().out.split())
+    for words in ("never the scan's own", "flair,t1,t1ce", "series of a DICOM folder", "real patients",
+                  "the GPU if there is one", "FLAIR alone", "before contrast agent", "after contrast agent"):
+        assert words in told
+
+
+def test_neither_matplotlib_nor_widgets_are_loaded():
+    code = "import sys, lggseg.predict; print(sorted({'matplotlib', 'ipywidgets'} & sys.modules.keys()))"
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

@@ -1,7 +1,4 @@
-"""The set-up cell of the notebooks, and what `make publish` stamps, on made-up notebooks."""
-
-import subprocess
-import sys
+"""The set-up line of the notebooks, and what `make publish` stamps, on made-up notebooks."""
 
 import frame
 import nbformat
@@ -11,13 +8,7 @@ import setup_cell
 from nbformat import v4
 
 ADDRESS = "git+https://github.com/someone/series@v1.2.3"
-RUN = """
-import importlib.util, subprocess, sys
-sys.path[:0] = [{colab!r}]
-find = importlib.util.find_spec
-importlib.util.find_spec = lambda name: None if name in {absent!r} else find(name)
-subprocess.run = lambda command, check: print("RUN", command[1:], check)
-"""
+PLACES = {"here": "<ipykernel.zmqshell.ZMQInteractiveShell object>", "Colab": "<google.colab._shell.Shell object>"}
 
 
 @pytest.fixture
@@ -39,47 +30,47 @@ def notebook(project):
     return nbformat.read(project / "notebooks" / "01_first.ipynb", as_version=4)
 
 
-def run_cell(tmp_path, source: str, colab: bool, absent=(), **environment) -> subprocess.CompletedProcess:
-    """Run the cell in a new Python; `colab` makes a module google.colab importable, `absent` modules are not."""
-    if colab:
-        (tmp_path / "google" / "colab").mkdir(parents=True)
-    code = RUN.format(colab=str(tmp_path), absent=tuple(absent) + (() if colab else ("google.colab",))) + source
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+class Shell:
+    """Stands for IPython's: named as it is in some place, and noting the magics that are run."""
+
+    def __init__(self, place: str):
+        self.place, self.run = place, []
+
+    def __str__(self) -> str:
+        return PLACES[self.place]
+
+    def run_line_magic(self, name: str, line: str) -> None:
+        self.run.append((name, line))
 
 
-def test_off_colab_the_cell_does_nothing(tmp_path):
-    result = run_cell(tmp_path, setup_cell.setup_cell("someone/series", "v1.2.3"), False, ["lggseg"])
-    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+def run_line(source: str, place: str) -> list[tuple[str, str]]:
+    """The magics that the set-up line runs in a place."""
+    shell = Shell(place)
+    exec(setup_cell.setup_line(source), {"get_ipython": lambda: shell})
+    return shell.run
 
 
-def test_on_colab_it_installs_the_tag_alone(tmp_path):
-    result = run_cell(tmp_path, setup_cell.setup_cell("someone/series", "v1.2.3"), True, ["lggseg", "kagglehub"])
-    assert result.stdout == f"RUN ['-m', 'pip', 'install', '--quiet', '--no-deps', '{ADDRESS}', 'kagglehub'] True\n"
+def test_off_colab_the_line_does_nothing():
+    assert run_line(ADDRESS, "here") == []
 
 
-def test_an_installed_package_is_left_alone(tmp_path):
-    assert run_cell(tmp_path, setup_cell.setup_cell("someone/series", "v1.2.3"), True).stdout == ""
+def test_on_colab_it_installs_the_tag():
+    assert run_line(setup_cell.address("someone/series", "v1.2.3"), "Colab") == [("pip", f"install -q {ADDRESS}")]
 
 
-def test_another_source(tmp_path):
-    result = run_cell(tmp_path, setup_cell.setup_cell(), True, ["lggseg"], LGGSEG_SOURCE="/some/folder")
-    assert "'--no-deps', '/some/folder']" in result.stdout
+def test_before_publishing_it_only_says_what_is_missing():
+    assert run_line("", "Colab") == [] and setup_cell.setup_line().startswith("# On Google Colab")
 
 
-def test_before_publishing_it_says_what_is_missing(tmp_path):
-    result = run_cell(tmp_path, setup_cell.setup_cell(), True, ["lggseg"])
-    assert result.returncode != 0 and "does not know where to get lggseg from" in result.stderr
-
-
-def test_heavy_packages_are_never_named():
-    for name in ("torch", "numpy", "ipywidgets", "drive"):
-        assert f'"{name}"' not in setup_cell.SETUP_CELL
+@pytest.mark.parametrize("source", ["", ADDRESS])
+def test_it_is_one_line(source):
+    assert len(setup_cell.setup_line(source).splitlines()) == 1
 
 
 def test_the_cell_comes_first_and_counts_as_run(project):
     frame.main([], project)
     markdown, setup, cell = notebook(project).cells
-    assert setup.source == setup_cell.setup_cell() and setup.metadata.tags == ["setup-colab"]
+    assert setup.source == setup_cell.setup_line() and setup.metadata.tags == ["setup-colab"]
     assert (setup.execution_count, cell.execution_count, cell.outputs[0].execution_count) == (1, 2, 2)
     assert "badge" not in markdown.source and frame.main(["--check"], project) == 0
 

@@ -1,11 +1,15 @@
 """The runner of the series and the frame, on made-up notebooks."""
 
+import base64
+
 import environments
 import frame
 import nbformat
 import pytest
 import run_series
 from nbformat import v4
+from pictures import has_few_colours
+from test_tools_pictures import colours, png
 
 SERIES = [{"file": "01_first", "title": "First", "learn": "One", "minutes": 2.4, "memory_mb": 1234},
           {"file": "02_second", "title": "Second", "learn": "Two"}]
@@ -69,6 +73,12 @@ def test_clean_drops_widgets_and_timestamps():
     assert cleaned.metadata == {"language_info": {"name": "python"}}
     assert cleaned.cells[0].metadata == {"tags": ["x"]}
     assert cleaned.cells[0].outputs[0].data == {"text/plain": "SliceViewer(...)"}
+
+
+def test_clean_leaves_figures_256_colours():
+    figure = v4.new_output("display_data", {"image/png": base64.b64encode(png(colours(3000))).decode()})
+    [cell] = run_series.clean(v4.new_notebook(cells=[v4.new_code_cell("plot()", outputs=[figure])])).cells
+    assert has_few_colours(base64.b64decode(cell.outputs[0].data["image/png"]))
 
 
 def test_record_changes_only_its_own_numbers(tmp_path):

@@ -1,17 +1,17 @@
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from lggseg import device, train
-from lggseg.checkpoint import load_checkpoint, save_checkpoint
 from lggseg.errors import LggError
-from lggseg.train import TrainConfig, Trainer, fit, main, sparkline
+from lggseg.segmenter import load_checkpoint
+from lggseg.train import TrainConfig, fit, main
+from lggseg.trainer import Trainer
 
-TINY = TrainConfig(size=32, coarse_size=16, coarse_share=0.5, features=4, depth=3, epochs=2, epoch_slices=32, batch=8,
-                   ema=0.8)
+TINY = TrainConfig(size=32, coarse_size=16, coarse_share=0.5, block=1, context=1, features=4, depth=3, epochs=2,
+                   epoch_slices=32, batch=8, ema=0.8)
 
 
 @pytest.fixture
@@ -114,35 +114,6 @@ def watch(record, states):
     return wrapped
 
 
-def test_half_of_the_draw_has_tumour(phantom_cohort, split):
-    config = replace(TINY, epoch_slices=400, augment=0.0)
-    loader = Trainer(config.model(), phantom_cohort, split[0], config).loader(0)
-    share = np.mean([loader.dataset.has_tumour[i] for i in loader.sampler])
-    assert share == pytest.approx(0.5, abs=0.1)
-
-
-@pytest.mark.parametrize("balance", [0, 0.5, 1])
-def test_balance_evens_out_patients(phantom_cohort, split, balance):
-    trainer = Trainer(TINY.model(), phantom_cohort, split[0], replace(TINY, balance=balance, tumour_share=0.3))
-    rows = trainer.data.rows.assign(weight=trainer.weights(), tumour=trainer.data.has_tumour)
-    assert rows.groupby("tumour").weight.sum().to_dict() == pytest.approx({False: 0.7, True: 0.3})
-    groups = rows[rows.tumour].groupby("patient").weight
-    assert groups.nunique().max() == 1 and groups.size().nunique() > 1
-    share = groups.sum() / groups.size() ** (1 - balance)  # the same for all patients
-    np.testing.assert_allclose(share, share.iloc[0])
-
-
-def test_a_run_from_before_a_setting_existed_goes_on(phantom_cohort, split, tmp_path):
-    config = replace(TINY, out=str(tmp_path), epochs=1, epoch_slices=8)
-    fit(config.model(), phantom_cohort, split[0], [], config, progress=False)
-    state = torch.load(tmp_path / "resume.pt", weights_only=True)
-    del state["identity"]["zoom"]
-    torch.save(state, tmp_path / "resume.pt")
-    assert len(fit(config.model(), phantom_cohort, split[0], [], config, progress=False)) == 1
-    with pytest.raises(LggError, match="other zoom"):
-        fit(config.model(), phantom_cohort, split[0], [], replace(config, zoom=0.5), progress=False)
-
-
 def test_learns_in_bfloat16_too(phantom_cohort, split, monkeypatch):
     monkeypatch.setattr(device, "amp_dtype", lambda device: torch.bfloat16)
     config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0)
@@ -150,11 +121,6 @@ def test_learns_in_bfloat16_too(phantom_cohort, split, monkeypatch):
     history = fit(model, phantom_cohort, split[0], [], config, progress=False)
     assert history.loss.iloc[-1] < 0.9 * history.loss.iloc[0]
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
-
-
-def test_coarse_then_fine(phantom_cohort, split):
-    trainer = Trainer(TINY.model(), phantom_cohort, split[0], TINY)
-    assert [next(iter(trainer.loader(epoch)))[0].shape[-1] for epoch in (0, 1)] == [16, 32]
 
 
 def test_start_begins_with_the_weights_of_a_checkpoint(phantom_cohort, split, tmp_path):
@@ -168,31 +134,75 @@ def test_start_begins_with_the_weights_of_a_checkpoint(phantom_cohort, split, tm
     assert load_checkpoint(tmp_path / "second" / "last.pt").training_patients == split[0]  # nobody is forgotten
 
 
-def test_start_with_another_architecture_is_refused(tmp_path):
-    save_checkpoint(TINY.model(), tmp_path / "old.pt")
-    with pytest.raises(LggError, match="context, features, depth and growth"):
-        replace(TINY, features=8, start=str(tmp_path / "old.pt")).model()
-
-
 def test_a_validation_patient_that_was_trained_on_before_is_refused(phantom_cohort, split):
     model = TINY.model()
-    model.training_patients = split[1]
+    model.learned_from(split[1], TINY.recipe)
     with pytest.raises(LggError, match=f"{split[1][0]}.*in training and in validation"):
         fit(model, phantom_cohort, *split, TINY, progress=False)
 
 
-def test_sparkline():
-    assert sparkline([0, 0.5, 1]) == "▁▅█"
-
-
 def test_command_line(phantom_cohort, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "open_cohort", lambda path: phantom_cohort)
-    main(["--out", str(tmp_path), "--size", "32", "--coarse-share", "0", "--features", "4", "--depth", "3", "--epochs",
-          "1", "--epoch-slices", "16", "--batch", "8", "--context", "0"])
-    assert load_checkpoint(tmp_path / "last.pt").in_channels == 3
+    main(["--out", str(tmp_path), "--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4", "--depth",
+          "3", "--epochs", "1", "--epoch-slices", "16", "--batch", "8", "--context", "0"])
+    assert load_checkpoint(tmp_path / "last.pt").recipe.channels == 3
     assert "valid_dice" in capsys.readouterr().out
 
 
 def test_denormal_numbers_are_back_after_training(phantom_cohort, split):
     fit(TINY.model(), phantom_cohort, split[0], [], replace(TINY, epochs=1, epoch_slices=8), progress=False)
     assert (torch.tensor(2.0**-1060, dtype=torch.float64) * 1).item() > 0
+
+
+def test_a_loss_that_is_no_number_leaves_the_last_good_weights(phantom_cohort, split, tmp_path, monkeypatch):
+    step = Trainer.step
+
+    def broken(trainer, image, mask):
+        return step(trainer, image * (float("nan") if trainer.history else 1), mask)
+
+    monkeypatch.setattr(Trainer, "step", broken)
+    config = replace(TINY, out=str(tmp_path))
+    model = config.model()
+    with pytest.raises(LggError, match="the loss is no finite number at step 1 of epoch 2; .*last.pt holds epoch 1"):
+        fit(model, phantom_cohort, split[0], [], config, progress=False)
+    assert weights(model).isfinite().all() and weights(load_checkpoint(tmp_path / "last.pt")).isfinite().all()
+
+
+def test_a_damaged_resume_file_is_named(phantom_cohort, split, tmp_path):
+    config = replace(TINY, out=str(tmp_path), epochs=1, epoch_slices=8)
+    fit(config.model(), phantom_cohort, split[0], [], config, progress=False)
+    path = tmp_path / "resume.pt"
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(LggError, match="resume.pt: not a whole lggseg checkpoint"):
+        fit(config.model(), phantom_cohort, split[0], [], config, progress=False)
+
+
+def test_resuming_with_other_patients_is_refused(phantom_cohort, split, tmp_path):
+    config = replace(TINY, out=str(tmp_path), epochs=1, epoch_slices=8)
+    fit(config.model(), phantom_cohort, *split, config, progress=False)
+    with pytest.raises(LggError, match="a run with other validation patients;"):
+        fit(config.model(), phantom_cohort, split[0], split[1][:1], config, progress=False)
+
+
+def test_the_last_epoch_is_validated_whatever_the_rhythm(phantom_cohort, split):
+    config = replace(TINY, epochs=3, epoch_slices=8, validate_every=2)
+    history = fit(config.model(), phantom_cohort, *split, config, progress=False)
+    assert history.valid_dice.notna().tolist() == [False, True, True]
+
+
+def test_a_plain_network_is_trained_in_place(phantom_cohort, split):
+    config = replace(TINY, epochs=1)
+    network = config.model().networks[0]
+    before = weights(network)
+    fit(network, phantom_cohort, split[0], [], config, progress=False)
+    assert not torch.equal(weights(network), before)
+
+
+@pytest.mark.parametrize(("arguments", "told"), [(["--batch", "0"], "batch=0: it must be at least 1"),
+                                                 (["--data", "/nowhere"], "/nowhere: no folder such as"),
+                                                 (["--start", "nowhere.pt"], "nowhere.pt: no such checkpoint")])
+def test_the_command_says_what_is_wrong_in_one_line(arguments, told, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--size", "32", "--block", "1", *arguments])
+    lines = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert stop.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: ") and told in lines[0]

@@ -1,12 +1,21 @@
-"""Run the viewer and the notebooks where things are not as here: `python tools/environments.py widgets7|colab`.
+"""Run the tests and the notebooks where things are not as here: `python tools/environments.py widgets7|colab|oldest`.
 
 widgets7  tests/viewer under ipywidgets 7.7.1, the version Colab has
+<<<<<<< HEAD
+colab     every notebook, in an environment that looks like Google Colab: its shell's name, ipywidgets 7.7.1,
+          lggseg not installed, only the notebook file at hand, and the project as a git repository in a local folder.
+          Nothing is fetched from the network, and neither torch, numpy nor ipywidgets may change.
+=======
 colab     every notebook, in an environment that looks like Google Colab: google.colab importable,
           ipywidgets 7.7.1, lggseg not installed, only the notebook file at hand, and the project as a git
           repository in a local folder. Nothing is fetched from the network, and neither torch, numpy nor
           ipywidgets may change.
+oldest    the unit tests with the oldest version of every package that requirements.txt allows and that has a
+          wheel for this Python; UV_TORCH_BACKEND=cpu for PyTorch's CPU wheels
+>>>>>>> main
 
-Both are thin environments in build/, on top of the one this runs in; only making them needs the network.
+The first two are thin environments in build/, on top of the one this runs in; only making them needs the network.
+The third is a whole one, and needs what a first set-up needs.
 """
 
 import argparse
@@ -20,10 +29,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import nbformat
+from setup_cell import put_setup, setup_line
+
 ROOT = Path(__file__).resolve().parent.parent
 WIDGETS7 = ("ipywidgets==7.7.1", "widgetsnbextension~=3.6.0", "jupyterlab-widgets~=1.1", "ipython-genutils==0.2.0",
             "ipykernel~=6.29")
 WATCHED = ("torch", "torchvision", "numpy", "ipywidgets")
+COLAB = 'type(get_ipython()).__module__ = "google.colab._shell"\n'  # by which the set-up line knows it
 COMM = "ignore:The `ipykernel.comm.Comm` class:DeprecationWarning"  # ipywidgets 7 uses it
 
 
@@ -52,12 +65,38 @@ def check_widgets7() -> int:
                           cwd=ROOT, env=environment).returncode
 
 
+def make_oldest() -> Path:
+    """Python of build/venv-oldest; the versions in it are those of build/oldest.txt."""
+    folder, pins = ROOT / "build" / "venv-oldest", ROOT / "build" / "oldest.txt"
+    python, ready = folder / "bin" / "python", folder / "ready"
+    wanted = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml"))
+    if not ready.exists() or ready.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
+        subprocess.run([*oldest_versions(python), "requirements.txt", "--output-file", pins], cwd=ROOT, check=True)
+        install = [python, "-m", "uv", "pip", "install", "--python", python, "--constraint", pins]
+        subprocess.run([*install, "--editable", ".[test]"], cwd=ROOT, check=True)
+        ready.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def oldest_versions(python: Path) -> list:
+    """The command that finds them: of what a file asks for the oldest, of what comes with that the newest."""
+    return [python, "-m", "uv", "pip", "compile", "--python", python, "--resolution", "lowest-direct",
+            "--only-binary", ":all:", "--no-annotate", "--no-header"]
+
+
+def check_oldest() -> int:
+    """Exit status of the unit tests there; what old versions warn of is not counted against us."""
+    tests = ["-m", "pytest", "-o", "filterwarnings=default", "tests", "--ignore", "tests/browser"]
+    return subprocess.run([make_oldest(), *tests], cwd=ROOT).returncode
+
+
 def make_colab() -> Path:
-    """As `make`, and google.colab can be imported; an lggseg of an earlier run is gone."""
+    """As `make`, and an lggseg of an earlier run is gone."""
     python = make("venv-colab")
     packages = next((ROOT / "build" / "venv-colab").glob("lib/python*/site-packages"))
-    (packages / "google" / "colab").mkdir(parents=True, exist_ok=True)
-    (packages / "google" / "colab" / "__init__.py").touch()
     for old in packages.glob("lggseg*"):
         shutil.rmtree(old)
     return python
@@ -83,11 +122,16 @@ def versions(python: Path) -> str:
 
 
 def run_alone(python: Path, notebook: Path, source: str) -> bool:
-    """Execute a copy of `notebook` in an empty folder, with an empty home; whether it ran."""
+    """Execute a copy of `notebook` that installs from `source`, in an empty folder as home; whether it ran."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(notebook, folder)
+        published = nbformat.read(notebook, as_version=4)
+        put_setup(published, setup_line(source))
+        nbformat.write(published, Path(folder) / notebook.name)
+        startup = Path(folder) / ".ipython" / "profile_default" / "startup"
+        startup.mkdir(parents=True)
+        (startup / "colab.py").write_text(COLAB)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("LGGSEG_", "JUPYTER"))}
-        environment |= {"HOME": folder, "LGGSEG_SOURCE": source, "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0",
+        environment |= {"HOME": folder, "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0",
                         "LGGSEG_CACHE": str(ROOT / "build" / "cache"), "PYTHONWARNINGS": "ignore"}
         environment.pop("PYTHONPATH", None)
         command = [python, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "done", notebook.name]
@@ -122,10 +166,12 @@ def check_colab(only: str = "") -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("environment", choices=("widgets7", "colab"))
+    parser.add_argument("environment", choices=("widgets7", "colab", "oldest"))
     parser.add_argument("--only", default="", help="colab: notebooks whose name contains this")
     given = parser.parse_args()
-    return check_widgets7() if given.environment == "widgets7" else check_colab(given.only)
+    if given.environment == "colab":
+        return check_colab(given.only)
+    return check_widgets7() if given.environment == "widgets7" else check_oldest()
 
 
 if __name__ == "__main__":

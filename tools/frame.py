@@ -1,5 +1,5 @@
 """Stamp navigation, minutes, memory and the project's address from series.toml into the notebooks and README,
-and the same set-up cell into every notebook.
+and the same set-up line into every notebook.
 
 `--check` only tells which files are out of date, and fails if any is.
 """
@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 import nbformat
-from setup_cell import badges, put_setup, setup_cell
+from setup_cell import address, badges, put_setup, setup_line
 
 ROOT = Path(__file__).resolve().parent.parent
 SERIES = ROOT / "tools" / "series.toml"
@@ -87,12 +87,15 @@ def tag(root: Path = ROOT) -> str:
     return "v" + tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
-def stamp_notebook(path: Path, content: str, address: tuple[str, str] = ("", "")) -> str:
-    """The notebook's file text with frame and badges of its first Markdown cell, and the set-up cell, renewed."""
+def stamp_notebook(path: Path, content: str, version: tuple[str, str] = ("", "")) -> str:
+    """The notebook's file text with frame and badges of its first Markdown cell, and the set-up line, renewed.
+
+    `version` is the repository and its tag.
+    """
     notebook = nbformat.read(path, as_version=4)
     first = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
-    first.source = stamp_badges(stamp(first.source, "frame", content), badges(*address, path.name))
-    put_setup(notebook, setup_cell(*address))
+    first.source = stamp_badges(stamp(first.source, "frame", content), badges(*version, path.name))
+    put_setup(notebook, setup_line(address(*version)))
     return nbformat.writes(notebook) + "\n"
 
 
@@ -100,14 +103,14 @@ def stamped(root: Path = ROOT) -> dict[Path, str]:
     """What every stamped file should hold: path -> text. Notebooks not yet written are left out."""
     file = root / "tools" / "series.toml"
     series, repository = load_series(file), tomllib.loads(file.read_text(encoding="utf-8")).get("repository", "")
-    address = (repository, tag(root)) if repository else ("", "")
+    version = (repository, tag(root)) if repository else ("", "")
     readme = root / "README.md"
     text = stamp(readme.read_text(encoding="utf-8"), "series", table(series))
-    texts = {readme: stamp_badges(text, badges(*address, f"{series[0]['file']}.ipynb"))}
+    texts = {readme: stamp_badges(text, badges(*version, f"{series[0]['file']}.ipynb"))}
     for i, entry in enumerate(series):
         path = root / "notebooks" / f"{entry['file']}.ipynb"
         if path.exists():
-            texts[path] = stamp_notebook(path, frame(series, i), address)
+            texts[path] = stamp_notebook(path, frame(series, i), version)
     return texts
 
 

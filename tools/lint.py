@@ -1,14 +1,17 @@
 """House rules for committed notebooks: what nbval cannot see, and what would break on other people's pages."""
 
+import base64
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+from pictures import MAX_COLOURS, has_few_colours
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 45
-MAX_BYTES = 2_000_000
+MAX_WIDTH = 120  # of a line of code; the set-up line, which holds an address, may be longer
+MAX_BYTES = 1_000_000
 MIN_FIGURES = 3
 MAX_IGNORED = 0.40
 PERSONAL = re.compile(r"(?<![\w./~-])/(?:home|root|Users|work)\b|\b[A-Z]:\\+Users\b")
@@ -22,7 +25,7 @@ def problems(path: Path) -> list[str]:
     found = [f"cell {i}: {rule}" for i, cell in enumerate(notebook.cells) for rule in cell_problems(cell)]
     found += order_problems(code) + ignore_problems(code) + figure_problems(code) + widget_problems(notebook)
     if (size := path.stat().st_size) > MAX_BYTES:
-        found.append(f"{size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f}")
+        found.append(f"{size / 1e6:.2f} MB; at most {MAX_BYTES / 1e6:.0f}")
     return found
 
 
@@ -35,6 +38,8 @@ def cell_problems(cell: nbformat.NotebookNode) -> list[str]:
         found.append(f"personal path {path[0]!r}")
     if cell.cell_type != "code":
         return found
+    if not tagged(cell, "setup-colab") and (width := max(map(len, cell.source.splitlines()), default=0)) > MAX_WIDTH:
+        found.append(f"a line of {width} characters; at most {MAX_WIDTH}")
     if tagged(cell, "nbval-skip"):
         found.append("nbval-skip; every cell must run")
     if has_error(cell) and not (tagged(cell, "raises-exception") or tagged(cell, "nbval-raises-exception")):
@@ -49,20 +54,25 @@ def order_problems(code: list[nbformat.NotebookNode]) -> list[str]:
 
 
 def ignore_problems(code: list[nbformat.NotebookNode]) -> list[str]:
-    """Ignored outputs must be few, and each followed by a cell that asserts what must hold."""
+    """Ignored outputs must be few, and followed, at once or further down, by a cell that asserts what must hold."""
     ignored = [i for i, cell in enumerate(code) if tagged(cell, "nbval-ignore-output")]
     found = []
     if len(ignored) > MAX_IGNORED * len(code):
         found.append(f"{len(ignored)} of {len(code)} code cells have ignored output; at most {MAX_IGNORED:.0%}")
     for i in ignored:
-        if i + 1 == len(code) or not ASSERTS.search(code[i + 1].source):
+        if not any(ASSERTS.search(cell.source) for cell in code[i + 1:]):
             found.append(f"ignored code cell {i} ({first_line(code[i])}) has no asserting cell after it")
     return found
 
 
 def figure_problems(code: list[nbformat.NotebookNode]) -> list[str]:
-    figures = sum("image/png" in output.get("data", {}) for cell in code for output in cell.outputs)
-    return [] if figures >= MIN_FIGURES else [f"{figures} PNG figures; at least {MIN_FIGURES}"]
+    """Enough figures, and none with more colours than it needs."""
+    data = [output.get("data", {}) for cell in code for output in cell.outputs]
+    figures = [base64.b64decode(entry["image/png"]) for entry in data if "image/png" in entry]
+    found = [] if len(figures) >= MIN_FIGURES else [f"{len(figures)} PNG figures; at least {MIN_FIGURES}"]
+    if many := sum(not has_few_colours(figure) for figure in figures):
+        found.append(f"{many} figures of more than {MAX_COLOURS} colours; `make notebooks` stores fewer")
+    return found
 
 
 def widget_problems(notebook: nbformat.NotebookNode) -> list[str]:

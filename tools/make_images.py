@@ -4,15 +4,15 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from pictures import few_colours
+from torch import nn
 
-from lggseg import plots
+from lggseg import dice, load_pretrained, plots, segment_volume
 from lggseg.data import Cohort, Volume, open_cohort
 from lggseg.unet import UNet
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
-
-
-COLUMNS = {"pre-contrast": 0, "FLAIR": 1, "post-contrast": 2, "FLAIR and mask": 1}
+COLUMNS = {"pre-contrast": 0, "FLAIR": 1, "post-contrast": 2, "FLAIR with both outlines": 1}
 
 
 def enhancement(volume: Volume) -> float:
@@ -21,22 +21,35 @@ def enhancement(volume: Volume) -> float:
     return float(post - pre)
 
 
-def examples(cohort: Cohort) -> Figure:
-    """Sequences and mask of the slice with most tumour: per site, the patient whose tumour enhances most."""
+def chosen(cohort: Cohort, rows: int = 4) -> list[str]:
+    """Per site, the patient whose tumour enhances most."""
     complete = cohort.summary.query("not pre_missing and not post_missing and tumour_voxels > 0")
     strength = complete.index.to_series().map(lambda patient: enhancement(cohort.volume(patient)))
-    chosen = strength.groupby(complete.site).idxmax()[:4]
-    figure, axes = plt.subplots(len(chosen), 4, figsize=(10, 2.55 * len(chosen) + 0.6), squeeze=False)
-    for row, patient in zip(axes, chosen):
+    return list(strength.groupby(complete.site).idxmax()[:rows])
+
+
+def examples(cohort: Cohort, model: nn.Module) -> Figure:
+    """The slice with most tumour in each sequence, and the outlines drawn by hand and by the network on FLAIR."""
+    patients = chosen(cohort)
+    figure, axes = plt.subplots(len(patients), 4, figsize=(10, 2.55 * len(patients) + 0.6), squeeze=False)
+    for row, patient in zip(axes, patients):
         volume = cohort.volume(patient)
-        k = volume.mask.sum(axis=(1, 2)).argmax()
+        predicted, k = segment_volume(model, volume.image), volume.mask.sum(axis=(1, 2)).argmax()
         for ax, channel in zip(row, COLUMNS.values()):
-            plots.show_slice(volume.image[k, ..., channel], volume.mask[k] if ax is row[-1] else None, ax=ax)
+            plots.show_slice(volume.image[k, ..., channel], ax=ax)
+        plots.show_slice(volume.image[k, ..., 1], volume.mask[k], predicted[k], ax=row[-1])
         row[0].text(8, 248, f"{patient}, slice {k + 1}", color="white", size=9)
+        row[-1].text(8, 248, f"Dice {dice(predicted, volume.mask):.2f}, all slices", color="white", size=9)
     for ax, title in zip(axes[0], COLUMNS):
         ax.set_title(title)
+    plots.legend(axes[-1][-1], loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, borderaxespad=0.2, columnspacing=1)
     figure.suptitle(cohort.label)
     return figure
+
+
+def save(figure: Figure, path: Path, dpi: int) -> None:
+    figure.savefig(path, dpi=dpi)
+    path.write_bytes(few_colours(path.read_bytes()))
 
 
 def main() -> None:
@@ -44,8 +57,8 @@ def main() -> None:
     cohort = open_cohort()
     if cohort.kind != "phantom":
         raise SystemExit("images/ must not show real patients: set LGGSEG_DATA=phantom")
-    examples(cohort).savefig(IMAGES / "examples.png", dpi=75)
-    plots.architecture(UNet()).figure.savefig(IMAGES / "u-net-architecture.png", dpi=110)
+    save(examples(cohort, load_pretrained(cohort.kind)), IMAGES / "examples.png", 90)
+    save(plots.architecture(UNet()).figure, IMAGES / "u-net-architecture.png", 110)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Stamp the project's address into README and notebooks: `make publish REPO=owner/name`.
 
-Keeps the address in tools/series.toml, and lets tools/frame.py put badges and set-up cells everywhere; a second
+Keeps the address in tools/series.toml, and lets tools/frame.py put badges and set-up lines everywhere; a second
 time it changes nothing. The notebooks then fetch lggseg at the tag v<version of pyproject.toml>.
 """
 

@@ -1,10 +1,12 @@
 """Run the notebooks in order and write build/: one page each, an index, and a scoreboard at the end.
 
+`--in-place` also stores what the cells showed in the notebooks, pictures with at most 256 colours.
 Reads LGGSEG_DATA and LGGSEG_CACHE as the package does. Lines printed by a cell tagged `scoreboard`
 are shown in the scoreboard as they are.
 """
 
 import argparse
+import base64
 import html
 import os
 import re
@@ -20,6 +22,7 @@ from frame import ROOT, SERIES, label, load_series
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
+from pictures import few_colours
 from tqdm.auto import tqdm
 
 
@@ -95,13 +98,16 @@ def scoreboard_lines(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop what changes from run to run or machine to machine and says nothing: widget models, timestamps."""
+    """Drop what changes from run to run and says nothing, widget models and timestamps, and colours beyond 256."""
     for key in set(notebook.metadata) - {"kernelspec", "language_info"}:
         del notebook.metadata[key]
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "image/png" in data:
+                data["image/png"] = base64.b64encode(few_colours(base64.b64decode(data["image/png"]))).decode()
     return notebook
 
 

@@ -1,37 +1,25 @@
-"""What makes a notebook run where only its file is at hand: the guarded set-up cell, and the badges that open it there.
+"""What makes a notebook run where only its file is at hand: the one set-up line, and the badges that open it there.
 
-The cell is the first code cell of every notebook, tagged `setup-colab`. On Google Colab, and only there,
-it installs lggseg at a fixed tag with --no-deps, and those small requirements that Colab lacks;
-torch, numpy and ipywidgets stay as Colab has them. `tools/frame.py` keeps it and the badges the same in all
-notebooks; `tools/publish.py` gives them the repository's address. LGGSEG_SOURCE overrides the address.
+The line is the first code cell of every notebook, tagged `setup-colab`. On Google Colab, and only there, it
+installs lggseg at a fixed tag; what Colab has already, torch, numpy and ipywidgets among it, stays as it is.
+`tools/frame.py` keeps it and the badges the same in all notebooks; `tools/publish.py` gives them the address.
 """
 
 import nbformat
 
 TAG = "setup-colab"
-SETUP_CELL = '''\
-# On Google Colab only: install lggseg, and what Colab lacks of its needs. Anywhere else this cell does nothing.
-import importlib.util
-import os
-import subprocess
-import sys
-
-source = os.environ.get("LGGSEG_SOURCE", "{source}")
-on_colab = importlib.util.find_spec("google") and importlib.util.find_spec("google.colab")
-if on_colab and not importlib.util.find_spec("lggseg"):
-    if not source:
-        raise RuntimeError("this copy of the notebook does not know where to get lggseg from: take it from the "
-                           "published project, or set os.environ['LGGSEG_SOURCE'] to the project's folder or address")
-    small = {{"skimage": "scikit-image", "statsmodels": "statsmodels", "patsy": "patsy", "seaborn": "seaborn",
-             "kagglehub": "kagglehub", "tqdm": "tqdm"}}
-    lacking = [package for module, package in small.items() if not importlib.util.find_spec(module)]
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", source, *lacking], check=True)
-    importlib.invalidate_caches()'''
+SETUP_LINE = 'if "google.colab" in str(get_ipython()): get_ipython().run_line_magic("pip", "install -q {source}")'
+UNPUBLISHED = "# On Google Colab, lggseg is installed here: published copies of this notebook do it by themselves."
 
 
-def setup_cell(repository: str = "", tag: str = "") -> str:
-    """Source of the cell for 'owner/name' at a tag; without a repository it can only say what is missing."""
-    return SETUP_CELL.format(source=f"git+https://github.com/{repository}@{tag}" if repository else "")
+def setup_line(source: str = "") -> str:
+    """Source of the cell that installs lggseg from pip's `source`; without one it can only say what is missing."""
+    return SETUP_LINE.format(source=source) if source else UNPUBLISHED
+
+
+def address(repository: str, tag: str) -> str:
+    """What pip takes 'owner/name' at a tag from; empty without a repository."""
+    return f"git+https://github.com/{repository}@{tag}" if repository else ""
 
 
 def badges(repository: str, tag: str, notebook: str) -> str:

@@ -1,24 +1,8 @@
 """The data set: files, the cohort made of them, splits by patient, slices for training.
 
-Names are loaded when they are first used: splitting patients does not import a network's libraries.
+Names, listed in `__init__.pyi`, are loaded when they are first used: splitting patients imports no network's libraries.
 """
 
-from importlib import import_module
+import lazy_loader
 
-HOME = {
-    "clinical": ("CLUSTERS", "read_clinical"),
-    "cohort": ("Cohort", "Volume", "load_cohort", "open_cohort"),
-    "dataset": ("SliceDataset",),
-    "places": ("cache_folder", "download_cohort"),
-    "splits": ("fold_patients", "split_patients"),
-}
-MODULE_OF = {name: module for module, names in HOME.items() for name in names}
-
-__all__ = sorted(MODULE_OF)
-
-
-def __getattr__(name: str) -> object:
-    if name not in MODULE_OF:
-        raise AttributeError(f"module 'lggseg.data' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{MODULE_OF[name]}", __name__), name)
-    return value
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

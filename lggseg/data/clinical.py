@@ -1,10 +1,15 @@
 """data.csv, the table of genomic clusters and clinical fields, and its codebook."""
 
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import LggError
+from .folder import check_plain
 
 CLUSTERS = ("RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "RPPACluster", "OncosignCluster",
             "COCCluster")
@@ -22,35 +27,67 @@ CODEBOOK = {
     "ethnicity": ("ethnicity", {1: "hispanic", 2: "not hispanic"}),
     "death01": ("died", {0: "no", 1: "yes"}),
 }
+EMPTY = ("", "NA", "N/A", "NaN", "nan", "<NA>", "NULL", "null", "None")  # how programs write a field without value
+WHOLE = re.compile(r"[0-9]{1,3}(\.0*)?")
 
 
-def read_clinical(csv: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_clinical(file: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(clinical, clusters) from data.csv: words and nullable integers, both indexed by patient.
 
     Codes may be written 1 or 1.0; an empty field is NaN (clinical) or <NA> (clusters). Raises
     LggError for a missing file or column, a patient twice, or a code the codebook lacks.
     """
-    try:
-        table = pd.read_csv(csv, dtype=str, index_col="Patient", skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise LggError(f"{csv} cannot be read ({error}); the patients' folder needs the data set's data.csv, "
-                       "a table with a column Patient") from error
+    table = read_table(Path(file))
     if lost := [name for name in (*CLUSTERS, *CODEBOOK) if name not in table]:
-        raise LggError(f"{csv} lacks the columns {lost}; take data.csv from the archive as it is")
-    if table.index.has_duplicates:
-        raise LggError(f"{csv} has {table.index[table.index.duplicated()][0]} twice; one row per patient")
-    numbers = table[[*CLUSTERS, *CODEBOOK]].apply(whole_numbers)
+        raise LggError(f"{file} lacks the columns {lost}; take data.csv from the archive as it is")
+    numbers = pd.DataFrame({name: whole_numbers(table[name]) for name in (*CLUSTERS, *CODEBOOK)}, table.index)
     clinical = pd.DataFrame({name: decode(numbers[column], words) for column, (name, words) in CODEBOOK.items()})
     return clinical, numbers[list(CLUSTERS)]
 
 
-def whole_numbers(column: pd.Series) -> pd.Series:
+def read_table(path: Path) -> pd.DataFrame:
+    """All fields as text, indexed by patient: no guess at types, names or missing commas."""
+    header, *rows = read_rows(path) or [[]]
+    if "Patient" not in header or not rows:
+        raise LggError(f"{path} holds no patient; it needs a header with a column Patient and a row for each, "
+                       "separated by commas")
+    no_two(header, f"the columns of {path}")
+    for row in rows:
+        if len(row) != len(header):
+            raise LggError(f"{path}: {row[0]} has {len(row)} fields, the header {len(header)}; "
+                           "every field needs its comma, also an empty one")
+    table = pd.DataFrame(rows, columns=header).set_index("Patient")
+    no_two(table.index, f"the patients of {path}")
+    return table
+
+
+def no_two(names: Iterable[str], what: str) -> None:
+    """LggError if a name is empty or comes twice."""
+    if odd := [name for name, times in Counter(names).items() if not name or times > 1]:
+        raise LggError(f"{what}: {odd[0]!r} {'twice' if odd[0] else 'has no name'}; each needs a name of its own")
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    """The rows of a CSV file that are not blank, their fields without spaces around."""
+    try:
+        check_plain(path)
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [[field.strip() for field in row] for row in csv.reader(file, skipinitialspace=True, strict=True)
+                    if row]
+    except (OSError, ValueError, csv.Error) as error:
+        raise LggError(f"{path} cannot be read ({error}); "
+                       "the patients' folder needs the data set's data.csv") from error
+
+
+def whole_numbers(column: pd.Series) -> pd.arrays.IntegerArray:
     """Text such as "2" or "2.0" as nullable integers."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    if (wrong := (numbers.isna() & column.notna()) | (numbers % 1 > 0)).any():
-        raise LggError(f"data.csv: {column.name} of {wrong.idxmax()} is {column[wrong.idxmax()]!r}; "
-                       "it must be a whole number or empty")
-    return numbers.astype("Int64")
+    numbers = []
+    for patient, text in column.items():
+        if text not in EMPTY and not WHOLE.fullmatch(text):
+            raise LggError(f"data.csv: {column.name} of {patient} is {text[:40]!r}; "
+                           "it must be a whole number from 0 to 999, or empty")
+        numbers.append(None if text in EMPTY else int(text.partition(".")[0]))
+    return pd.array(numbers, dtype="Int64")
 
 
 def decode(codes: pd.Series, words: dict[int, str] | None) -> pd.Series:

@@ -3,16 +3,18 @@
 import difflib
 import os
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..errors import LggError
+from .cache import cache_folder
 from .clinical import read_clinical
 from .folder import list_folder
 from .pack import Pack, open_pack
-from .places import cache_folder, default_places, find_root, phantom_root
+from .places import default_places, find_root, phantom_root
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,6 @@ class Cohort:
 
     def __post_init__(self):
         self.patients = self.summary.index.tolist()
-        self._end = dict(zip(self.patients, self.summary.slices.cumsum().tolist(), strict=True))
 
     @property
     def label(self) -> str:
@@ -64,17 +65,18 @@ class Cohort:
 
     def check(self, patient: str) -> str:
         """`patient` itself if the cohort has it, else LggError."""
-        if patient not in self._end:
+        if patient not in self.summary.index:
             near = difflib.get_close_matches(str(patient), self.patients, 3, 0.5) or self.patients[:3]
             raise LggError(f"no patient {patient!r} in the {self.label}; an id has no date, such as {', '.join(near)}")
         return patient
 
     def volume(self, patient: str) -> Volume:
-        """The scan and manual mask of one patient, as views: nothing is read until it is used."""
-        end = self._end[self.check(patient)]
-        start = end - int(self.summary.slices[patient])
-        return Volume(patient, self.pack.images[start:end], self.pack.masks[start:end],
-                      tuple(self.pack.index["missing"][patient]))
+        """The scan and manual mask of one patient, as views: nothing is read until it is used.
+
+        Its first use compares them with their checksums; LggError where the cache has rotten.
+        """
+        image, mask = self.pack.volume(self.check(patient))
+        return Volume(patient, image, mask, tuple(self.pack.index["patients"][patient]["missing"]))
 
 
 def open_cohort(path: str | Path | None = None, progress: bool = True) -> Cohort:
@@ -90,7 +92,7 @@ def open_cohort(path: str | Path | None = None, progress: bool = True) -> Cohort
         root = next((root for root in map(find_root, default_places()) if root), None) or phantom_root(progress)
     elif str(given) == "phantom":
         root = phantom_root(progress)
-    elif not (root := find_root(Path(given).expanduser())):
+    elif not (root := find_root(Path(os.path.expanduser(given)))):
         source = "" if path is not None else "LGGSEG_DATA="
         raise LggError(f"{source}{given}: no folder such as TCGA_CS_4941_19960909 there or in its kaggle_3m; "
                        'name the unpacked kaggle_3m, or "phantom" for the synthetic cohort')
@@ -104,8 +106,12 @@ def load_cohort(root: Path, progress: bool = True) -> Cohort:
     clinical, clusters = read_clinical(root / "data.csv")
     found = list_folder(root)
     pack = open_pack(found, cache_folder(), progress)
-    slices = found.slices.assign(tumour_pixels=pack.index["tumour_pixels"])
-    summary = summarise(slices, pack.index["missing"])
+    packed = pack.index["patients"]
+    slices = found.slices.assign(tumour_pixels=list(chain(*(entry["tumour_pixels"] for entry in packed.values()))))
+    summary = summarise(slices, {patient: entry["missing"] for patient, entry in packed.items()})
+    if not summary.index.isin(clinical.index).any():
+        raise LggError(f"{root / 'data.csv'} has a row for none of the patients, such as {summary.index[0]}; "
+                       "its column Patient holds the folders' names without the date")
     kind = "phantom" if (root / "PHANTOM.txt").exists() else "kaggle"
     return Cohort(root, kind, slices, summary, clinical.reindex(summary.index), clusters.reindex(summary.index), pack)
 

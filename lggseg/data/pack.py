@@ -4,22 +4,24 @@ import json
 import os
 import shutil
 import sys
-import tempfile
-import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from tqdm import tqdm
 
 from ..errors import LggError
+from .cache import remove, sweep, touch, workplace, writing
 from .folder import SEQUENCES, Folder, read_image, read_mask
 
-FORMAT = 2  # raise it whenever the packed files change their meaning
+FORMAT = 3  # raise it whenever the packed files change their meaning
 
 
 @dataclass(frozen=True)
@@ -40,27 +42,68 @@ class Pack:
 
     @cached_property
     def index(self) -> dict:
-        """fingerprint, bytes per file, tumour_pixels per slice, missing sequences per patient."""
-        return json.loads((self.folder / "index.json").read_text())
+        """fingerprint and root of the files, and for each of the patients, in order: rows (first, one past
+        the last), tumour_pixels per slice, missing sequences, crc32 of image and mask.
+        """
+        index = json.loads((self.folder / "index.json").read_text())
+        if index.pop("crc32") != zlib.crc32(json.dumps(index).encode()):
+            raise ValueError("the index is not what was written")
+        touch(self.folder / "index.json")
+        return index
+
+    @cached_property
+    def _sound(self) -> set[str]:
+        """Patients whose bytes were compared with their checksums, in this process."""
+        return set()
 
     def __reduce__(self):
         return Pack, (self.folder,)
 
     def fits(self, found: Folder) -> bool:
-        """Whether this pack is whole and was made from exactly these files."""
+        """Whether this pack was made from exactly these files and has the right sizes; pixels are checked later."""
         try:
-            sizes = {name: (self.folder / name).stat().st_size for name in ("images.npy", "masks.npy")}
-            return self.index["fingerprint"] == found.fingerprint and self.index["bytes"] == sizes
-        except (OSError, ValueError, KeyError, TypeError):
+            shape = (len(found.slices), *self.masks.shape[1:])
+            return (self.index["fingerprint"] == found.fingerprint
+                    and (self.masks.dtype, self.masks.shape) == (bool, shape)
+                    and (self.images.dtype, self.images.shape) == (np.uint8, (*shape, 3)))
+        except Exception:  # a damaged file makes numpy raise nearly anything
             return False
+
+    def volume(self, patient: str) -> tuple[np.ndarray, np.ndarray]:
+        """Image uint8 (D,H,W,3) and mask bool (D,H,W) of one patient, as views.
+
+        On first use in a process they are compared with their checksums: a pack that has rotten is withdrawn,
+        so that the next `open_pack` builds a new one, and LggError says so.
+        """
+        try:
+            entry = self.index["patients"][patient]
+            rows = slice(*entry["rows"])
+            image, mask = self.images[rows], self.masks[rows]
+            sound = patient in self._sound or [zlib.crc32(image), zlib.crc32(mask)] == entry["crc32"]
+        except Exception:  # as above
+            sound = False
+        if not sound:
+            self.withdraw()
+            raise LggError(f"the cache is damaged: {patient} in {self.folder} is not what was written there; "
+                           "open the cohort again, and it is packed anew from its files")
+        self._sound.add(patient)
+        return image, mask
+
+    def withdraw(self) -> None:
+        """Let nobody take this pack for a whole one again."""
+        with suppress(OSError):
+            (self.folder / "index.json").unlink()
 
 
 def open_pack(found: Folder, cache: Path, progress: bool = True) -> Pack:
     """The pack of these files under `cache`/packed, built first if there is none that fits."""
-    folder = cache / "packed" / f"{FORMAT}-{found.fingerprint}"
-    if not Pack(folder).fits(found):
-        build(found, folder, progress)
-    return Pack(folder)
+    pack = Pack(cache / "packed" / f"{FORMAT}-{found.fingerprint}")
+    if pack.fits(found):
+        return pack
+    with writing(cache):
+        build(found, pack.folder, progress)
+    sweep(cache)
+    return Pack(pack.folder)
 
 
 def build(found: Folder, folder: Path, progress: bool) -> None:
@@ -73,40 +116,61 @@ def build(found: Folder, folder: Path, progress: bool) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def workplace(parent: Path) -> Path:
-    """A fresh folder in `parent`, for one build; what builds that were killed left there an hour ago goes."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        for old in parent.glob(".building-*"):
-            if time.time() - old.stat().st_mtime > 3600:  # a younger one may still be at work
-                shutil.rmtree(old, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix=".building-", dir=parent))
-    except OSError as error:
-        raise LggError(f"the cache cannot be written ({error}); set LGGSEG_CACHE to a folder that can") from error
-
-
 def write_pack(found: Folder, work: Path, progress: bool) -> None:
     """Read every slice, one patient per task, into images.npy and masks.npy; index.json comes last."""
     shape = (len(found.slices), *read_image(found.root / found.slices.image[0]).shape)
     check_space(work, 4 * int(np.prod(shape[:3])))
-    images = open_memmap(work / "images.npy", "w+", np.uint8, shape)
-    masks = open_memmap(work / "masks.npy", "w+", bool, shape[:3])
     groups = found.slices.groupby("patient").indices
+    with (ArrayFile(work / "images.npy", np.uint8, shape) as images,
+          ArrayFile(work / "masks.npy", bool, shape[:3]) as masks):
 
-    def pack_patient(patient: str) -> tuple[str, list[str]]:
-        rows = groups[patient]
-        for row, image, mask in zip(rows, found.slices.image[rows], found.slices["mask"][rows], strict=True):
-            images[row] = same_shape(read_image(found.root / image), shape[1:], image)
-            masks[row] = same_shape(read_mask(found.root / mask), shape[1:3], mask)
-        return patient, missing_sequences(images[rows[0]:rows[-1] + 1])
+        def pack_patient(patient: str) -> tuple[str, dict]:
+            rows = groups[patient]
+            image, mask = read_patient(found, rows, shape[1:])
+            images.write(rows[0], image)
+            masks.write(rows[0], mask)
+            return patient, {"rows": [int(rows[0]), int(rows[-1]) + 1],
+                             "tumour_pixels": np.count_nonzero(mask, axis=(1, 2)).tolist(),
+                             "missing": missing_sequences(image), "crc32": [zlib.crc32(image), zlib.crc32(mask)]}
 
-    missing = dict(in_threads(pack_patient, list(groups), "packing patients" if progress else None))
-    images.flush()
-    masks.flush()
-    tumour = np.count_nonzero(masks, axis=(1, 2)).tolist()
-    sizes = {name: (work / name).stat().st_size for name in ("images.npy", "masks.npy")}
-    index = {"fingerprint": found.fingerprint, "bytes": sizes, "tumour_pixels": tumour, "missing": missing}
+        done = dict(in_threads(pack_patient, list(groups), "packing patients" if progress else None))
+    index = {"fingerprint": found.fingerprint, "root": str(found.root.resolve()),
+             "patients": {patient: done[patient] for patient in found.slices.patient.unique()}}
+    index["crc32"] = zlib.crc32(json.dumps(index).encode())
     (work / "index.json").write_text(json.dumps(index))
+
+
+class ArrayFile:
+    """An array written in pieces, by several threads, into a file that `np.load` reads.
+
+    Not a memory map: on a full disk that would kill the process, where a file raises an error.
+    """
+
+    def __init__(self, path: Path, dtype: type, shape: tuple[int, ...]):
+        self.file, self.lock = path.open("wb"), Lock()
+        descr = dtype_to_descr(np.dtype(dtype))
+        write_array_header_1_0(self.file, {"descr": descr, "fortran_order": False, "shape": shape})
+        self.start = self.file.tell()
+
+    def write(self, row: int, rows: np.ndarray) -> None:
+        """Put `rows` at their place, the first being number `row` of the array."""
+        with self.lock:
+            self.file.seek(self.start + int(row) * rows[0].nbytes)
+            self.file.write(rows)
+
+    def __enter__(self) -> "ArrayFile":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.file.close()
+
+
+def read_patient(found: Folder, rows: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Image uint8 (D,*shape) and mask bool (D,H,W) of these rows of the folder's slices."""
+    files = found.slices.iloc[rows]
+    image = [same_shape(read_image(found.root / name), shape, name) for name in files.image]
+    mask = [same_shape(read_mask(found.root / name), shape[:2], name) for name in files["mask"]]
+    return np.stack(image), np.stack(mask)
 
 
 def same_shape(array: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
@@ -137,7 +201,7 @@ def in_threads(task: Callable, items: list, label: str | None) -> list:
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """LggError unless the disk has room: a memory-mapped file that outgrows it would kill the process."""
+    """LggError unless the disk has room, before the minutes of work and not after."""
     free = shutil.disk_usage(folder).free
     if free < 1.02 * needed:
         raise LggError(f"packing needs {needed / 1e6:,.0f} MB and the cache's disk has {free / 1e6:,.0f} MB free; "
@@ -147,9 +211,12 @@ def check_space(folder: Path, needed: int) -> None:
 def publish(work: Path, folder: Path, found: Folder) -> None:
     """Rename the finished pack to its place, unless another process has put a good one there meanwhile."""
     if folder.exists() and not Pack(folder).fits(found):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
     try:
         os.rename(work, folder)
-    except OSError:
-        if not Pack(folder).fits(found):
+    except OSError as error:
+        if not folder.exists():
             raise
+        if not Pack(folder).fits(found):
+            raise LggError(f"{folder} is damaged and in use, so that it cannot be replaced ({error}); "
+                           "close the notebooks and programs that have this cohort open") from error

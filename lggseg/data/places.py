@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..errors import LggError
 from ..phantom import PHANTOM_VERSION, write_phantom_cohort
+from .cache import cache_folder, sweep, touch
 from .folder import PATIENT_FOLDER
 
 KAGGLE_SET = "mateuszbuda/lgg-mri-segmentation"
@@ -19,28 +20,35 @@ def find_root(place: Path) -> Path | None:
     versions = sorted((int(mark.stem) for mark in downloads.glob("*.complete") if mark.stem.isdecimal()), reverse=True)
     for base in (place, *(downloads / "versions" / str(version) for version in versions)):
         for root in (base, base / "kaggle_3m", base / "lgg-mri-segmentation" / "kaggle_3m"):
-            if root.is_dir() and any(PATIENT_FOLDER.fullmatch(entry.name) for entry in root.iterdir()):
+            if holds_patients(root):
                 return root
     return None
+
+
+def holds_patients(root: Path) -> bool:
+    """Whether a patient's folder lies directly in `root`."""
+    try:
+        return root.is_dir() and any(PATIENT_FOLDER.fullmatch(entry.name) for entry in root.iterdir())
+    except OSError as error:
+        raise LggError(f"{root} cannot be listed ({error}); it must be a folder that you may read") from error
 
 
 def default_places() -> list[Path]:
     """Where the real data may lie when nobody says: data/ in the project, then kagglehub's cache."""
     projects = (Path.cwd(), Path.cwd().parent, Path(__file__).parents[2])  # notebooks run one level down
-    downloads = os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub"
+    downloads = os.environ.get("KAGGLEHUB_CACHE") or os.path.expanduser("~/.cache/kagglehub")
     return [*(project / "data" for project in projects), Path(downloads)]
-
-
-def cache_folder() -> Path:
-    """Where packs and phantoms are kept: $LGGSEG_CACHE, else lggseg in the user's cache folder."""
-    if named := os.environ.get("LGGSEG_CACHE"):
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lggseg"
 
 
 def phantom_root(progress: bool = True) -> Path:
     """The phantom cohort in the cache, drawn now if it is not there yet."""
-    return write_phantom_cohort(cache_folder() / "phantom" / f"{PHANTOM_VERSION}-0", seed=0, progress=progress)
+    place = cache_folder() / "phantom" / f"{PHANTOM_VERSION}-0"
+    drawn = (place / "kaggle_3m").exists()
+    root = write_phantom_cohort(place, seed=0, progress=progress)
+    touch(root / "PHANTOM.txt")
+    if not drawn:
+        sweep(cache_folder())
+    return root
 
 
 def download_cohort(dest: str | Path | None = None) -> Path:

@@ -15,6 +15,10 @@ def split_patients(patients: Iterable[str], fractions: Sequence[float] = (0.8, 0
     By patient, never by slice: neighbouring slices are near-copies, and a network that trained on
     one knows the other. Sites of one or two patients are pooled. The same patients and seed
     give the same split, in whatever order they come. Raises LggError if a part would be empty.
+
+    >>> train, valid = split_patients([f"TCGA_{site}_{i}" for site in ("CS", "DU") for i in range(3)], (2 / 3, 1 / 3))
+    >>> len(train), sorted(patient[5:7] for patient in valid)
+    (4, ['CS', 'DU'])
     """
     patients = list(patients)
     if len(set(patients)) < len(patients):
@@ -29,7 +33,11 @@ def split_patients(patients: Iterable[str], fractions: Sequence[float] = (0.8, 0
 
 
 def fold_patients(patients: Iterable[str], folds: int = 5, seed: int = 0) -> list[list[str]]:
-    """The held-out patients of each fold of a cross-validation: every patient once, stratified by site."""
+    """The held-out patients of each fold of a cross-validation: every patient once, stratified by site.
+
+    >>> [len(part) for part in fold_patients([f"TCGA_DU_{i}" for i in range(10)], folds=4)]
+    [2, 3, 3, 2]
+    """
     if folds < 2:
         raise LggError(f"folds={folds}: cross-validation needs at least 2")
     return list(split_patients(patients, [1 / folds] * folds, seed))

@@ -1,4 +1,4 @@
-"""Where things lie in a head: coordinates, brain and ventricles, and the tumour in them.
+"""Where things lie in a head: coordinates, outline, brain and ventricles, and the tumour in them.
 
 Lengths are in head units (1 = half the head's length from brow to occiput); x points to the patient's left, which is
 the picture's right, y to the back, z to the top. A level is positive inside a structure and about the distance to
@@ -11,9 +11,6 @@ import numpy as np
 from scipy import ndimage
 
 from .patient import SCANNERS, Patient
-
-CENTRES = {1: (0.25, 0.48, -0.5), 2: (0.32, -0.42, 0.2), 4: (0.28, 0.58, 0.1), 5: (0.36, 0.3, 0.4),
-           6: (0.42, -0.05, -0.22)}  # by tumor_location, of the left side
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: tuple[float, ...] | float) -> np.ndarray:
@@ -52,6 +49,29 @@ def coordinates(patient: Patient, size: int) -> tuple[np.ndarray, np.ndarray, np
     return x * (1 - 0.1 * y), y, z
 
 
+# ----------------------------------------------------------------------------------------------------------- head
+
+def outline(x, y, z: float) -> np.ndarray:
+    """Level of the head in one slice: skull and scalp, and below the brow cheeks, nose and ears."""
+    head = ball(x, y, z, (0, 0, 0), (0.84, 1.02, 1.07 if z > 0 else 2.2))
+    if z < -0.1:
+        side = np.abs(x)
+        head = np.maximum(head, ball(x, y, z, (0, -0.98, -0.55), (0.1, 0.16, 0.25)))
+        head = np.maximum(head, ball(side, y, z, (0.33, -0.7, -0.55), (0.3, 0.27, 0.42)))
+        head = np.maximum(head, ball(side + 0.4 * (y - 0.12), y, z, (0.86, 0.14, -0.45), (0.04, 0.11, 0.2)))
+    return head
+
+
+def scalp(rng: np.random.Generator, x, y, z, thickness: float) -> np.ndarray:
+    """Thickness of skin and fat: more at the back and in the neck, less at the temples, uneven all around."""
+    reach, uneven = np.hypot(x, y) + 0.05, noise(rng, (len(x), 8, 8), (2, 1.2, 1.2))
+    back, temple = y / reach, np.abs(x) / reach
+    shape = 1 + 0.3 * back - 0.3 * temple * np.clip(0.6 - z, 0, 1) + 2 * np.clip(-0.2 - z, 0, 0.4) * np.maximum(back, 0)
+    return thickness * shape * np.exp(0.2 * resample(uneven, x.shape[-1]))
+
+
+# ---------------------------------------------------------------------------------------------------------- brain
+
 def cerebrum(x, y, z) -> np.ndarray:
     """Level of the hemispheres: a dome above, two temporal lobes below."""
     dome = ball(x, y, z, (0, 0, 0.05), (0.72, 0.9, np.where(z > 0.05, np.float32(0.85), np.float32(0.58))))
@@ -63,14 +83,51 @@ def cerebellum(x, y, z) -> np.ndarray:
     return ball(x, y, z, (0, 0.43, -0.58), (0.56, 0.42, 0.4)) - 0.03 * np.exp(-((x / 0.05) ** 2))
 
 
-def ventricles(x, y, z, width: float) -> np.ndarray:
-    """Level of the lateral ventricles (a butterfly), the third and the fourth."""
+def lateral_ventricles(x, y, z, width: float) -> np.ndarray:
+    """Level of the lateral ventricles, a butterfly; `width` 1 is average."""
     side = np.abs(x)
     middle = 0.05 + (1.1 - 1.5 * np.clip(z, 0, 0.4)) * (y - 0.03) ** 2
     ends = np.maximum(0, np.abs(y - 0.03) - 0.3) + np.maximum(0, np.abs(z - 0.12) - 0.18)
-    lateral = width * (0.025 + 0.06 * np.abs(y - 0.03)) - np.abs(side - middle) - ends
+    return width * (0.025 + 0.06 * np.abs(y - 0.03)) - np.abs(side - middle) - ends
+
+
+def ventricles(x, y, z, width: float) -> np.ndarray:
+    """Level of the lateral ventricles, the third and the fourth."""
     third = ball(x, y, z, (0, 0.02, -0.12), (0.02 * width, 0.16, 0.16))
-    return np.maximum(np.maximum(lateral, third), ball(x, y, z, (0, 0.3, -0.5), (0.07 * width, 0.05, 0.12)))
+    fourth = ball(x, y, z, (0, 0.3, -0.5), (0.07 * width, 0.05, 0.12))
+    return np.maximum(np.maximum(lateral_ventricles(x, y, z, width), third), fourth)
+
+
+STEM = (((0.1, 0.03, -0.26), (0.085, 0.1, 0.13)),  # the midbrain's peduncles, body and colliculi
+        ((0.0, 0.12, -0.27), (0.15, 0.1, 0.15)),
+        ((0.05, 0.21, -0.22), (0.055, 0.045, 0.09)),
+        ((0.0, 0.06, -0.46), (0.2, 0.15, 0.17)),  # the pons and its arms to the cerebellum
+        ((0.2, 0.17, -0.47), (0.14, 0.07, 0.12)),
+        ((0.0, 0.14, -0.66), (0.11, 0.09, 0.24)))  # the medulla
+
+
+def stem(x, y, z: float) -> np.ndarray:
+    """Level of the brain stem in one slice, made of the STEM's ellipsoids."""
+    side = np.abs(x)
+    parts = [ball(side, y, z, *part) for part in STEM if abs(z - part[0][2]) < part[1][2]]
+    return np.maximum.reduce(parts) if parts else np.full_like(x, -1)
+
+
+def folds(rng: np.random.Generator, x, y, z) -> np.ndarray:
+    """Distance to the nearest sulcus: the zero lines of noise, which run inwards halfway up and anywhere elsewhere."""
+    polar, plane = noise(rng, (len(x), 32, 256), (0.5, 2.5, 1.5)), noise(rng, x.shape, (0.5, 2.1, 2.1))
+    girth = 0.77 * np.sqrt(np.clip(1 - (z / 0.86) ** 2, 0.1, 1))
+    arc = np.arctan2(x, -y) * girth / 0.025 + 128
+    row = np.broadcast_to(np.arange(len(x), dtype=np.float32)[:, None, None], x.shape)
+    polar = ndimage.map_coordinates(polar, [row, cerebrum(x, y, z) / 0.03 + 4, arc], order=1, mode="nearest")
+    share = np.clip((z + 0.25) / 0.2, 0, 1) * np.clip((0.6 - z) / 0.3, 0, 1)
+    return 0.05 * np.abs(share * polar + (1 - share) * plane)
+
+
+# --------------------------------------------------------------------------------------------------------- tumour
+
+CENTRES = {1: (0.25, 0.48, -0.5), 2: (0.32, -0.42, 0.2), 4: (0.28, 0.58, 0.1), 5: (0.36, 0.3, 0.4),
+           6: (0.42, -0.05, -0.22)}  # by tumor_location, of the left side
 
 
 def tumour_level(patient: Patient, x, y, z, width: float) -> np.ndarray:
@@ -110,14 +167,3 @@ def largest_parts(mask: np.ndarray, keep: int) -> np.ndarray:
     labels, _ = ndimage.label(mask)
     sizes = np.bincount(labels.ravel())[1:]
     return np.isin(labels, np.argsort(sizes)[::-1][:keep] + 1)
-
-
-def folds(rng: np.random.Generator, x, y, z) -> np.ndarray:
-    """Distance to the nearest sulcus: the zero lines of noise, which run inwards halfway up and anywhere elsewhere."""
-    polar, plane = noise(rng, (len(x), 32, 256), (0.5, 2.5, 1.5)), noise(rng, x.shape, (0.5, 2.1, 2.1))
-    outline = 0.77 * np.sqrt(np.clip(1 - (z / 0.86) ** 2, 0.1, 1))
-    arc = np.arctan2(x, -y) * outline / 0.025 + 128
-    row = np.broadcast_to(np.arange(len(x), dtype=np.float32)[:, None, None], x.shape)
-    polar = ndimage.map_coordinates(polar, [row, cerebrum(x, y, z) / 0.03 + 4, arc], order=1, mode="nearest")
-    share = np.clip((z + 0.25) / 0.2, 0, 1) * np.clip((0.6 - z) / 0.3, 0, 1)
-    return 0.05 * np.abs(share * polar + (1 - share) * plane)

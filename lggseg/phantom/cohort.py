@@ -16,22 +16,32 @@ from .patient import Patient
 from .scanning import draw_slices
 from .table import plan_cohort
 
-PHANTOM_VERSION = "4"  # goes up whenever pictures or table change: caches are named by it
+PHANTOM_VERSION = "5"  # goes up whenever pictures or table change: caches are named by it
 
 
 def write_phantom_cohort(dest: str | os.PathLike, patients: int = 60, seed: int = 0, progress: bool = True) -> Path:
     """Write `dest`/kaggle_3m, a synthetic cohort in the real layout, and return its path.
 
     It appears complete or not at all. The same arguments give the same bytes (on one platform). A
-    kaggle_3m that is this very cohort is returned as it is; any other one raises LggError.
+    kaggle_3m that is this very cohort is returned as it is; any other one raises LggError, as does a folder
+    that cannot be written.
+
+    >>> write_phantom_cohort("phantoms", patients=4, progress=False).as_posix()
+    'phantoms/kaggle_3m'
     """
     dest = Path(dest)
     target, note = dest / "kaggle_3m", describe(patients, seed)
-    if target.exists():
-        return _accept(target, note)
-    plan, table = plan_cohort(patients, seed)
-    dest.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".phantom-", dir=dest))
+    try:
+        return _accept(target, note) if target.exists() else _draw(target, *plan_cohort(patients, seed), note, progress)
+    except OSError as error:
+        raise LggError(f"{dest} cannot be written ({error}); make room there, or choose another folder "
+                       "(for the cache, set LGGSEG_CACHE)") from error
+
+
+def _draw(target: Path, plan: list[Patient], table: pd.DataFrame, note: str, progress: bool) -> Path:
+    """Write the planned cohort beside `target`, then rename it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".phantom-", dir=target.parent))
     try:
         _fill(temporary / "kaggle_3m", plan, table, note, progress)
         try:

@@ -37,6 +37,7 @@ class Patient:
     location: int  # code of data.csv
     irregularity: float
     missing: tuple[str, ...]
+    air: int = 0  # grey level of air before contrast: some scanners store that sequence with an offset
 
     def rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([*self.key, purpose])
@@ -53,12 +54,15 @@ class Look:
     enhancing: float  # depth from which the tumour takes up contrast medium; inf: nowhere
     rim: bool  # it takes it up in a rim only
     lesions: list  # centre and radius (x, y, z, r) of each bright spot that is no tumour
+    scalp: float  # mean thickness, head units
+    diploe: float  # how bright the marrow in the skull is, 0 to 1
+    fat_after: float  # share of fat's signal after contrast: some sites saturate it
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Look":
         lesions = rng.uniform((-0.42, -0.4, 0.02, 0.035), (0.42, 0.5, 0.45, 0.065), (rng.integers(0, 4), 4)).tolist()
         faint = rng.random() < 0.08
-        return cls(rng.uniform(0.6, 1.4), rng.uniform(0.0, 1.0), rng.uniform(1.08, 1.14) if faint else
-                   rng.uniform(1.3, 1.9), rng.uniform(0.02, 0.05),
-                   rng.uniform(0.02, 0.05) if rng.random() < 0.35 else np.inf, rng.random() < 0.5, lesions)
-
+        tissue = (rng.uniform(0.6, 1.4), rng.uniform(0.0, 1.0), rng.uniform(1.08, 1.14) if faint else
+                  rng.uniform(1.3, 1.9), rng.uniform(0.02, 0.05),
+                  rng.uniform(0.02, 0.05) if rng.random() < 0.35 else np.inf, rng.random() < 0.5, lesions)
+        return cls(*tissue, rng.uniform(0.04, 0.065), rng.uniform(0.1, 0.8), 0.35 if rng.random() < 0.25 else 1.0)

@@ -1,5 +1,7 @@
 """data.csv and the patients in it: clusters that overlap, and the irregularity planted in one of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -28,14 +30,21 @@ INDEPENDENT = {"RPPACluster": (0.28, 0.31, 0.17, 0.24), "OncosignCluster": (0.28
 
 
 def plan_cohort(patients: int = 60, seed: int = 0) -> tuple[list[Patient], pd.DataFrame]:
-    """Decide everything but the pixels: the patients, and data.csv with its 18 columns (Int64, NA where missing)."""
+    """Decide everything but the pixels: the patients, and data.csv with its 18 columns (Int64, NA where missing).
+
+    Raises LggError unless `patients` is a whole number from 2 to 999 and `seed` one from 0.
+
+    >>> plan, table = plan_cohort(patients=2)
+    >>> plan[1].folder, plan[1].slices, table.shape
+    ('TCGA_DU_P002_20001212', 22, (2, 18))
+    """
     if not (isinstance(patients, int) and 2 <= patients <= 999):
         raise LggError(f"patients={patients!r}; it must be a whole number from 2 to 999")
     if not (isinstance(seed, int) and seed >= 0):
         raise LggError(f"seed={seed!r}; it must be a whole number, 0 or more")
     rng = np.random.default_rng([seed, 7])
     table = draw_table(patients, rng)
-    plan = draw_plan(table, seed, rng)
+    plan = grey_air(draw_plan(table, seed, rng), np.random.default_rng([seed, 8]))  # drawn apart: nothing else moves
     table["Patient"] = [patient.folder.rpartition("_")[0] for patient in plan]
     return plan, hide(table, rng)[list(COLUMNS)]
 
@@ -57,15 +66,21 @@ def draw_table(n: int, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def quota(shares: tuple[float, ...], n: int) -> np.ndarray:
-    """`n` category numbers from 0, in order, in the given shares as nearly as whole numbers allow."""
+    """`n` category numbers from 0, in order, in the given shares as nearly as whole numbers allow.
+
+    >>> quota((0.5, 0.3, 0.2), 10).tolist()
+    [0, 0, 0, 0, 0, 1, 1, 1, 2, 2]
+    """
     return np.searchsorted(np.cumsum(shares) / sum(shares), (np.arange(n) + 0.5) / n)
 
 
 def count(share: float, n: int) -> int:
+    """That share of `n`, but at least one."""
     return max(1, round(share * n))
 
 
 def draw_plan(table: pd.DataFrame, seed: int, rng: np.random.Generator) -> list[Patient]:
+    """One patient per row of the table, in its order: site, date, slices, irregularity and missing sequences."""
     n, sites = len(table), list(SCANNERS)
     site = rng.permutation(quota(tuple(scanner.share for scanner in SCANNERS.values()), n))
     copies = rng.permutation(n)  # the first few lack post-contrast, the very first also pre-contrast
@@ -79,6 +94,13 @@ def draw_plan(table: pd.DataFrame, seed: int, rng: np.random.Generator) -> list[
                             row.tumor_location, max(0.05, IRREGULARITY[row.RNASeqCluster] + rng.normal(0, 0.12)),
                             ("pre", "post")[2 - lacks:]))
     return plan
+
+
+def grey_air(plan: list[Patient], rng: np.random.Generator) -> list[Patient]:
+    """Store pre-contrast with an offset in one patient of 15 who has it: air is grey there, at level 30 to 60."""
+    scanned = [i for i, patient in enumerate(plan) if "pre" not in patient.missing]
+    offset = {int(i): int(rng.integers(30, 61)) for i in rng.permutation(scanned)[:round(len(plan) / 15)]}
+    return [replace(patient, air=offset.get(i, 0)) for i, patient in enumerate(plan)]
 
 
 def hide(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -1,18 +1,8 @@
-"""Scans under a slider. The pictures (`overlay`) need no widgets, so each viewer is loaded when it is first used."""
+"""Scans under a slider.
 
-from importlib import import_module
+The pictures (`overlay`) need no widgets, so each viewer, listed in `__init__.pyi`, is loaded when it is first used.
+"""
 
-HOME = {"ActivationViewer": "activations", "CohortViewer": "cohort", "SliceViewer": "slices"}
+import lazy_loader
 
-__all__ = sorted(HOME)
-
-
-def __getattr__(name: str) -> object:
-    if name not in HOME:
-        raise AttributeError(f"module 'lggseg.viewer' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{HOME[name]}", __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

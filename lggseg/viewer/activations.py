@@ -43,7 +43,7 @@ def _catcher(caught: dict, name: str):
 class ActivationViewer(Viewer):
     """The channels of one layer as grey tiles, for input `x` float (N,C,H,W) or (C,H,W).
 
-    `.layer` chooses the layer by name, `.slice_slider` which of the N inputs; at most `channels` channels
+    `.layer` chooses the layer by name, `.slice_slider` which of the N inputs (0 .. N-1); at most `channels` channels
     are shown, each with its own grey scale. `.values` holds the present input's activations, by layer.
     """
 
@@ -56,8 +56,9 @@ class ActivationViewer(Viewer):
         super().__init__(width)
         self.layer = widgets.Dropdown(options=list(self.values), value=layer or next(iter(self.values)),
                                       description="layer", layout=widgets.Layout(flex="0 1 260px", min_width="0"))
-        self.slice_slider = widgets.IntSlider(0, 0, len(self.x) - 1, description="input", layout=widgets.Layout(
-            flex="1 1 200px", min_width="0", display="none" if len(self.x) == 1 else ""))
+        self.slice_slider = widgets.IntSlider(0, 0, len(self.x) - 1, description="input", readout=False,
+                                              layout=widgets.Layout(flex="1 1 200px", min_width="0"))
+        self.slice_slider.layout.display = "none" if len(self.x) == 1 else ""
         top = row(self.layer, self.slice_slider)
         self.parts = (self.layer, self.slice_slider, self.title, self.picture, top)
         self.children = [self.title, top, self.picture]
@@ -74,10 +75,11 @@ class ActivationViewer(Viewer):
         return channel_tiles(self.values[self.layer.value][0, :self.channels], self.width)
 
     def caption(self) -> str:
-        """Layer, number of channels and their size."""
+        """Which input if there are several (from 1), layer, number of channels and their size."""
         count, height, width = self.values[self.layer.value].shape[1:]
         shown = f"{count} channels" if count <= self.channels else f"{self.channels} of {count} channels"
-        return f"{self.layer.value} · {shown} of {height} x {width}"
+        which = f"input {self.slice_slider.value + 1} of {len(self.x)} · " if len(self.x) > 1 else ""
+        return f"{which}{self.layer.value} · {shown} of {height} x {width}"
 
     def __repr__(self) -> str:
         return f"ActivationViewer({type(self.model).__name__}: {len(self.values)} layers, {len(self.x)} inputs)"

@@ -1,6 +1,6 @@
 """A cohort under a slice slider: a patient menu, and a model's predictions."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import ipywidgets as widgets
 import numpy as np
@@ -13,6 +13,8 @@ from ..postprocess import postprocess
 from ..preprocess import Recipe
 from ..segmenter import as_segmenter
 from .base import row
+from .overlay import windowed
+from .page import Case, build_page
 from .slices import SliceViewer
 
 
@@ -61,8 +63,13 @@ class CohortViewer(SliceViewer):
             return
         for job in self._jobs.values():
             job.cancel()  # patients passed over on the way; one under way goes on
+        self._ask(patient)
+
+    def _ask(self, patient: str) -> Future:
+        """The job that predicts the patient; a failed or cancelled one is tried again."""
         if patient not in self._jobs or self._jobs[patient].done():
             self._jobs[patient] = self._worker.submit(self._predict, patient)
+        return self._jobs[patient]
 
     def _predict(self, patient: str) -> None:
         """In the worker's thread: predict, keep, and show if the patient is still the one chosen."""
@@ -103,8 +110,35 @@ class CohortViewer(SliceViewer):
 
     def caption(self) -> str:
         """As for one scan, and whether the model has seen the patient in training."""
-        seen = self.prediction is not None and self.patient in self.model.training_patients
-        return super().caption() + (" · model trained on this patient" if seen else "")
+        return " · ".join([super().caption(), *(self._notes(self.patient) if self.prediction is not None else ())])
+
+    def _notes(self, patient: str) -> tuple[str, ...]:
+        """What a reader must know about the prediction."""
+        seen = self.model is not None and patient in self.model.training_patients
+        return ("model trained on this patient",) if seen else ()
+
+    def page(self, patients: list[str] | None = None) -> str:
+        """One HTML page as for a single scan, with a menu of `patients` (the one on show by default): 1 MB for each.
+
+        Predictions not made yet are made first, and waited for. Post-processing is stored for the present
+        threshold; at others the page only cuts the map, and says so. Raises LggError for unknown ids.
+        """
+        names = [self.cohort.check(patient) for patient in ([self.patient] if patients is None else patients)]
+        if not names:
+            raise LggError("patients is empty; name at least one, or leave it out for the one on show")
+        return build_page(map(self._case_of, names), self._settings())
+
+    def _case_of(self, patient: str) -> Case:
+        """One patient for a page, with the prediction, which is made if there is none yet."""
+        volume, prediction, processed, notes = self.cohort.volume(patient), None, None, ()
+        if self.model is not None:
+            if patient not in self._predictions:
+                self._ask(patient).result()
+            prediction, notes = self._predictions[patient], self._notes(patient)
+            if self.recipe.min_component_share:
+                processed = postprocess(prediction, self.threshold.value, self.recipe.min_component_share)
+        return Case(patient, windowed(volume.image, *self.window.value), volume.mask, prediction, processed,
+                    volume.missing, self.phantom, notes, self.slice_slider.value if patient == self.patient else None)
 
     def wait(self, timeout: float | None = 120) -> None:
         """Block until the chosen patient's prediction is shown; raises what the prediction raised, or TimeoutError."""

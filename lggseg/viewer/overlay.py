@@ -6,7 +6,12 @@ import math
 import numpy as np
 from PIL import Image
 
-from ..colours import rgb
+from ..colours import PREDICTION, TRUTH, rgb
+
+SEQUENCES = {"pre-contrast": 0, "FLAIR": 1, "post-contrast": 2, "all three as colours": slice(None)}
+ABSENT = {"pre": "pre-contrast", "post": "post-contrast"}
+NAMES = {"truth": "manual mask", "prediction": "prediction"}
+COLOURS = {"truth": TRUTH, "prediction": PREDICTION}
 
 
 def windowed(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -33,15 +38,16 @@ def blend(picture: np.ndarray, weight: np.ndarray, colour: str) -> None:
         picture[..., channel] = (picture[..., channel] * (256 - share) + paint) >> 8
 
 
-def part(picture: np.ndarray, weight: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where `weight` (H,W) is not 0, with a pixel around it: that view on the picture, and `weight` there, enlarged.
+def part(picture: np.ndarray, weight: np.ndarray, scale: int, margin: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Where `weight` (H,W) is not 0, with `margin` pixels around it: that view on the picture, and `weight` there, both
+    enlarged by `scale`.
 
     Tumours are small: drawing on this part is several times faster than on all (H*scale, W*scale, 3).
     """
     box = []
     for axis in (0, 1):
         used = np.flatnonzero(weight.any(axis=1 - axis))
-        box.append((max(0, used[0] - 1), min(weight.shape[axis], used[-1] + 2)) if len(used) else (0, 0))
+        box.append((max(0, used[0] - margin), min(weight.shape[axis], used[-1] + 1 + margin)) if len(used) else (0, 0))
     (top, bottom), (left, right) = box
     return (picture[scale * top:scale * bottom, scale * left:scale * right],
             enlarge(weight[top:bottom, left:right], scale))

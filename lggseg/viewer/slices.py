@@ -5,16 +5,11 @@ import math
 import ipywidgets as widgets
 import numpy as np
 
-from ..colours import PREDICTION, TRUTH
 from ..errors import LggError
 from ..metrics import dice
 from .base import Viewer, row, wide
-from .overlay import blend, boundary, part, upscale, windowed
-
-SEQUENCES = {"pre-contrast": 0, "FLAIR": 1, "post-contrast": 2, "all three as colours": slice(None)}
-ABSENT = {"pre": "pre-contrast", "post": "post-contrast"}
-NAMES = {"truth": "manual mask", "prediction": "prediction"}
-COLOURS = {"truth": TRUTH, "prediction": PREDICTION}
+from .overlay import ABSENT, COLOURS, NAMES, SEQUENCES, blend, boundary, part, upscale, windowed
+from .page import Case, Settings, build_page, largest_slice
 
 
 def check_scan(image, mask, prediction) -> tuple:
@@ -57,9 +52,10 @@ class SliceViewer(Viewer):
     phantom     True says in the title that the scan is synthetic
     threshold   probability from which a pixel counts as tumour;  width  of the picture, in CSS pixels
 
-    `.slice_slider` (0 .. D-1) and `.picture` (JPEG bytes in `.value`) change together: when an assignment to
-    the slider returns, the picture shows that slice. `.figure()` gives the same view as a matplotlib figure,
-    `.close()` detaches everything. Raises LggError for shapes or values that do not fit.
+    `.slice_slider` holds the index 0 .. D-1; the title says the data set's number k = index + 1. `.picture`
+    (JPEG bytes in `.value`) follows: when an assignment to the slider returns, it shows that slice.
+    `.figure()` gives the same view as a matplotlib figure, `.close()` detaches everything. Raises LggError
+    for shapes or values that do not fit.
     """
 
     def __init__(self, image, mask=None, prediction=None, *, patient: str = "", missing: tuple[str, ...] = (),
@@ -80,7 +76,8 @@ class SliceViewer(Viewer):
         def named(name: str) -> dict:
             return {"description": name, "style": {"description_width": "76px"}, "layout": wide()}
 
-        self.slice_slider = widgets.IntSlider(0, 0, 0, description="slice", style={"description_width": "32px"},
+        self.slice_slider = widgets.IntSlider(0, 0, 0, description="slice", readout=False,  # it would count from 0
+                                              style={"description_width": "32px"},
                                               layout=widgets.Layout(flex="1 1 0", min_width="0"))
         self.play = widgets.Play(interval=150, max=0, layout=widgets.Layout(flex="0 0 auto"))
         self.jump = widgets.Button(description="largest tumour", icon="crosshairs",
@@ -124,11 +121,7 @@ class SliceViewer(Viewer):
 
     def to_largest(self, _button=None) -> None:
         """Go to the slice with the largest tumour area: the truth's, else the prediction's, else the middle."""
-        for mask in (self.mask, self.predicted()):
-            if mask is not None and mask.any():
-                self.slice_slider.value = int(mask.sum(axis=(1, 2)).argmax())
-                return
-        self.slice_slider.value = len(self.image) // 2
+        self.slice_slider.value = largest_slice(len(self.image), self.mask, self.predicted())
 
     def predicted(self, at=slice(None)) -> np.ndarray | None:
         """The prediction as bool, (D,H,W) or that of slice `at`; None without one."""
@@ -152,10 +145,11 @@ class SliceViewer(Viewer):
                 blend(*part(picture, mask * (np.float32(0.4) * opacity), scale), COLOURS[name])
         if self.style["prediction"].value == "probability":
             weight = self.prediction[at].astype(np.float32) * (np.float32(0.8) * opacity)
-            blend(*part(picture, np.where(weight > 0.01, weight, 0), scale), PREDICTION)
+            blend(*part(picture, np.where(weight > 0.01, weight, 0), scale), COLOURS["prediction"])
         for name, mask in masks.items():  # lines last, so that no fill hides them
-            view, mask = part(picture, mask, scale)
-            line = boundary(mask, max(1, picture.shape[1] // 256), outside=name == "prediction")
+            width = max(1, picture.shape[1] // 256)
+            view, mask = part(picture, mask, scale, margin=math.ceil(width / scale))
+            line = boundary(mask, width, outside=name == "prediction")
             blend(view, line * opacity, COLOURS[name])
         return picture
 
@@ -163,7 +157,7 @@ class SliceViewer(Viewer):
         """Patient, slice and slice Dice; the Dice of two empty masks is undefined."""
         at = self.slice_slider.value
         words = [self.patient, "PHANTOM (synthetic)" if self.phantom else "",
-                 f"slice {at} of 0 to {len(self.image) - 1}"]
+                 f"slice {at + 1} of {len(self.image)}"]  # the data set's k, from 1
         if self.mask is not None and self.prediction is not None:
             score = dice(self.predicted(at), self.mask[at])
             words.append("slice Dice undefined (both empty)" if math.isnan(score) else f"slice Dice {score:.2f}")
@@ -174,6 +168,24 @@ class SliceViewer(Viewer):
     def legend(self) -> dict[str, str]:
         """Colour of each mask drawn."""
         return {NAMES[name]: COLOURS[name] for name in self.masks()}
+
+    def page(self) -> str:
+        """The view as one HTML page that needs neither kernel nor network, about 1 MB, set as the controls are now.
+
+        It keeps sliders for slice, opacity and threshold, menus for sequence and masks, arrow keys, and the Dice
+        per slice. The window stays as it is. Raises LggError for more slices than a picture can hold.
+        """
+        return build_page([self._case()], self._settings())
+
+    def _case(self) -> Case:
+        """The scan on show, for a page."""
+        image = windowed(self.image, *self.window.value)
+        return Case(self.patient, image, self.mask, self.prediction, missing=self.missing, phantom=self.phantom,
+                    start=self.slice_slider.value)
+
+    def _settings(self) -> Settings:
+        styles = {name: menu.value for name, menu in self.style.items()}
+        return Settings(self.sequence.value, styles, self.opacity.value, self.threshold.value, self.width)
 
     def _move_play(self, change) -> None:
         self.play.value = change["new"]

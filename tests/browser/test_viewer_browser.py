@@ -7,6 +7,7 @@ picture's bytes in the browser must equal that viewer's bytes.
 import base64
 import io
 import json
+import re
 import time
 
 import nbformat
@@ -20,18 +21,18 @@ from lggseg.viewer import CohortViewer
 SETUP = """
 import torch
 from lggseg.data import open_cohort
-from lggseg.transforms import Recipe
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer, SliceViewer
 
 class Bright(torch.nn.Module):
     'Calls tumour what is bright on FLAIR: right about most of it, with false positives.'
-    recipe = Recipe(size=128, flip=False)
-    in_channels = 3
-
     def forward(self, x):
         return 3 * (x[:, 1:2] - 1.5)
+
+model = Segmenter(Bright(), Recipe(size=128, block=1))
 """
-OPEN = "viewer = CohortViewer(open_cohort({root!r}, progress=False), Bright())\nviewer"
+OPEN = "viewer = CohortViewer(open_cohort({root!r}, progress=False), model)\nviewer"
 BYTES = """async image => {
     const buffer = await (await fetch(image.src)).arrayBuffer();
     return btoa(Array.from(new Uint8Array(buffer), byte => String.fromCharCode(byte)).join(''));
@@ -54,6 +55,10 @@ class Page:
 
     def value(self, name: str) -> float:
         return float(self.slider(name).locator(".widget-readout").inner_text())
+
+    def at(self) -> int:
+        """Index of the slice on show, by the number (from 1) in the title."""
+        return int(re.search(r"slice (\d+) of", self.box.inner_text())[1]) - 1
 
     def drag(self, name: str, shares: list[float]) -> None:
         """Press on the handle, move over these shares of the track, let go."""
@@ -135,7 +140,7 @@ def twin(phantom_cohort):
     """What the page should show: the same viewer, without a page."""
     space = {}
     exec(SETUP, space)
-    viewer = CohortViewer(phantom_cohort, space["Bright"]())
+    viewer = CohortViewer(phantom_cohort, space["model"])
     viewer.wait()
     yield viewer
     viewer.close()
@@ -150,6 +155,11 @@ def test_starts_with_the_prediction_and_the_right_pixels_on_the_screen(opened, t
     opened.screenshot("light")
 
 
+def test_slices_are_numbered_from_1_and_only_so(opened, twin):
+    assert not opened.slider("slice").locator(".widget-readout").is_visible()  # it would show the index, from 0
+    assert f"slice {twin.slice_slider.value + 1} of {len(twin.image)}" in opened.box.inner_text()
+
+
 def test_fits_a_screen_700_pixels_high(opened, twin):
     opened.fits()
 
@@ -162,7 +172,7 @@ def test_scrubbing_follows_the_mouse(opened, twin):
     }""")
     opened.drag("slice", [0.0, 0.2, 0.5, 0.8, 0.4])
     while_moving = opened.page.evaluate("window.shown.length")
-    last = int(opened.value("slice"))
+    last = opened.at()
     assert 0 < last < twin.slice_slider.max and while_moving >= 4
     before = twin.picture.value
     twin.slice_slider.value = last
@@ -171,7 +181,7 @@ def test_scrubbing_follows_the_mouse(opened, twin):
 
 
 def test_arrow_keys(opened, twin):
-    start = int(opened.value("slice"))
+    start = opened.at()
     opened.press("slice", "ArrowRight")
     twin.slice_slider.value = start + 1
     opened.shows(twin, "the next slice")
@@ -233,10 +243,10 @@ def test_play_and_stop(opened, twin):
     opened.shows(twin, "the first slice")
     buttons = opened.box.locator(".widget-play button")
     buttons.first.click()
-    opened.soon(lambda: opened.value("slice") >= 4, "the play button moves nothing")
+    opened.soon(lambda: opened.at() >= 4, "the play button moves nothing")
     opened.box.locator(".widget-play button").first.click()  # pause
     opened.page.wait_for_timeout(600)
-    twin.slice_slider.value = int(opened.value("slice"))
+    twin.slice_slider.value = opened.at()
     opened.shows(twin, "the slice where it was paused")
 
 

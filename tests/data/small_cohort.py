@@ -5,7 +5,9 @@ from itertools import chain
 import numpy as np
 from PIL import Image
 
+from lggseg.data import pack
 from lggseg.data.clinical import CLUSTERS, CODEBOOK
+from lggseg.data.cohort import load_cohort
 
 HEADER = ",".join(["Patient", *CLUSTERS, *CODEBOOK])
 FIRST, SECOND = "TCGA_CS_4941_19960909", "TCGA_HT_A61B_19991127"
@@ -40,3 +42,17 @@ def write_cohort(root):
 def same(a, b):
     pairs = [(a.volume(patient), b.volume(patient)) for patient in chain(a.patients, b.patients)]
     return all(np.array_equal(u.image, v.image) and np.array_equal(u.mask, v.mask) for u, v in pairs)
+
+
+def spy_on_builds(monkeypatch):
+    builds, write_pack = [], pack.write_pack
+    monkeypatch.setattr(pack, "write_pack", lambda *args: [builds.append(args), write_pack(*args)])
+    return builds
+
+
+def load_volumes(root):
+    """(image, mask) of each patient, copied from the cache."""
+    cohort = load_cohort(root, progress=False)
+    volumes = [cohort.volume(patient) for patient in cohort.patients]
+    assert [int(volume.mask.sum()) for volume in volumes] == cohort.summary.tumour_voxels.tolist()
+    return [(np.array(volume.image), np.array(volume.mask)) for volume in volumes]

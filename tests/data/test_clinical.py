@@ -1,7 +1,10 @@
 """data.csv: codes in words, clusters as integers, and what the table may not hold."""
 
+import os
+
 import pandas as pd
 import pytest
+from small_cohort import HEADER
 
 from lggseg.data.clinical import CLUSTERS, read_clinical
 from lggseg.errors import LggError
@@ -20,12 +23,50 @@ def test_codes_become_words(root):
 @pytest.mark.parametrize(("old", "new", "rule"), [
     (",67,", ",old,", "age_at_initial_pathologic of TCGA_CS_4941 is 'old'"), ("1.0", "1.5", "RNASeqCluster.*'1.5'"),
     ("2,2,67", "3,2,67", "tumor_location of TCGA_CS_4941 is 3; known codes"), ("laterality", "side", "laterality"),
-    ("Patient", "Name", "a column Patient"), ("TCGA_HT_A61B", "TCGA_CS_4941", "TCGA_CS_4941 twice"),
+    ("Patient", "Name", "Patient"), ("TCGA_HT_A61B", "TCGA_CS_4941", "'TCGA_CS_4941' twice"),
+    ("4941,2,", "4941,inf,", "RNASeqCluster of TCGA_CS_4941 is 'inf'"), ("1.0", "1e20", "'1e20'"),
+    ("1.0", "9223372036854775808", "'9223372036854775808'"), ("1.0", "9" * 400, "from 0 to 999"),
+    ("4941,2,", "4941,-1,", "'-1'"), ("1.0", "0x1", "'0x1'"), ("1.0", "\N{ARABIC-INDIC DIGIT TWO}", "of TCGA_HT_A61B"),
+    (",3,2,1\n", ",3,2\n", "TCGA_CS_4941 has 17 fields, the header 18"),
+    (",3,2,1\n", ",3,2,1,\n", "TCGA_CS_4941 has 19 fields, the header 18"),
+    ("TCGA_HT_A61B", "", "patients.*has no name"), ("death01", "gender", "'gender' twice"),
+    ("TCGA_HT_A61B", '"TCGA_HT_A61B', "cannot be read"), ("1.0", "\0", "TCGA_HT_A61B|cannot be read"),
 ])
 def test_refusals_of_the_table(root, old, new, rule):
     (root / "data.csv").write_text((root / "data.csv").read_text().replace(old, new, 1))
     with pytest.raises(LggError, match=rule):
         read_clinical(root / "data.csv")
+
+
+@pytest.mark.parametrize(("content", "rule"), [
+    (b"", "no patient"), (f"{HEADER}\n".encode(), "no patient"),
+    (f"{HEADER}\nTCGA_\xc4,2{16 * ','}\n".encode("latin-1"), "utf-8"),
+    (HEADER.replace(",", ";").encode(), "Patient"), (bytes(range(256)), "cannot be read"),
+])
+def test_tables_that_are_none(tmp_path, content, rule):
+    (tmp_path / "data.csv").write_bytes(content)
+    with pytest.raises(LggError, match=rule):
+        read_clinical(tmp_path / "data.csv")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither pipes nor devices among its files")
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: os.mkfifo(path),
+                                  lambda path: path.symlink_to("/dev/zero"),
+                                  lambda path: path.symlink_to("nowhere")])
+def test_a_table_that_is_no_file(tmp_path, make):
+    make(tmp_path / "data.csv")
+    with pytest.raises(LggError, match="data.csv"):
+        read_clinical(tmp_path / "data.csv")
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n"), lambda text: text.replace(",,", ",NA,"),
+    lambda text: text.replace(",", " , "), lambda text: text + "\n\n", lambda text: text.replace("1.0,", '"1",')])
+def test_what_programs_do_to_a_table_changes_nothing(root, change):
+    expected = read_clinical(root / "data.csv")
+    (root / "data.csv").write_bytes(change((root / "data.csv").read_text()).encode())
+    for table, same in zip(read_clinical(root / "data.csv"), expected):
+        pd.testing.assert_frame_equal(table, same)
 
 
 @pytest.mark.real

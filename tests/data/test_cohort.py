@@ -48,6 +48,13 @@ def test_tables_follow_the_patients(root):
     assert cohort.clusters.RNASeqCluster.isna().tolist() == [True, False]
 
 
+def test_a_table_of_other_patients_is_refused(root):
+    table = (root / "data.csv").read_text()
+    (root / "data.csv").write_text(table.replace("4941", "4941_19960909").replace("A61B", "A61B_19991127"))
+    with pytest.raises(LggError, match="none of the patients, such as TCGA_CS_4941; .*without the date"):
+        load_cohort(root, progress=False)
+
+
 def test_a_changed_table_is_read_anew(root):
     assert load_cohort(root, progress=False).clinical.age["TCGA_CS_4941"] == 67
     (root / "data.csv").write_text((root / "data.csv").read_text().replace(",67,", ",68,"))

@@ -8,7 +8,8 @@ import torch
 
 from lggseg.data.dataset import SliceDataset
 from lggseg.errors import LggError
-from lggseg.transforms import Recipe, head_stats
+from lggseg.head import find_head
+from lggseg.preprocess import Recipe
 
 
 def test_slices_shapes_types_and_scale(phantom_cohort):
@@ -20,25 +21,47 @@ def test_slices_shapes_types_and_scale(phantom_cohort):
     tumour = torch.stack([mask for _, mask in dataset]).flatten(1)
     assert set(tumour.unique().tolist()) == {0.0, 1.0} and not tumour[~dataset.has_tumour].any()
     pixels = torch.stack([image for image, _ in dataset])
-    assert -5 < pixels.min() < 0 and 1 < pixels.max() < 20
+    assert -5 <= pixels.min() < -1 and 1 < pixels.max() <= 10
 
 
-def test_full_size_slices_are_z_scores_of_the_volume(phantom_cohort):
-    patient = phantom_cohort.patients[1]
-    volume, dataset = phantom_cohort.volume(patient), SliceDataset(phantom_cohort, [patient], Recipe(size=256))
-    d = int(volume.mask.sum(axis=(1, 2)).argmax())
-    stats = head_stats(volume.image)
-    image, mask = dataset[d]
-    expected = (volume.image[d].astype(np.float64) - stats.centre) / stats.spread
-    np.testing.assert_allclose(image.permute(1, 2, 0).numpy(), expected, atol=1e-4)
-    assert np.array_equal(mask[0].numpy() == 1, volume.mask[d])
+def test_slices_are_z_scores_of_the_volume_where_the_head_is(phantom_cohort):
+    patient = next(p for p in phantom_cohort.patients if not find_head(phantom_cohort.volume(p).image).mirrored)
+    volume = phantom_cohort.volume(patient)
+    head = find_head(volume.image)
+    top, left, side = head.box
+    dataset = SliceDataset(phantom_cohort, [patient], Recipe(size=side))  # as fine as the picture: nothing is resized
+    image, mask = dataset[int(dataset.rows.tumour_pixels.argmax())]
+    d = head.slices[int(dataset.rows.tumour_pixels.argmax())]
+    rows, columns = slice(max(0, top), min(256, top + side)), slice(max(0, left), min(256, left + side))
+    expected = (np.maximum(volume.image[d, rows, columns].astype(float) - head.air[d], 0) - head.centre) / head.spread
+    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    np.testing.assert_allclose(image.permute(1, 2, 0).numpy()[inside], expected.clip(-5, 10), atol=1e-4)
+    assert np.array_equal(mask[0].numpy()[inside] == 1, volume.mask[d, rows, columns])
+
+
+def in_the_square(cohort, row) -> float:
+    """Share of the head's square that is tumour, in the slice of one row of `SliceDataset.rows`."""
+    return row.tumour_pixels / find_head(cohort.volume(row.patient).image).box[2] ** 2
 
 
 def test_shrunken_mask_keeps_the_tumour_share(phantom_cohort):
     dataset = SliceDataset(phantom_cohort, phantom_cohort.patients[:3], Recipe(size=128), tumour_only=True)
     assert dataset.has_tumour.all() and (dataset.rows.tumour_pixels > 0).all()
     shrunken = sum(float(mask.mean()) for _, mask in dataset)
-    assert shrunken == pytest.approx((dataset.rows.tumour_pixels / 256**2).sum(), rel=0.05)
+    expected = sum(in_the_square(phantom_cohort, row) for row in dataset.rows.itertuples())
+    assert shrunken == pytest.approx(expected, rel=0.05)
+
+
+def test_slices_without_a_head_are_left_out(phantom_cohort, monkeypatch):
+    patient = phantom_cohort.patients[0]
+    volume = phantom_cohort.volume(patient)
+    blank = volume.image.copy()
+    blank[3] = 0
+    monkeypatch.setattr(type(phantom_cohort), "volume", lambda *_: type(volume)(patient, blank, volume.mask))
+    dataset = SliceDataset(phantom_cohort, [patient], Recipe(size=32))
+    assert 4 not in dataset.rows.k.tolist() and len(dataset) == len(blank) - 1
+    whole = [i for i, k in enumerate(dataset.rows.k) if k == 5]
+    assert dataset.has_tumour[whole[0]] == volume.mask[4].any()
 
 
 def test_soft_masks_hold_the_share_of_each_pixel(phantom_cohort):
@@ -47,7 +70,7 @@ def test_soft_masks_hold_the_share_of_each_pixel(phantom_cohort):
     d = int(hard.rows.tumour_pixels.argmax())
     mask, share = hard[d][1], soft[d][1]
     assert torch.equal(mask, (share >= 0.5).float()) and 0 < ((share > 0) & (share < 1)).float().mean() < 0.1
-    assert share.mean() == pytest.approx(hard.rows.tumour_pixels[d] / 256**2, rel=0.01)
+    assert share.mean() == pytest.approx(in_the_square(phantom_cohort, hard.rows.loc[d]), rel=0.02)
 
 
 def test_context_slices_are_the_neighbours(phantom_cohort):

@@ -1,80 +1,220 @@
+import os
+import sys
+
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from lggseg.data.own_scan import RESULTS, read_scan, read_sequences
 from lggseg.errors import LggError
-from lggseg.data.own_scan import from_slices, read_scan, to_bytes, to_slices
 
 
-def save(folder, name, value=0, size=(8, 8), channels=3):
-    pixels = np.full((*size, channels) if channels > 1 else size, value, np.uint8)
-    Image.fromarray(pixels).save(folder / name)
+def head(shape=(4, 32, 40), seed=0) -> np.ndarray:
+    """Noise 100..255 in a box with black air around it."""
+    volume = np.zeros(shape, np.uint8)
+    inner = tuple(slice(n // 5, n - n // 5) for n in shape[1:])
+    volume[:, *inner] = np.random.default_rng(seed).integers(100, 256, volume[:, *inner].shape)
+    return volume
 
 
-def test_slices_in_numeric_order(tmp_path):
-    for k in (1, 2, 10):
-        save(tmp_path, f"scan_{k}.png", k)
-    scan = read_scan(tmp_path)
-    assert scan.names == ["scan_1", "scan_2", "scan_10"] and scan.image[:, 0, 0, 0].tolist() == [1, 2, 10]
-    assert scan.truth is None and scan.image.dtype == np.uint8
+def save_slices(folder, volume, stem="s", suffix="png"):
+    folder.mkdir(exist_ok=True, parents=True)
+    for k, pixels in enumerate(volume, 1):
+        Image.fromarray(pixels).save(folder / f"{stem}_{k}.{suffix}")
+    return folder
 
 
-def test_masks_beside_the_slices_are_the_truth(tmp_path):
-    save(tmp_path, "a_1.tif")
-    save(tmp_path, "a_1_mask.tif", 255, channels=1)
-    assert read_scan(tmp_path).truth.all()
+def save_nifti(path, volume, affine=None):
+    nibabel = pytest.importorskip("nibabel")
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 1, 5, 1.0]) if affine is None else affine), path)
+    return path
 
 
 def test_a_patients_folder_reads_like_the_cohort(phantom_cohort):
-    patient = phantom_cohort.patients[0]
-    scan, volume = read_scan(phantom_cohort.root / phantom_cohort.slices.image[0].split("/")[0]), None
-    volume = phantom_cohort.volume(patient)
+    folder = phantom_cohort.root / phantom_cohort.slices.image[0].split("/")[0]
+    scan, volume = read_scan(folder), phantom_cohort.volume(phantom_cohort.patients[0])
     np.testing.assert_array_equal(scan.image, volume.image)
     np.testing.assert_array_equal(scan.truth, volume.mask)
+    assert scan.warnings == [] and scan.pixel == (1, 1)
 
 
-def test_grey_pictures_stand_for_all_three_sequences(tmp_path):
-    save(tmp_path, "flair.jpg", 77, channels=1)
-    assert (read_scan(tmp_path / "flair.jpg").image == 77).all() and read_scan(tmp_path).image.shape == (1, 8, 8, 3)
+def test_grey_slices_are_flair(tmp_path):
+    scan = read_scan(save_slices(tmp_path, head()))
+    assert (scan.image == head()[..., None]).all() and scan.image.shape == (4, 32, 40, 3)
+    assert "FLAIR stands in" in scan.warnings[0]
 
 
-def test_refusals_name_file_and_rule(tmp_path):
-    with pytest.raises(LggError, match="no picture there"):
-        read_scan(tmp_path)
-    save(tmp_path, "s_1.png")
-    save(tmp_path, "s_2.png", size=(8, 9))
-    with pytest.raises(LggError, match=r"s_2.png: \(8, 9\) pixels, but s_1.png"):
-        read_scan(tmp_path)
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(LggError, match="deep.png: .*8-bit"):
-        read_scan(tmp_path / "deep.png")
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(LggError, match="broken.png: cannot be read"):
-        read_scan(tmp_path / "broken.png")
+def test_order_of_channels(tmp_path):
+    colours = np.stack([head(seed=s) for s in range(3)], axis=3)
+    scan = read_scan(save_slices(tmp_path, colours), order="flair,post,pre")
+    np.testing.assert_array_equal(scan.image, colours[..., [2, 0, 1]])
 
 
-def test_axes_there_and_back():
-    volume = np.random.default_rng(0).random((3, 4, 5))
-    slices = to_slices(volume)
-    assert slices.shape == (5, 4, 3)
-    assert slices[0, 0, 0] == volume[2, 3, 0]  # the first row is the front, the first column the patient's right
-    np.testing.assert_array_equal(from_slices(slices), volume)
+def test_sixteen_bits_are_scaled_over_all_slices(tmp_path):
+    deep = np.stack([np.round(head(seed=s) * 12.0) for s in range(3)], axis=3).astype(np.uint16)  # 12 bits
+    deep[2] //= 2  # a darker slice stays darker
+    deep[0, 0, 0] = 65535  # one hot pixel
+    for k, pixels in enumerate(deep):
+        tifffile.imwrite(tmp_path / f"{k}.tif", pixels, photometric="rgb")
+    image = read_scan(tmp_path).image
+    assert image[1].max() == 255 and 120 <= image[2].max() <= 132 and len(np.unique(image)) > 120
+    np.testing.assert_allclose(image[1].astype(int), deep[1] / 12, atol=3)
 
 
-def test_bytes_saturate_the_brightest():
-    values = np.concatenate([np.zeros(1000), np.linspace(1, 100, 1000), [1e6]])
-    grey = to_bytes(values)
-    assert grey[0] == 0 and grey[-1] == 255 and 240 < grey[1990] <= 255
-    assert (to_bytes(np.full(5, 3.0)) == 0).all()
+def test_one_picture_with_its_mask(tmp_path):
+    save_slices(tmp_path, head())
+    Image.fromarray(head()[0]).save(tmp_path / "one.png")
+    Image.fromarray(np.full((32, 40), 255, np.uint8)).save(tmp_path / "one_MASK.tif")
+    scan = read_scan(tmp_path / "one.png")
+    assert scan.names == ["one"] and scan.truth.all() and scan.image.shape == (1, 32, 40, 3)
+    with pytest.raises(LggError, match="is a mask by its name"):
+        read_scan(tmp_path / "one_MASK.tif")
 
 
-@pytest.mark.parametrize(("shape", "ok"), [((6, 7, 3), True), ((6, 7, 3, 3), True), ((6, 7), False),
-                                           ((6, 7, 3, 2), False)])
-def test_nifti_shapes(tmp_path, shape, ok):
+@pytest.mark.parametrize("suffix", ["nii.gz", "NII.GZ", "nii"])
+def test_a_folder_with_one_nifti(tmp_path, suffix):
+    save_nifti(tmp_path / "x.nii.gz" if "gz" in suffix.lower() else tmp_path / "x.nii", head((40, 32, 6)))
+    os.rename(next(tmp_path.iterdir()), tmp_path / f"x.{suffix}")
+    for place in (tmp_path, tmp_path / f"x.{suffix}"):
+        scan = read_scan(place)
+        assert scan.image.shape == (6, 32, 40, 3) and scan.pixel == (1, 1) and scan.grid.thickness == 5
+
+
+def test_four_dimensions_and_their_order(tmp_path):
+    volume = np.stack([head((6, 32, 40), seed=s).T for s in range(4)], axis=3)
+    save_nifti(tmp_path / "x.nii", volume)
+    scan = read_scan(tmp_path / "x.nii", order="t1,t1ce,t2,flair")
+    for channel, stored in enumerate((0, 3, 1)):
+        np.testing.assert_array_equal(scan.grid.from_slices(scan.image[..., channel]), volume[..., stored])
+    with pytest.raises(LggError, match="x.nii: 4 sequences; say which is which"):
+        read_scan(tmp_path / "x.nii")
+
+
+def test_oblong_pixels_are_told(tmp_path):
+    scan = read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 4, 5, 1.0])))
+    assert scan.pixel == (4, 1) and scan.image.shape == (6, 32, 40, 3) and "4 x 1 mm" in scan.warnings[-1]
+    with pytest.raises(LggError, match="pixels of 30 x 1 mm"):
+        read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 30, 5, 1.0])))
+
+
+def test_separate_sequences(tmp_path):
+    volumes = {name: head((6, 32, 40), seed).T for seed, name in enumerate(("pre", "flair", "post"))}
+    files = {name: save_nifti(tmp_path / f"{name}.nii.gz", volume) for name, volume in volumes.items()}
+    scan = read_sequences(**files)
+    for channel, name in enumerate(volumes):
+        np.testing.assert_array_equal(scan.grid.from_slices(scan.image[..., channel]), volumes[name])
+    assert scan.warnings == []
+    scan = read_sequences(files["flair"], post=files["post"])
+    assert (scan.image[..., 0] == scan.image[..., 1]).all() and "no pre-contrast T1" in scan.warnings[0]
+
+
+def test_separate_sequences_stored_in_two_orientations(tmp_path):
     nibabel = pytest.importorskip("nibabel")
-    nibabel.save(nibabel.Nifti1Image(np.ones(shape, np.float32), np.eye(4)), tmp_path / "x.nii.gz")
-    if ok:
-        assert read_scan(tmp_path / "x.nii.gz").image.shape == (3, 7, 6, 3)
-    else:
-        with pytest.raises(LggError, match="it must be"):
-            read_scan(tmp_path / "x.nii.gz")
+    flair, pre = (nibabel.Nifti1Image(head((6, 32, 40), s).T, np.diag([1, 1, 5, 1.0])) for s in range(2))
+    nibabel.save(flair, tmp_path / "flair.nii")
+    nibabel.save(pre.as_reoriented([[2, -1], [0, 1], [1, -1]]), tmp_path / "pre.nii")
+    scan = read_sequences(tmp_path / "flair.nii", tmp_path / "pre.nii")
+    np.testing.assert_array_equal(scan.grid.from_slices(scan.image[..., 0]), np.asarray(pre.dataobj))
+
+
+def test_separate_sequences_must_fit(tmp_path):
+    flair = save_nifti(tmp_path / "flair.nii", head((40, 32, 6)))
+    smaller = save_nifti(tmp_path / "smaller.nii", head((40, 30, 6)))
+    moved = save_nifti(tmp_path / "moved.nii", head((40, 32, 6)), np.array(
+        [[1, 0, 0, 4], [0, 1, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1.0]]))
+    pictures = save_slices(tmp_path / "pictures", head((6, 32, 40)))
+    coloured = save_slices(tmp_path / "coloured", np.stack([head((6, 32, 40), s) for s in range(3)], 3))
+    for pre, words in ((smaller, r"smaller.nii: \(6, 30, 40\) slices, rows and columns, but .*flair.nii has \(6, 32"),
+                       (moved, "moved.nii: does not show the same places as .*flair.nii"),
+                       (pictures, "pictures: does not show the same places"),
+                       (coloured, "coloured: 3 channels; pre-contrast T1 in a file of its own has one")):
+        with pytest.raises(LggError, match=words):
+            read_sequences(flair, pre)
+
+
+def test_separate_folders_of_pictures(tmp_path):
+    flair, post = (save_slices(tmp_path / name, head(seed=s), name) for s, name in enumerate(("flair", "post")))
+    scan = read_sequences(flair, post=post)
+    np.testing.assert_array_equal(scan.image[..., 2], head(seed=1))
+    assert scan.names[0] == "flair_1"
+
+
+def test_dicom_series_as_channels(tmp_path):
+    from test_dicom import write_series
+
+    for uid, seed in (("1.2.1", 0), ("1.2.2", 1)):
+        write_series(tmp_path / uid, head((6, 32, 40), seed).astype(np.uint16) * 4, uid=uid)
+    with pytest.raises(LggError, match="holds 2 series"):
+        read_scan(tmp_path)
+    scan = read_scan(tmp_path, order="post,flair", series="1, 2")
+    assert scan.pixel == (2, 1) and scan.image.shape == (6, 32, 40, 3)
+    np.testing.assert_allclose(scan.image[..., 2].astype(int), head((6, 32, 40)), atol=3)
+    np.testing.assert_allclose(scan.image[..., 1].astype(int), head((6, 32, 40), 1), atol=3)
+    assert read_scan(tmp_path / "1.2.1" / "IM0001").image.shape == (1, 32, 40, 3)
+    np.testing.assert_array_equal(read_sequences(tmp_path / "1.2.2", post=tmp_path / "1.2.1").image, scan.image)
+
+
+def test_what_is_no_scan(tmp_path):
+    for path, words in ((tmp_path / "nowhere", "nowhere: no such file or folder"), (tmp_path, "no picture there")):
+        with pytest.raises(LggError, match=words):
+            read_scan(path)
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(LggError, match="notes.txt: no picture .* no NIfTI .* no DICOM"):
+        read_scan(tmp_path / "notes.txt")
+    save_slices(tmp_path / "deeper", head())
+    with pytest.raises(LggError, match=r"name one of its folders \(deeper\)"):
+        read_scan(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes among files")
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(LggError, match="pipe.png: neither a file nor a folder"):
+        read_scan(tmp_path / "pipe.png")
+    with pytest.raises(LggError, match="pipe.png: not a plain file"):
+        read_scan(tmp_path)
+
+
+def test_ambiguous_folders(tmp_path):
+    save_slices(tmp_path / "a", head())
+    save_nifti(tmp_path / "a" / "x.nii", head())
+    with pytest.raises(LggError, match="a: holds scans of several kinds"):
+        read_scan(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    for name in ("flair.nii.gz", "t1.nii.gz"):
+        save_nifti(tmp_path / "b" / name, head())
+    with pytest.raises(LggError, match=r"holds 2 NIfTI files \(flair.nii.gz, t1.nii.gz\); .*--flair"):
+        read_scan(tmp_path / "b")
+    with pytest.raises(LggError, match="no series to choose"):
+        read_scan(save_slices(tmp_path / "c", head()), series="1")
+
+
+def test_hidden_files_are_passed_over_and_broken_links_are_not(tmp_path):
+    save_slices(tmp_path, head())
+    (tmp_path / "._s_1.png").write_bytes(b"what macOS leaves on memory sticks")
+    assert len(read_scan(tmp_path).names) == 4
+    if sys.platform == "win32":
+        return  # a link needs a privilege there
+    (tmp_path / "s_5.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(LggError, match="s_5.png: a link to nowhere"):
+        read_scan(tmp_path)
+
+
+def test_results_are_no_scan(tmp_path):
+    save_slices(tmp_path, head())
+    (tmp_path / RESULTS).write_text("{}")
+    with pytest.raises(LggError, match="holds what an earlier run found"):
+        read_scan(tmp_path)
+
+
+def test_what_shows_nothing_is_named(tmp_path):
+    with pytest.raises(LggError, match=f"{tmp_path.name}: shows nothing"):
+        read_scan(save_slices(tmp_path, np.zeros((2, 20, 20), np.uint8)))
+
+
+def test_missing_nibabel(tmp_path, monkeypatch):
+    save_nifti(tmp_path / "x.nii", head())
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(LggError, match="pip install nibabel"):
+        read_scan(tmp_path)

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import types
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from lggseg.data import places
 from lggseg.data.cohort import open_cohort
 from lggseg.data.places import download_cohort
 from lggseg.errors import LggError
+from lggseg.phantom import write_phantom_cohort
 
 
 @pytest.mark.parametrize("inside", [".", "kaggle_3m", "lgg-mri-segmentation/kaggle_3m"])
@@ -60,6 +62,57 @@ def test_a_place_that_was_given_must_work(tmp_path, monkeypatch):
     monkeypatch.setenv("LGGSEG_DATA", str(tmp_path))
     with pytest.raises(LggError, match="LGGSEG_DATA="):
         open_cohort()
+    with pytest.raises(LggError, match="no folder such as"):
+        open_cohort("~nobody-of-this-name/kaggle_3m")
+
+
+def test_a_place_below_home(root, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(root.parent))
+    assert open_cohort("~/kaggle_3m", progress=False).root == root
+
+
+def test_a_place_that_may_not_be_read(root, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(places.Path, "iterdir", refuse)
+    with pytest.raises(LggError, match="kaggle_3m cannot be listed.*Permission denied"):
+        open_cohort(root)
+
+
+# --- phantoms in the cache ---
+
+def test_phantoms_need_a_cache_that_can_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LGGSEG_CACHE", str(tmp_path / "file"))
+    with pytest.raises(LggError, match="file.* cannot be written.*LGGSEG_CACHE"):
+        places.phantom_root(progress=False)
+
+
+def test_a_disk_that_fills_up_while_drawing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("LGGSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tifffile.imwrite", full)
+    with pytest.raises(LggError, match="No space left on device.*make room"):
+        places.phantom_root(progress=False)
+    assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == []
+
+
+def test_phantoms_are_drawn_once_and_kept_as_long_as_they_are_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("LGGSEG_CACHE", str(tmp_path))
+    monkeypatch.setattr(places, "write_phantom_cohort", partial(write_phantom_cohort, patients=2))
+    root = places.phantom_root(progress=False)
+    left = root.parent / ".phantom-killed"
+    left.mkdir()
+    for path in (left, root / "PHANTOM.txt"):
+        os.utime(path, (1, 1))
+    assert places.phantom_root(progress=False) == root
+    assert (root / "PHANTOM.txt").stat().st_mtime > 1e9 and left.exists()
+    shutil.rmtree(root)
+    assert places.phantom_root(progress=False) == root and not left.exists()
 
 
 def test_download_through_kagglehub(root, tmp_path, monkeypatch):

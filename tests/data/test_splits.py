@@ -1,10 +1,12 @@
 """Splits by patient: a partition, in proportion, the same from the same seed."""
 
+import doctest
 from itertools import chain
 
 import pandas as pd
 import pytest
 
+from lggseg.data import splits
 from lggseg.data.splits import fold_patients, split_patients
 from lggseg.errors import LggError
 
@@ -66,3 +68,7 @@ def test_refusals_of_folds():
         fold_patients(COHORT, 1)
     with pytest.raises(LggError, match="too few"):
         fold_patients(made_up(CS=3), 5)
+
+
+def test_examples():
+    assert doctest.testmod(splits) == (0, 3)

@@ -1,96 +1,150 @@
-"""Shipping a cross-validation, whole or not at all; and what was shipped last."""
+"""Releasing a cross-validation, whole or not at all; and what was released last."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import ship
 
-from lggseg.checkpoint import WEIGHTS, Ensemble, load_checkpoint, load_pretrained, save_checkpoint
-from lggseg.errors import LggError
-from lggseg.unet import UNet
+from experiments import release as module
+from experiments.plan import read_run
+from experiments.release import PAGES, TABLES, figures, publish, release
+from lggseg import LggError, load_checkpoint, load_pretrained
+from lggseg.segmenter import WEIGHTS
 
-ROOT = Path(__file__).resolve().parent.parent
-PATIENTS = pd.DataFrame({"patient": ["a", "b", "c"], "fold": [0, 0, 1], "dice": [0.5, 0.7, 0.9]})
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def project(tmp_path):
-    """An empty project with a page to stamp, and a finished cross-validation in `out`."""
-    for folder in ("results", "lggseg/weights", "out"):
-        (tmp_path / folder).mkdir(parents=True)
-    for page in ("README.md", "lggseg/weights/README.md"):
-        (tmp_path / page).write_text("# Title\n<!-- oof -->\nstale\n<!-- /oof -->\n")
-    for table in ship.TABLES:
-        PATIENTS.to_csv(tmp_path / "out" / table, index=False)
-    members = [UNet(features=2, depth=2) for _ in range(2)]
-    for member, patients in zip(members, (["c"], ["a", "b"])):
-        member.training_patients = patients
-    save_checkpoint(Ensemble(members), tmp_path / "out" / "ensemble.pt")
-    return tmp_path
+    """An empty project with pages to stamp."""
+    (tmp_path / "project" / "lggseg" / "weights").mkdir(parents=True)
+    for page in PAGES:
+        (tmp_path / "project" / page).write_text("# Title\n<!-- oof -->\nstale\n<!-- /oof -->\n")
+    return tmp_path / "project"
 
 
-def test_weights_tables_and_figures_arrive(project):
-    ship.ship(project / "out", project)
-    assert len(load_checkpoint(project / "lggseg/weights/kaggle.pt").members) == 2
-    pd.testing.assert_frame_equal(pd.read_csv(project / "results/oof_features.csv"), PATIENTS)
-    page = (project / "README.md").read_text()
-    assert "Dice of 3 patients: mean 0.700" in page and "Mean per fold: 0.600, 0.900" in page and "stale" not in page
+@pytest.fixture
+def run(run_done, tmp_path):
+    """A finished run that a test may damage."""
+    return read_run(shutil.copytree(run_done.out, tmp_path / "run"))
 
 
-@pytest.mark.parametrize("table", ["slices.csv", "patients.csv"])
-def test_an_unfinished_cross_validation_replaces_nothing(project, table):
-    if table == "patients.csv":
-        PATIENTS[:2].to_csv(project / "out" / table, index=False)
-    else:
-        (project / "out" / table).unlink()
-    with pytest.raises(LggError, match="is not finished"):
-        ship.ship(project / "out", project)
-    assert not list((project / "results").iterdir()) and "stale" in (project / "README.md").read_text()
+def files(project: Path) -> dict[str, bytes]:
+    """Every file of the project and what it holds."""
+    return {str(path.relative_to(project)): path.read_bytes() for path in project.rglob("*") if path.is_file()}
 
 
-def test_a_page_without_a_place_for_the_figures_replaces_nothing(project):
-    (project / "README.md").write_text("# Title")
-    with pytest.raises(ValueError, match="no <!-- oof -->"):
-        ship.ship(project / "out", project)
-    assert not list((project / "results").iterdir())
+def test_weights_tables_and_figures_arrive(project, run):
+    told = release(run, root=project)
+    assert sorted(files(project)) == sorted([*PAGES, "lggseg/weights/kaggle.pt",
+                                             *(f"results/{name}" for name in TABLES.values())])
+    shipped, trained = map(load_checkpoint, (project / "lggseg/weights/kaggle.pt", run.out / "ensemble.pt"))
+    assert shipped.recipe == trained.recipe and shipped.patients == trained.patients
+    assert (project / "lggseg/weights/kaggle.pt").stat().st_size < (run.out / "ensemble.pt").stat().st_size
+    for name, target in TABLES.items():
+        assert (project / "results" / target).read_bytes() == (run.out / name).read_bytes()
+    for page in PAGES:
+        assert (project / page).read_text() == f"# Title\n<!-- oof -->\n{told}\n<!-- /oof -->\n"
 
 
-def test_half_a_file_replaces_nothing(project):
-    whole = (project / "out" / "ensemble.pt").read_bytes()
-    (project / "out" / "ensemble.pt").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(LggError, match="not a whole lggseg checkpoint"):
-        ship.ship(project / "out", project)
-    assert not list((project / "results").iterdir()) and "stale" in (project / "README.md").read_text()
+def test_figures_are_told_in_words():
+    told = figures(pd.DataFrame({"patient": list("abc"), "fold": [0, 0, 1], "dice": [0.5, 0.7, 0.9]}))
+    assert told.startswith("> Dice of 3 patients: mean 0.700 (") and "worst 0.500\n" in told
+    assert told.endswith("> Mean per fold: 0.600, 0.900")
 
 
-# --- what was shipped ---
+def test_one_network_that_learned_from_all(project, run):
+    one = load_checkpoint(run.network(0))
+    one.learned_from(load_checkpoint(run.out / "ensemble.pt").training_patients, one.recipe)
+    path = one.save(run.out / "student.pt")
+    release(run, path, bits=32, root=project)
+    assert len(load_checkpoint(project / "lggseg/weights/kaggle.pt").networks) == 1
+
+
+def damage(run, how: str, project: Path) -> Path | None:
+    """Damage one thing; returns the network to ship, where it is another."""
+    if how == "table":
+        (run.out / "slices.csv").unlink()
+    elif how == "rows":
+        pd.read_csv(run.out / "patients.csv")[:-1].to_csv(run.out / "patients.csv", index=False)
+    elif how == "fold":
+        run.maps(1).unlink()
+    elif how == "half":
+        whole = (run.out / "ensemble.pt").read_bytes()
+        (run.out / "ensemble.pt").write_bytes(whole[:len(whole) // 2])
+    elif how == "page":
+        (project / PAGES[1]).write_text("# Title\n<!-- oof -->\n")
+    elif how == "network":
+        return run.network(0)
+    return None
+
+
+@pytest.mark.parametrize(("how", "told"), [
+    ("table", "is not finished"), ("rows", "is not finished"), ("fold", "is not finished"),
+    ("half", "not a whole lggseg checkpoint"), ("page", "has no <!-- oof --> ... <!-- /oof --> to fill"),
+    ("network", "trained on 2 patients, and the tables judge 4")])
+def test_what_is_not_whole_replaces_nothing(project, run, how, told):
+    network = damage(run, how, project)
+    before = files(project)
+    with pytest.raises(LggError, match=told):
+        release(run, network, root=project)
+    assert files(project) == before
+
+
+def test_an_error_while_writing_replaces_nothing(project, run, monkeypatch):
+    before = files(project)
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        release(run, root=project)
+    assert files(project) == before
+
+
+def test_weights_that_cannot_be_written_replace_nothing(project, run):
+    before = files(project)
+    with pytest.raises(LggError, match="bits"):
+        publish(load_checkpoint(run.network(0)), 7, {project / "new": b"x"}, project / "lggseg/weights/kaggle.pt")
+    assert files(project) == before
+
+
+def test_command(project, run, monkeypatch, capsys):
+    monkeypatch.setattr(module, "release", lambda run, network, bits: f"{run.out.name} {network} {bits}")
+    module.main([str(run.out), "--bits", "16"])
+    assert capsys.readouterr().out == "run None 16\n"
+
+
+# --- what was released ---
 
 def test_pages_tell_what_the_tables_hold():
-    told = ship.figures(pd.read_csv(ROOT / "results" / "oof_features.csv"))
-    assert all(told in (ROOT / page).read_text() for page in ("README.md", "lggseg/weights/README.md"))
+    told = figures(pd.read_csv(ROOT / "results" / "oof_features.csv"))
+    assert all(told in (ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 
 
 def test_the_model_card_describes_the_weights():
-    card, model = (ROOT / "lggseg/weights/README.md").read_text(), load_pretrained("kaggle")
+    card, model = (ROOT / "lggseg/weights/README.md").read_text(encoding="utf-8"), load_pretrained("kaggle")
     told = re.search(r"ensemble of (\w+) U-Nets \((\d+) features, depth (\d), growth (\d); ([\d.]+) million", card)
     number, *settings, millions = told.groups()
-    architecture = model.members[0].architecture
-    assert {"four": 4, "eight": 8, "twelve": 12}[number] == len(model.members)
+    architecture = model.networks[0].architecture
+    assert {"four": 4, "five": 5, "eight": 8, "ten": 10}[number] == len(model.networks)
     assert [float(s) for s in settings] == [architecture[name] for name in ("features", "depth", "growth")]
-    assert float(millions) == round(sum(p.numel() for p in model.members[0].parameters()) / 1e6, 2)
+    assert float(millions) == round(sum(p.numel() for p in model.networks[0].parameters()) / 1e6, 2)
     table = pd.read_csv(ROOT / "results" / "oof_features.csv", index_col="patient")
-    for i, member in enumerate(model.members):  # fold by fold, once for each stage
-        assert sorted(table.index[table.fold != i % (table.fold.max() + 1)]) == member.training_patients
+    for i, patients in enumerate(model.patients):  # fold by fold, once for each stage
+        assert sorted(table.index[table.fold != i % (table.fold.max() + 1)]) == patients
+
+
+def test_the_weights_judge_nobody_that_they_saw():
+    model, table = load_pretrained("kaggle"), pd.read_csv(ROOT / "results" / "oof_features.csv")
+    assert all(patient not in model.without(patient).training_patients for patient in table.patient)
 
 
 def test_weights_fit_into_16_megabytes():
     assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 16_000_000
 
 
-@pytest.mark.parametrize("page", ["README.md", "lggseg/weights/README.md"])
+@pytest.mark.parametrize("page", [*PAGES, "experiments/README.md"])
 def test_links_lead_somewhere(page):
-    text = (ROOT / page).read_text()
+    text = (ROOT / page).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []

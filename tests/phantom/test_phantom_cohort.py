@@ -1,5 +1,6 @@
 """The phantom cohort's files: the real layout, the same bytes from the same seed, whole or not at all."""
 
+import doctest
 import hashlib
 import re
 
@@ -9,7 +10,7 @@ import pytest
 from skimage.io import imread
 
 from lggseg.errors import LggError
-from lggseg.phantom import cohort, write_phantom_cohort
+from lggseg.phantom import cohort, table, tissue, write_phantom_cohort
 from lggseg.phantom.scanning import draw_masks
 from lggseg.phantom.table import COLUMNS, plan_cohort
 
@@ -67,7 +68,7 @@ def test_masks_alone_are_the_masks_written(small):
         assert ((mask > 0) == draw_masks(patient)).all()
 
 
-def test_table(small):
+def test_the_table_on_disk(small):
     text = (small / "data.csv").read_text()
     table = pd.read_csv(small / "data.csv")
     assert tuple(table.columns) == COLUMNS and ".0" not in text
@@ -107,9 +108,15 @@ def test_all_or_nothing(tmp_path, monkeypatch):
             raise OSError("disk full")
 
     monkeypatch.setattr(cohort, "write_patient", fails_in_the_middle)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(LggError, match="cannot be written .disk full.; make room"):
         write_phantom_cohort(tmp_path, patients=3, progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LggError, match="file cannot be written"):
+        write_phantom_cohort(tmp_path / "file", patients=2, progress=False)
 
 
 def test_two_writers_at_once(tmp_path, monkeypatch):
@@ -129,3 +136,10 @@ def test_bad_arguments_leave_nothing_behind(tmp_path):
     with pytest.raises(LggError, match="must be a whole number"):
         write_phantom_cohort(tmp_path / "none", patients=1)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("module", [cohort, table, tissue])
+def test_examples_in_docstrings_print_what_they_say(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testmod(module)
+    assert tried > 0 and failed == 0

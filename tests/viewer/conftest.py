@@ -5,6 +5,8 @@ import pytest
 import torch
 from scipy import ndimage
 
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 from lggseg.viewer import SliceViewer
 
@@ -36,4 +38,4 @@ def make():
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return UNet(features=4, depth=3)
+    return Segmenter(UNet(features=4, depth=3), Recipe(size=64, block=1, flip=True))

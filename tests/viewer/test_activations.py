@@ -10,6 +10,12 @@ from lggseg.viewer import ActivationViewer
 from lggseg.viewer.activations import layer_outputs
 
 
+@pytest.fixture
+def model(model):
+    """The plain network in the shared Segmenter."""
+    return model.networks[0]
+
+
 def test_layer_outputs_are_what_the_layers_return(model):
     x, by_hand = torch.randn(2, 3, 32, 32), {}
     hooks = [model.encoder[1].register_forward_hook(lambda m, i, o: by_hand.update(e=o.clone())),
@@ -43,13 +49,16 @@ def test_in_place_layers_do_not_spoil_what_was_caught():
 
 def test_activation_viewer(model):
     viewer = ActivationViewer(model, torch.randn(2, 3, 32, 32), layer="encoder.0", width=64)
-    assert viewer.caption() == "encoder.0 · 4 channels of 32 x 32" and viewer.render().shape == (68, 68)
+    assert viewer.caption() == "input 1 of 2 · encoder.0 · 4 channels of 32 x 32" and viewer.render().shape == (68, 68)
     before = viewer.picture.value
     viewer.slice_slider.value = 1
     assert viewer.picture.value != before
     viewer.layer.value = "bottom"
-    assert viewer.caption() == "bottom · 16 channels of 8 x 8" and len(viewer.figure().axes) == 1
+    assert viewer.caption() == "input 2 of 2 · bottom · 16 channels of 8 x 8" and len(viewer.figure().axes) == 1
     assert repr(viewer) == "ActivationViewer(UNet: 9 layers, 2 inputs)"
     viewer.close()
+    single = ActivationViewer(model, torch.randn(3, 32, 32), width=64)
+    assert single.caption().startswith("encoder.0") and single.slice_slider.layout.display == "none"
+    single.close()
     with pytest.raises(LggError, match="no layer 'x'; this model has encoder.0"):
         ActivationViewer(model, torch.randn(3, 32, 32), layer="x")

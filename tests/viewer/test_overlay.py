@@ -43,6 +43,18 @@ def test_a_part_drawn_is_the_whole_drawn(box):
     assert np.array_equal(whole, parts)
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_part_leaves_room_for_the_line(outside):
+    """A large slice is shown as it is, with a line two pixels wide: wider than a margin of one."""
+    mask = np.zeros((40, 40), bool)
+    mask[10:30, 12:26] = True
+    whole, parts = np.full((2, 40, 40, 3), 80, np.uint8)
+    overlay.blend(whole, overlay.boundary(mask, 2, outside).astype(np.float32), TRUTH)
+    view, near = overlay.part(parts, mask, 1, margin=2)
+    overlay.blend(view, overlay.boundary(near, 2, outside).astype(np.float32), TRUTH)
+    assert np.array_equal(whole, parts)
+
+
 def test_channel_tiles_scale_each_channel_by_itself():
     channels = np.array([[[0, 1]], [[-5, 5]], [[7, 7]]], float)  # three channels of 1 x 2
     tiles = overlay.channel_tiles(channels, side=4, gap=1)

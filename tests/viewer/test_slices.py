@@ -86,7 +86,7 @@ def test_title_dice_and_the_empty_mask_rule(scan, make):
     wanted = {0: "undefined (both empty)", 2: "0.67", 3: "1.00", 5: "0.00"}
     for at, words in wanted.items():
         viewer.slice_slider.value = at
-        assert viewer.caption() == f"TCGA_<b> · PHANTOM (synthetic) · slice {at} of 0 to 5 · slice Dice {words}"
+        assert viewer.caption() == f"TCGA_<b> · PHANTOM (synthetic) · slice {at + 1} of 6 · slice Dice {words}"
     assert "TCGA_&lt;b&gt;" in viewer.title.value and TRUTH in viewer.title.value
 
 
@@ -136,3 +136,12 @@ def test_repr_is_stable(scan, make):
     assert repr(make(*scan, patient="TCGA_XX_0000")) == (
         "SliceViewer(TCGA_XX_0000: 6 slices, 64 x 64, truth and prediction)")
     assert repr(make(scan[0])) == "SliceViewer(scan: 6 slices, 64 x 64, image only)"
+
+
+def test_a_reader_sees_the_data_sets_numbers(scan, make):
+    """k runs from 1, as in figures' titles and file names; the index from 0 is seen nowhere."""
+    viewer = make(*scan)
+    for at in (0, 5):
+        viewer.slice_slider.value = at
+        assert f"slice {at + 1} of 6" in viewer.caption()
+    assert not viewer.slice_slider.readout

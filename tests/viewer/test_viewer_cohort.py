@@ -7,7 +7,7 @@ import pytest
 from as_seen import from_page
 
 from lggseg.errors import LggError
-from lggseg.predict import predict_volume, segment_volume
+from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer
 
 
@@ -41,13 +41,13 @@ def test_patients_are_read_when_chosen(phantom_cohort):
 
 
 def test_each_patient_is_predicted_once(phantom_cohort, model, monkeypatch):
-    calls = []
+    calls, probability = [], Segmenter.probability
 
     def counted(model, image):
         calls.append(threading.current_thread())
-        return predict_volume(model, image)
+        return probability(model, image)
 
-    monkeypatch.setattr("lggseg.viewer.cohort.predict_volume", counted)
+    monkeypatch.setattr(Segmenter, "probability", counted)
     viewer = CohortViewer(phantom_cohort, model, patients=phantom_cohort.patients[:2])
     first, second = viewer.patient_menu.options
     viewer.wait()
@@ -55,8 +55,8 @@ def test_each_patient_is_predicted_once(phantom_cohort, model, monkeypatch):
         viewer.patient_menu.value = patient
         viewer.wait()
         image = phantom_cohort.volume(patient).image
-        assert np.array_equal(viewer.prediction, predict_volume(model, image))
-        assert np.array_equal(viewer.predicted(), segment_volume(model, image))
+        assert np.array_equal(viewer.prediction, probability(model, image))
+        assert np.array_equal(viewer.predicted(), viewer.prediction >= 0.5)
     assert len(calls) == 2 and threading.current_thread() not in calls
     assert viewer.progress.value == viewer.progress.max and not model._forward_hooks
     viewer.close()
@@ -70,7 +70,7 @@ def test_the_page_stays_alive_while_predicting(phantom_cohort, model, monkeypatc
         assert go.wait(30)
         return np.full(image.shape[:3], 0.7, np.float32)
 
-    monkeypatch.setattr("lggseg.viewer.cohort.predict_volume", slow)
+    monkeypatch.setattr(Segmenter, "probability", slow)
     viewer = CohortViewer(phantom_cohort, model)
     first, second, third, *_ = viewer.patient_menu.options
     assert started.wait(30) and viewer.progress.layout.visibility == "visible" and first in viewer.progress.description
@@ -88,7 +88,7 @@ def test_a_failed_prediction_is_told(phantom_cohort, model, monkeypatch):
     def broken(model, image):
         raise LggError("too few slices")
 
-    monkeypatch.setattr("lggseg.viewer.cohort.predict_volume", broken)
+    monkeypatch.setattr(Segmenter, "probability", broken)
     viewer = CohortViewer(phantom_cohort, model)
     with pytest.raises(LggError, match="too few"):
         viewer.wait()
@@ -103,7 +103,7 @@ def test_a_failed_prediction_is_told(phantom_cohort, model, monkeypatch):
 
 def test_says_when_the_model_was_trained_on_the_patient(phantom_cohort, model):
     first, second = phantom_cohort.patients[:2]
-    model.training_patients = [second]
+    model.learned_from([second], model.recipe)
     viewer = CohortViewer(phantom_cohort, model)
     viewer.wait()
     assert "trained on" not in viewer.caption()

@@ -1,0 +1,11 @@
+from .cache import cache_folder as cache_folder
+from .clinical import CLUSTERS as CLUSTERS
+from .clinical import read_clinical as read_clinical
+from .cohort import Cohort as Cohort
+from .cohort import Volume as Volume
+from .cohort import load_cohort as load_cohort
+from .cohort import open_cohort as open_cohort
+from .dataset import SliceDataset as SliceDataset
+from .places import download_cohort as download_cohort
+from .splits import fold_patients as fold_patients
+from .splits import split_patients as split_patients

@@ -1,0 +1,113 @@
+"""Which channel is which sequence: the order as it is said, what stands in for a missing one, and a look at FLAIR."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from ..errors import LggError
+from ..head import FLAIR, Head, above_air, find_head
+from .folder import SEQUENCES
+from .intensity import to_bytes
+
+IN_WORDS = {"pre": "pre-contrast T1", "flair": "FLAIR", "post": "post-contrast T1"}
+ALIASES = {"pre": ("pre", "t1", "t1w", "t1pre"), "flair": ("flair", "t2flair"),
+           "post": ("post", "t1ce", "t1c", "t1gd", "t1post"), None: ("skip", "t2", "t2w", "-")}
+NAMES = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
+
+
+def parse_order(text: str) -> list[str | None]:
+    """Sequences in the order that somebody writes, None for those that are not used; LggError for another word.
+
+    >>> parse_order("flair,T1,t1ce,t2")
+    ['flair', 'pre', 'post', None]
+    """
+    words = [word.strip().lower().replace("-", "") or "-" for word in text.split(",")]
+    if unknown := [word for word in words if word not in NAMES]:
+        raise LggError(f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), and skip "
+                       "(or t2) for what is not used, such as flair,t1,t1ce")
+    names = [NAMES[word] for word in words]
+    if names.count("flair") != 1 or any(names.count(name) > 1 for name in SEQUENCES):
+        raise LggError(f"order {text!r}: names FLAIR {names.count('flair')} times; it must name FLAIR once, and no "
+                       "sequence twice")
+    return names
+
+
+def name_channels(values: np.ndarray, order: Sequence[str | None] | None, what: str) -> dict[str, np.ndarray]:
+    """The channels of (D,H,W,C) by name: by `order`, else FLAIR alone, or the data set's pre, FLAIR, post."""
+    count = values.shape[-1]
+    if order is None:
+        if count not in (1, 3):
+            raise LggError(f"{what}: {count} sequences; say which is which, such as --order flair,t1,t1ce,t2")
+        order = ["flair"] if count == 1 else SEQUENCES
+    if len(order) != count:
+        raise LggError(f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, and "
+                       "say skip for what is not used")
+    return {name: values[..., i] for i, name in enumerate(order) if name}
+
+
+def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
+    """A volume uint8 (D,H,W,3) of sequences (D,H,W) in any real type, and warnings.
+
+    FLAIR stands in for what is missing. Raises LggError where FLAIR shows nothing.
+    """
+    warnings = [f"{IN_WORDS[name]}: {np.count_nonzero(~np.isfinite(values))} voxels are NaN or infinite; taken as air"
+                for name, values in channels.items() if values.dtype.kind == "f" and not np.isfinite(values).all()]
+    grey = {name: to_bytes(values) for name, values in channels.items()}
+    image = np.stack([grey.get(name, grey["flair"]) for name in SEQUENCES], axis=-1)
+    missing = [IN_WORDS[name] for name in SEQUENCES if name not in grey]
+    if missing:
+        warnings.append(f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set")
+    return image, warnings + look(image)
+
+
+def look(image: np.ndarray) -> list[str]:
+    """Warnings about a volume uint8 (D,H,W,3): sequences that show nothing, and another sequence in FLAIR's place.
+
+    Raises LggError where FLAIR shows nothing.
+    """
+    head = find_head(image)
+    if not len(head.slices):
+        raise LggError("shows nothing: every slice is of one level; a wrong file, or it was saved wrongly")
+    warnings = [f"{IN_WORDS[SEQUENCES[s]]} shows nothing; FLAIR stands in" for s in (0, 2) if head.source[s] == FLAIR]
+    odd = odd_sequence(image, head)
+    if odd not in (None, FLAIR):
+        warnings.append(f"the channel taken as {IN_WORDS[SEQUENCES[odd]]} looks like FLAIR, and the one taken as FLAIR "
+                        "does not; check the order (pre-contrast, FLAIR, post-contrast, or --order)")
+    return warnings
+
+
+def odd_sequence(image: np.ndarray, head: Head, margin: float = 0.05) -> int | None:
+    """Channel 0, 1 or 2 of uint8 (D,H,W,3) whose brain has another contrast than the other two; None where unclear.
+
+    In both T1 sequences white matter is brighter than grey matter, in FLAIR it is darker. So, within the brain, without
+    what is dark (fluid) and bright (vessels, tumour) in any sequence, and without slow changes of brightness, the two
+    T1 resemble each other more than either resembles FLAIR: the pair with the highest correlation is theirs. It must be
+    higher than the next by `margin`. Needs three different sequences. On real patients this names FLAIR, whatever the
+    order, in at least 19 of 20, and another sequence in at most 1 of 50: tests/data/test_sequences.py checks it.
+    """
+    if any((image[..., s] == image[..., FLAIR]).all() for s in (0, 2)) or head.source != (0, 1, 2):
+        return None
+    levels = matter(image, head)
+    if len(levels) < 500:
+        return None
+    with np.errstate(invalid="ignore", divide="ignore"):  # a flat sequence resembles none: NaN
+        alike = np.nan_to_num(np.corrcoef(levels.T)[(0, 0, 1), (1, 2, 2)])  # of the channels 01, 02, 12
+    _, second, first = np.argsort(alike)
+    return int(2 - first) if alike[first] - alike[second] >= margin else None
+
+
+def matter(image: np.ndarray, head: Head) -> np.ndarray:
+    """Levels float (n,3) of brain matter around the middle of the head, without their local mean."""
+    side = head.box[2]
+    step = -(-side // 100)
+    slices = head.slices[len(head.slices) // 5: len(head.slices) - len(head.slices) // 5]
+    levels = above_air(image[slices], head.air[slices])[:, ::step, ::step].astype(np.float32)
+    y, x = np.ogrid[:image.shape[1]:step, :image.shape[2]:step]
+    inside = np.hypot(y - head.box[0] - side / 2, x - head.box[1] - side / 2) < 0.28 * side
+    middle = np.median(levels[:, inside], axis=(0, 1))
+    where = ((levels > 0.75 * middle) & (levels < 1.5 * middle)).all(axis=-1) & inside
+    blur = (0, side / step / 13, side / step / 13)
+    weight = gaussian_filter(where.astype(np.float32), blur) + 1e-6
+    return np.stack([(levels[..., s] - gaussian_filter(levels[..., s] * where, blur) / weight)[where]
+                     for s in range(3)], axis=-1)

@@ -1,0 +1,3 @@
+from .activations import ActivationViewer as ActivationViewer
+from .cohort import CohortViewer as CohortViewer
+from .slices import SliceViewer as SliceViewer

@@ -1,0 +1,159 @@
+"""DICOM series, written here slice by slice in an order that their names do not tell."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from lggseg.data.dicom import dicom_files, read_dicom
+from lggseg.errors import LggError
+
+pydicom = pytest.importorskip("pydicom")
+from pydicom.dataset import FileMetaDataset  # noqa: E402
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid  # noqa: E402
+
+AXIAL = (1, 0, 0, 0, 1, 0)
+WORLD = np.arange(4 * 6 * 5, dtype=np.uint16).reshape(4, 6, 5) + 100  # slices from bottom, rows from front, columns
+
+
+def write(file, pixels, position=(0, 0, 0), orientation=AXIAL, uid="1.2.3", **tags):
+    data = pydicom.Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = MRImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.SeriesInstanceUID, data.PixelSpacing, data.SliceThickness = uid, [2.0, 1.0], 5
+    data.ImagePositionPatient, data.ImageOrientationPatient = list(position), list(orientation)
+    data.Rows, data.Columns = pixels.shape
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
+    data.PixelData = np.ascontiguousarray(pixels, "<u2").tobytes()
+    for name, value in tags.items():
+        if value is None:
+            delattr(data, name)
+        else:
+            setattr(data, name, value)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    data.save_as(file, enforce_file_format=True)
+    return file
+
+
+def write_series(folder, world=WORLD, uid="1.2.3", **tags):
+    """Axial slices 5 mm apart, the last file name first in space; the picture's x runs to the patient's left."""
+    for z, pixels in enumerate(world):
+        write(folder / f"IM{len(world) - z:04}", pixels, (0, 0, 5 * z), uid=uid, **tags)
+    return folder
+
+
+def read(folder, wanted=()):
+    return read_dicom(dicom_files(folder), folder, wanted)
+
+
+def test_slices_are_ordered_by_position_and_not_by_name(tmp_path):
+    stack = read(write_series(tmp_path))
+    np.testing.assert_array_equal(stack.values[..., 0], WORLD)
+    assert stack.grid.pixel == (2, 1) and stack.grid.thickness == 5 and stack.values.dtype == np.float32
+
+
+def test_the_affine_is_nibabels(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    grid = read(write_series(tmp_path)).grid
+    assert nibabel.aff2axcodes(grid.affine) == ("L", "P", "S")
+    np.testing.assert_allclose(grid.affine, [[-1, 0, 0, 0], [0, -2, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1]])
+
+
+def test_a_sagittal_series_becomes_axial_slices(tmp_path):
+    for x in range(5):  # columns of the picture run to the back, rows downwards, slices to the left
+        write(tmp_path / f"{x}.dcm", WORLD[::-1, :, x], (5 * x, 0, 15), (0, 1, 0, 0, 0, -1))
+    stack = read(tmp_path)
+    np.testing.assert_array_equal(stack.values[..., 0], WORLD)
+    assert stack.grid.pixel == (1, 5) and stack.grid.thickness == 2
+    np.testing.assert_array_equal(stack.grid.to_slices(stack.grid.from_slices(stack.values[..., 0])), WORLD)
+
+
+def test_slope_and_intercept_of_each_slice(tmp_path):
+    for z in range(3):
+        write(tmp_path / str(z), np.full((4, 4), 10), (0, 0, z), RescaleSlope=z + 1, RescaleIntercept=-5)
+    assert read(tmp_path).values[:, 0, 0, 0].tolist() == [5, 15, 25]
+
+
+def test_monochrome_1_is_turned_over(tmp_path):
+    stack = read(write_series(tmp_path, PhotometricInterpretation="MONOCHROME1"))
+    np.testing.assert_array_equal(stack.values[..., 0], 4095.0 - WORLD)
+
+
+def test_padding_is_nothing(tmp_path):
+    stack = read(write_series(tmp_path, PixelPaddingValue=105))
+    np.testing.assert_array_equal(np.isnan(stack.values[..., 0]), WORLD == 105)
+
+
+def test_several_series_are_listed_and_chosen(tmp_path):
+    write_series(tmp_path / "a", WORLD, "1.2.3", SeriesNumber=7, SeriesDescription="AX FLAIR")
+    write_series(tmp_path / "b" / "deep", WORLD + 1, "1.2.4", SeriesNumber=3, SeriesDescription="AX T1")
+    with pytest.raises(LggError, match=r"holds 2 series; .* 1 = AX T1 \(4 pictures, 1.2.4\); 2 = AX FLAIR \(4 pictu"):
+        read(tmp_path)
+    for wanted, offset in (("2", 0), ("1.2.3", 0), ("1", 1), ("1.2.4", 1)):
+        np.testing.assert_array_equal(read(tmp_path, [wanted]).values[..., 0], WORLD + offset)
+    np.testing.assert_array_equal(read(tmp_path, ["1", "2"]).values[0, 0, 0], [101, 100])
+    with pytest.raises(LggError, match="no series 3; there are 1 = AX T1"):
+        read(tmp_path, ["3"])
+
+
+def test_series_of_two_places_do_not_make_one_scan(tmp_path):
+    write_series(tmp_path / "a", uid="1.2.3")
+    write_series(tmp_path / "b", WORLD[:3], uid="1.2.4")
+    with pytest.raises(LggError, match="does not show the same places"):
+        read(tmp_path, ["1", "2"])
+
+
+@pytest.mark.parametrize(("tags", "words"), [
+    ({"ImagePositionPatient": None}, "does not tell ImagePositionPatient"), ({"PixelSpacing": None}, "PixelSpacing"),
+    ({"NumberOfFrames": 2}, "several frames"), ({"SamplesPerPixel": 3}, "in colours"),
+    ({"PixelData": b"12"}, "its pixels cannot be read")])
+def test_what_is_no_stack_of_slices_is_refused(tmp_path, tags, words):
+    with pytest.raises(LggError, match=words):
+        read(write_series(tmp_path, **tags))
+
+
+def test_a_lost_slice_and_a_double_one_are_told(tmp_path):
+    write_series(tmp_path)
+    (tmp_path / "IM0002").unlink()
+    with pytest.raises(LggError, match="5.00 to 10.00 mm apart; one is lost"):
+        read(tmp_path)
+    write(tmp_path / "again", WORLD[0], (0, 0, 0))
+    with pytest.raises(LggError, match="two pictures at one place"):
+        read(tmp_path)
+
+
+def test_a_localizer_in_the_series_is_told(tmp_path):
+    write(write_series(tmp_path) / "localizer", WORLD[0], orientation=(0, 1, 0, 0, 0, -1))
+    with pytest.raises(LggError, match="differs in ImageOrientationPatient"):
+        read(tmp_path)
+
+
+def test_files_that_hold_no_picture(tmp_path):
+    (tmp_path / "notes.txt").write_text("no DICOM")
+    assert dicom_files(tmp_path) == []
+    file = write(tmp_path / "report", WORLD[0], Rows=None)
+    with pytest.raises(LggError, match="no picture in its DICOM files"):
+        read(tmp_path)
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(LggError, match="DICOM"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(("was", "now"), [(b"2.0\\1.0", b"2.0\\1.$"), (b"\x28\0\x11\0US", b"\x28\0\x11\0U\0")])
+def test_damaged_values_are_named(tmp_path, was, now):
+    """The distance of pixels is no number; the type of the number of columns is none."""
+    file = write(tmp_path / "a.dcm", WORLD[0])
+    assert file.read_bytes().count(was) == 1
+    file.write_bytes(file.read_bytes().replace(was, now))
+    with pytest.raises(LggError, match="a.dcm: not a whole DICOM file"):
+        read(tmp_path)
+
+
+def test_without_pydicom_it_says_what_to_install(tmp_path, monkeypatch):
+    write_series(tmp_path)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    with pytest.raises(LggError, match="DICOM needs the package pydicom; pip install pydicom"):
+        read(tmp_path)

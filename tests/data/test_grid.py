@@ -1,0 +1,75 @@
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+
+from lggseg.data.grid import Grid, from_square, square_size, to_square
+from lggseg.errors import LggError
+
+# All 48 ways in which a file's axes can run: which world axis each follows, and whether it runs against it.
+WAYS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
+SIZE = np.array([1.0, 2.0, 5.0])  # mm towards right, front, top
+
+
+def stored(world: np.ndarray, order, signs) -> tuple[np.ndarray, Grid]:
+    """The array (R,A,S) as a file with these axes would hold it, and that file's grid."""
+    affine = np.eye(4)
+    affine[:3, :3] = 0
+    volume = world.transpose(order)
+    for axis, (to, sign) in enumerate(zip(order, signs)):
+        affine[to, axis] = sign * SIZE[to]
+        if sign < 0:
+            volume = np.flip(volume, axis)
+            affine[to, 3] = SIZE[to] * (world.shape[to] - 1)
+    return volume, Grid(volume.shape, affine)
+
+
+@pytest.mark.parametrize(("order", "signs"), WAYS)
+def test_every_orientation_shows_the_same_slices(order, signs):
+    world = np.arange(24).reshape(2, 3, 4)
+    volume, grid = stored(world, order, signs)
+    slices = grid.to_slices(volume)
+    assert slices.shape == (4, 3, 2) and grid.pixel == (2.0, 1.0) and grid.thickness == 5.0
+    assert slices[0, 0, 0] == world[1, 2, 0]  # the bottom slice's first row is the front, its first column the right
+    assert slices[3, 2, 1] == world[0, 0, 3]
+    np.testing.assert_array_equal(grid.from_slices(slices), volume)
+    assert grid.same_as(stored(world, (0, 1, 2), (1, 1, 1))[1])
+
+
+def test_same_places_or_not():
+    grid = Grid((4, 4, 4), np.eye(4))
+    moved, wider = np.eye(4), np.diag([1.2, 1, 1, 1])
+    moved[0, 3] = 0.05
+    assert grid.same_as(Grid((4, 4, 4), moved)) and not grid.same_as(Grid((4, 4, 4), wider))
+    assert not grid.same_as(Grid((4, 4, 5), np.eye(4)))
+    moved[0, 3] = 0.5
+    assert not grid.same_as(Grid((4, 4, 4), moved))
+
+
+def test_oblique_volumes_keep_their_slices():
+    angle = np.radians(20)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    grid = Grid((3, 4, 5), turn @ np.diag([1, 1, 4, 1]))
+    assert grid.axes == (0, 1, 2) and grid.thickness == pytest.approx(4) and grid.voxel == pytest.approx(0.004)
+
+
+@pytest.mark.parametrize("affine", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.diag([1.0, 0, 1, 1])])
+def test_an_affine_that_places_nothing_is_refused(affine):
+    with pytest.raises(LggError, match="does not place voxels in space"):
+        Grid((2, 2, 2), affine)
+
+
+def test_square_pixels_there_and_back():
+    image = np.zeros((2, 6, 4, 3), np.uint8)
+    image[1, 2:4, 1:3] = 200
+    square = to_square(image, (1.0, 3.0))
+    assert square.shape == (2, 6, 12, 3) and square.dtype == np.uint8
+    assert (square[1, 2:4, 4:8] >= 190).all() and square[0].max() == 0 and square[1, :, :2].max() == 0
+    back = from_square(square[..., 0].astype(np.float32), (6, 4))
+    assert back.shape == (2, 6, 4) and ((back > 100) == (image[..., 0] > 100)).all()
+
+
+def test_square_pixels_stay():
+    image = np.zeros((1, 5, 7, 3), np.uint8)
+    assert to_square(image, (0.9, 0.9)) is image and square_size(5, 7, (3.0, 1.0)) == (15, 7)

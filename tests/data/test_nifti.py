@@ -1,0 +1,164 @@
+"""NIfTI: what is read, and that results come back on the file's own grid, for all 48 ways its axes can run."""
+
+import gzip
+import sys
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+
+from lggseg.data import stack
+from lggseg.data.nifti import read_nifti, write_nifti
+from lggseg.errors import LggError
+
+nibabel = pytest.importorskip("nibabel")
+CODES = ["".join(code) for order in permutations(("RL", "AP", "SI")) for code in product(*order)]
+
+
+def save(path, values):
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+    return path
+
+
+def turned(code: str):
+    """A NIfTI image (its world (4,5,6), pixels 1 x 2 mm, slices 5 mm) stored with axes that run as `code` says."""
+    world = nibabel.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.diag([1, 2, 5, 1.0]))
+    way = nibabel.orientations.ornt_transform(nibabel.orientations.axcodes2ornt("RAS"),
+                                              nibabel.orientations.axcodes2ornt(code))
+    return world.as_reoriented(way)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_all_orientations_read_alike_and_come_back_as_they_were(tmp_path, code):
+    image = turned(code)
+    image.set_qform(image.affine, 1)
+    image.set_sform(image.affine, 4)
+    image.header.set_xyzt_units("mm", "sec")
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    assert "".join(nibabel.aff2axcodes(nibabel.load(tmp_path / "a.nii.gz").affine)) == code
+    read = read_nifti(tmp_path / "a.nii.gz")
+    world = np.arange(120).reshape(4, 5, 6)
+    np.testing.assert_array_equal(read.values[..., 0], world.transpose(2, 1, 0)[:, ::-1, ::-1])
+    assert read.grid.pixel == (2, 1) and read.names[-1] == "slice_6" and read.warnings == []
+    for dtype in (np.uint8, np.float32):
+        (tmp_path / "b.nii.gz").write_bytes(
+            write_nifti(read.values[..., 0].astype(dtype), read.grid, read.header, tmp_path / "b.nii.gz"))
+        back = nibabel.load(tmp_path / "b.nii.gz")
+        np.testing.assert_array_equal(np.asanyarray(back.dataobj), np.asanyarray(image.dataobj).astype(dtype))
+        assert back.get_data_dtype() == dtype and back.shape == image.shape
+        assert_same_grid(back, image)
+
+
+def assert_same_grid(one, other):
+    np.testing.assert_array_equal(one.affine, other.affine)
+    for form in ("get_qform", "get_sform"):
+        (matrix, code), (wanted, wanted_code) = (getattr(image, form)(coded=True) for image in (one, other))
+        np.testing.assert_array_equal(matrix, wanted)
+        assert code == wanted_code
+    assert one.header.get_xyzt_units() == other.header.get_xyzt_units()
+    assert one.header.get_zooms()[:3] == other.header.get_zooms()[:3]
+
+
+@pytest.mark.parametrize(("qform", "sform"), [(0, 2), (2, 0), (1, 3), (0, 0)])
+def test_codes_units_and_oblique_affines_stay(tmp_path, qform, sform):
+    angle, turn = 0.3, np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    image = nibabel.Nifti1Image(np.ones((4, 5, 6, 3), np.float32), None)
+    image.header.set_zooms((1, 1.5, 4, 2.5))
+    image.header["cal_max"] = 1000
+    image.header.set_xyzt_units("micron", "msec")
+    for code, put in ((qform, image.header.set_qform), (sform, image.header.set_sform)):
+        put(turn @ np.diag([1, 1.5, 4, 1]), code) if code else None
+    nibabel.save(image, tmp_path / "a.nii")
+    stored, read = nibabel.load(tmp_path / "a.nii"), read_nifti(tmp_path / "a.nii")
+    (tmp_path / "b.nii.gz").write_bytes(
+        write_nifti(np.ones((6, 5, 4), np.uint8), read.grid, read.header, tmp_path / "b.nii.gz"))
+    back = nibabel.load(tmp_path / "b.nii.gz")
+    assert back.shape == (4, 5, 6) and back.header["cal_max"] == 0
+    assert_same_grid(back, stored)
+    assert bool(read.warnings) == (qform == sform == 0)
+
+
+def test_nifti_2(tmp_path):
+    image = nibabel.Nifti2Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    read = read_nifti(tmp_path / "a.nii.gz")
+    (tmp_path / "b.nii.gz").write_bytes(write_nifti(read.values[..., 0], read.grid, read.header, tmp_path))
+    back = nibabel.load(tmp_path / "b.nii.gz")
+    assert isinstance(back, nibabel.Nifti2Image) and (np.asarray(back.dataobj) == np.asarray(image.dataobj)).all()
+
+
+def test_slope_and_intercept(tmp_path):
+    image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
+    image.header.set_slope_inter(2, -7)
+    nibabel.save(image, tmp_path / "a.nii")
+    read = read_nifti(tmp_path / "a.nii")
+    found = read.grid.from_slices(read.values[..., 0])
+    np.testing.assert_allclose(found, 2 * np.arange(24).reshape(2, 3, 4) - 7)
+    written = write_nifti(np.ones((4, 3, 2), np.uint8), read.grid, read.header, tmp_path)
+    assert (np.asarray(nibabel.Nifti1Image.from_bytes(gzip.decompress(written)).dataobj) == 1).all()
+
+
+@pytest.mark.parametrize("name", ["A.NII.GZ", "A.NII", "a.Nii.gz"])
+def test_suffixes_in_capitals(tmp_path, name):
+    content = nibabel.Nifti1Image(np.ones((2, 3, 4), np.uint8), np.eye(4)).to_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.lower().endswith("gz") else content)
+    assert read_nifti(tmp_path / name).values.shape == (4, 3, 2, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])])
+def test_colours_and_complex_numbers_are_refused(tmp_path, dtype):
+    save(tmp_path / "a.nii.gz", np.zeros((2, 3, 4), dtype))
+    with pytest.raises(LggError, match="a.nii.gz: its voxels are of the type"):
+        read_nifti(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("shape", [(6, 7), (6,), (2, 2, 2, 1, 3)])
+def test_other_axes_are_refused(tmp_path, shape):
+    save(tmp_path / "a.nii", np.ones(shape, np.float32))
+    with pytest.raises(LggError, match="a.nii: shape .* it must be"):
+        read_nifti(tmp_path / "a.nii")
+
+
+def test_a_huge_shape_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    save(tmp_path / "a.nii.gz", np.zeros((10, 10, 10), np.uint8))
+    monkeypatch.setattr(stack, "MAX_VOXELS", 999)
+    with pytest.raises(LggError, match="a.nii.gz: its shape is .*million"):
+        read_nifti(tmp_path / "a.nii.gz")
+
+
+def test_an_affine_of_nothing_is_refused(tmp_path):
+    content = bytearray(save(tmp_path / "a.nii", np.ones((2, 3, 4), np.uint8)).read_bytes())
+    content[280:296] = bytes(16)  # srow_x
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(LggError, match="a.nii: its affine"):
+        read_nifti(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_damaged_files_are_named(tmp_path, name):
+    path = save(tmp_path / name, np.random.default_rng(0).integers(0, 999, (20, 20, 20), np.int16))
+    whole = path.read_bytes()
+    for end in (0, 3, 100, 400, len(whole) // 2, len(whole) - 9):
+        path.write_bytes(whole[:end])
+        with pytest.raises(LggError, match=f"{name}: "):
+            read_nifti(path)
+    path.write_bytes(b"no NIfTI at all" * 100)
+    with pytest.raises(LggError, match=f"{name}: has no NIfTI header"):
+        read_nifti(path)
+
+
+def test_a_flipped_bit_in_a_gz_is_found(tmp_path):
+    path = save(tmp_path / "a.nii.gz", np.random.default_rng(0).integers(0, 999, (20, 20, 20), np.int16))
+    whole = path.read_bytes()
+    for place in range(20, len(whole), len(whole) // 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1:])
+        with pytest.raises(LggError, match="a.nii.gz: "):
+            read_nifti(path)
+
+
+def test_without_nibabel_it_says_what_to_install(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.nii", np.ones((2, 3, 4), np.uint8))
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(LggError, match="a.nii: NIfTI needs the package nibabel; pip install nibabel"):
+        read_nifti(path)

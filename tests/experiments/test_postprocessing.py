@@ -1,0 +1,79 @@
+"""The study of choices made after training."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_run import made_up
+
+from experiments import postprocessing
+from experiments.maps import run_maps
+from experiments.postprocessing import choices_of, cleaned, predicted, unseen_map
+from experiments.tables import write_tables
+from lggseg import LggError, Segmenter, load_checkpoint
+
+
+def frame(rows) -> pd.DataFrame:
+    return pd.DataFrame(rows).pivot(index="patient", columns="run", values="dice")
+
+
+def test_chosen_is_what_the_tables_say(run_done, cohort):
+    table = pd.read_csv(run_done.out / "patients.csv", index_col="patient")
+    found = frame(cleaned(run_done, cohort))
+    pd.testing.assert_series_equal(found.chosen, table.dice, check_names=False, atol=1e-5)
+    assert found.columns.tolist() == sorted([*postprocessing.CLEANED, "best_threshold"])
+    assert (found.best_threshold >= found.chosen - 1e-9).all()
+
+
+def test_each_run_changes_what_it_says(cohort, tmp_path):
+    """Tumour at 0.6 and a spot of air at 0.52; nothing is asked of the other fold but to keep both."""
+    def map_of(k, truth):
+        found = np.where(truth, 153, 0).astype(np.uint8)
+        found[0, :3, :3] = 133
+        return found
+
+    run = made_up(cohort, tmp_path, map_of)
+    write_tables(cohort, run)
+    table = pd.read_csv(tmp_path / "patients.csv")
+    table.assign(threshold=0.5, min_component_share=0.1).to_csv(tmp_path / "patients.csv", index=False)
+    found = frame(cleaned(run, cohort))
+    assert (found.chosen == 1).all() and (found["threshold_0.5"] == 1).all() and (found.best_threshold == 1).all()
+    assert (found.plain < 1).all() and (found.all_components == found.plain).all()
+
+
+@pytest.mark.parametrize("name", ["run_done", "joined_run"])
+def test_who_predicts_anew_never_saw_the_patient(name, cohort, request, monkeypatch):
+    run, asked = request.getfixturevalue(name), []
+    probability = Segmenter.probability
+
+    def noted(segmenter, image):
+        asked.append(segmenter)
+        return probability(segmenter, image)
+
+    monkeypatch.setattr(Segmenter, "probability", noted)
+    rows = list(predicted(run, cohort, "mirror", flip=True))
+    assert len(asked) == len(rows) == 4
+    for row, segmenter in zip(rows, asked):
+        assert row["patient"] not in segmenter.training_patients and segmenter.recipe.flip
+        assert len(segmenter.networks) == (2 if name == "joined_run" else 1)
+
+
+def test_a_map_predicted_anew_without_a_change_is_the_stored_one(run_done, cohort):
+    ensemble = load_checkpoint(run_done.out / "ensemble.pt")
+    _, patient, stored = next(run_maps(run_done))
+    volume = cohort.volume(patient)
+    np.testing.assert_allclose(unseen_map(ensemble, volume), stored, atol=0.02)
+    assert np.abs(unseen_map(ensemble, volume, size=48) - stored).max() > 0.02
+
+
+def test_a_run_without_tables_is_told(tmp_path, cohort):
+    run = made_up(cohort, tmp_path, lambda k, truth: 255 * truth.astype(np.uint8))
+    with pytest.raises(LggError, match="no readable table.*experiments.ensemble"):
+        choices_of(run)
+
+
+def test_command(joined_run, cohort, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(postprocessing, "open_cohort", lambda path: cohort)
+    postprocessing.main([str(joined_run.out), "--sizes", "48", "--mirror", "--out", str(tmp_path / "all.csv")])
+    assert "size_48" in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "all.csv").groupby("run").size().to_dict() == dict.fromkeys(
+        [*postprocessing.CLEANED, "best_threshold", "size_48", "mirror"], 4)

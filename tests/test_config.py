@@ -1,0 +1,137 @@
+"""Settings of a training run, and the same as options."""
+
+import argparse
+from dataclasses import fields, replace
+
+import pytest
+import torch
+
+from lggseg.config import TrainConfig, add_options, config_of, read_config
+from lggseg.errors import LggError
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import Segmenter
+
+SMALL = TrainConfig(size=32, coarse_size=16, block=1, features=4, depth=3)
+
+
+def test_defaults_agree_with_the_recipe():
+    assert TrainConfig().recipe == Recipe()
+
+
+def test_the_same_seed_gives_the_same_weights():
+    one, two, other = (replace(SMALL, seed=seed).model() for seed in (1, 1, 2))
+    weights = [torch.cat([p.flatten() for p in model.parameters()]) for model in (one, two, other)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+    assert one.recipe == SMALL.recipe and one.training_patients == []
+
+
+def test_a_network_for_blocks_answers_for_every_pixel():
+    model = replace(SMALL, block=2, context=1).model().eval()
+    assert model.networks[0].in_channels == 36 and model(torch.zeros(1, 9, 32, 32)).shape == (1, 1, 32, 32)
+
+
+def test_coarse_then_fine_and_strong_then_weak():
+    config = replace(SMALL, epochs=6, coarse_share=0.5, augment=2.0, late_augment=0.1)
+    assert [config.size_at(epoch) for epoch in range(6)] == [16, 16, 16, 32, 32, 32]
+    assert [config.strength_at(epoch) for epoch in range(6)] == [2.0] * 4 + [0.1] * 2
+
+
+def test_start_begins_with_the_weights_of_a_checkpoint(tmp_path):
+    model = SMALL.model()
+    model.learned_from(["TCGA_CS_P001"], SMALL.recipe)
+    path = model.save(tmp_path / "old.pt")
+    again = replace(SMALL, seed=9, start=str(path)).model()
+    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values()))
+    assert again.training_patients == ["TCGA_CS_P001"]
+
+
+def test_start_with_another_architecture_is_refused(tmp_path):
+    path = SMALL.model().save(tmp_path / "old.pt")
+    with pytest.raises(LggError, match="context, block, features, depth and growth"):
+        replace(SMALL, features=8, start=str(path)).model()
+    two = SMALL.model()
+    path = Segmenter([*two.networks, *SMALL.model().networks], two.recipe).save(tmp_path / "two.pt")
+    with pytest.raises(LggError, match="two.pt is no single U-Net"):
+        replace(SMALL, start=str(path)).model()
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), [
+    ("batch", 0, "batch=0: it must be at least 1"), ("epochs", 0, "epochs=0: it must be at least 1"),
+    ("ema", 1.5, "ema=1.5: it must be from 0 to 1"), ("loss", "l2", "loss='l2': there are dice_bce, dice"),
+    ("oversample_foreground", float("nan"), "oversample_foreground=nan: it must be from 0 to 1")])
+def test_values_that_cannot_work_are_refused(name, value, rule):
+    with pytest.raises(LggError, match=rule):
+        TrainConfig(**{name: value})
+
+
+# --- options and files ---
+
+def parsed(*arguments: str) -> TrainConfig:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return config_of(parser.parse_args(arguments))
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes the text of a config file and returns its path."""
+    def write(text: str) -> str:
+        path = tmp_path / "run.toml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+    return write
+
+
+def test_without_options_it_is_the_default():
+    assert parsed() == TrainConfig()
+
+
+def test_every_setting_is_an_option_told_in_its_own_words():
+    parser = argparse.ArgumentParser(formatter_class=lambda prog: argparse.HelpFormatter(prog, width=1000))
+    add_options(parser)
+    told = parser.format_help()
+    for entry in fields(TrainConfig):
+        assert "--" + entry.name.replace("_", "-") in told and entry.metadata["words"] in told
+        assert f"(default: {entry.default})" in told
+    assert "{dice_bce,dice,focal_tversky}" in told
+
+
+def test_the_file_counts_more_than_defaults_and_options_more_than_the_file(file):
+    path = file('size = 64\nlr = 1\ncompile = true\nloss = "dice"\n')
+    assert parsed("--config", path) == TrainConfig(size=64, lr=1.0, compile=True, loss="dice")
+    found = parsed("--size", "32", "--no-compile", "--config", path)
+    assert found == TrainConfig(size=32, lr=1.0, loss="dice")
+
+
+def test_an_option_that_repeats_the_default_still_beats_the_file(file):
+    assert parsed("--config", file("size = 64"), "--size", str(TrainConfig().size)).size == TrainConfig().size
+
+
+@pytest.mark.parametrize("text, told", [
+    ("sise = 64", "run.toml: no setting is called 'sise'; there are out, start, size, "),
+    ("size = 64.0", "run.toml: size = 64.0; it must be a whole number"),
+    ("size = true", "run.toml: size = True; it must be a whole number"),
+    ('lr = "fast"', "run.toml: lr = 'fast'; it must be a number"),
+    ("compile = 1", "run.toml: compile = 1; it must be true or false"),
+    ("loss = 3", "run.toml: loss = 3; it must be text"),
+    ("out = false", "run.toml: out = False; it must be text"),
+    ('loss = "dise"', "run.toml: loss='dise': there are dice_bce, dice, focal_tversky"),
+    ("lr = nan", "run.toml: lr=nan: it must be at least 0"),
+    ("batch = 0", "run.toml: batch=0: it must be at least 1"),
+    ("size = ", "run.toml: not a readable TOML file"),
+])
+def test_a_wrong_file_is_told_by_name(file, text, told):
+    with pytest.raises(LggError) as caught:
+        read_config(file(text))
+    assert told in str(caught.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(LggError, match="none.toml: not a readable TOML file"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_what_decides_a_run_leaves_out_where_and_how_fast():
+    config = TrainConfig(out="a", device="cpu", workers=3, compile=True)
+    assert config.decisive == TrainConfig().decisive
+    assert config.decisive != replace(config, seed=1).decisive

@@ -1,0 +1,67 @@
+"""Two processes under torchrun, over gloo, against one: the same slices, nearly the same curve, one writer."""
+
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from lggseg import distributed
+from lggseg.errors import LggError
+from lggseg.segmenter import load_checkpoint
+
+TINY = ["--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4", "--depth", "3", "--epochs", "4",
+        "--epoch-slices", "128", "--batch", "16", "--augment", "0", "--late-augment", "0", "--device", "cpu"]
+TOLERANCE = 0.05  # of the loss: each process has batch statistics and an overlap of its own
+
+
+def train(processes: int, *arguments: str, **changes: str) -> subprocess.CompletedProcess:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+    return subprocess.run([sys.executable, *launcher, "-m", "lggseg.train", *arguments], capture_output=True, text=True,
+                          env=os.environ | {"OMP_NUM_THREADS": "1"} | changes, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def runs(phantom_cohort, tmp_path_factory):
+    """The folders of one run with one process and one with two, and the data's."""
+    place, data = tmp_path_factory.mktemp("runs"), str(phantom_cohort.root)
+    for processes in (1, 2):
+        done = train(processes, "--data", data, "--out", str(place / str(processes)), *TINY)
+        assert done.returncode == 0, done.stderr
+    return place, data
+
+
+def test_two_processes_learn_as_one(runs):
+    one, two = (pd.read_csv(runs[0] / name / "log.csv") for name in "12")
+    assert len(two) == 4 and two.loss.iloc[-1] < two.loss.iloc[0]
+    assert (two.loss / one.loss - 1).abs().max() < TOLERANCE
+    assert two.valid_dice.notna().all()
+
+
+def test_one_of_them_writes(runs):
+    names = [sorted(file.name for file in (runs[0] / name).iterdir()) for name in "12"]
+    assert names[0] == names[1] == ["best.pt", "last.pt", "log.csv", "resume.pt"]
+    patients = [load_checkpoint(runs[0] / name / "last.pt").training_patients for name in "12"]
+    assert patients[0] == patients[1]
+
+
+def test_a_finished_run_of_two_goes_no_further_and_is_told_to_one(runs):
+    place, data = runs
+    again = train(2, "--data", data, "--out", str(place / "2"), *TINY)
+    assert again.returncode == 0 and again.stdout.count("\n      4 ") + again.stdout.count("\n     4 ") <= 1
+    alone = train(1, "--data", data, "--out", str(place / "2"), *TINY)
+    assert alone.returncode == 2 and "a run with other number of processes;" in alone.stderr
+
+
+def test_what_fails_everywhere_is_told_once(tmp_path):
+    failed = train(2, "--data", str(tmp_path), *TINY)
+    assert failed.returncode != 0
+    assert sum(line.startswith("error: ") for line in failed.stderr.splitlines()) == 1
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
+    assert distributed.share_of(9) == 3
+    with pytest.raises(LggError, match="batch=16: 3 processes cannot share it evenly; make it a multiple of 3"):
+        distributed.share_of(16)

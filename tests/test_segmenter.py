@@ -1,0 +1,231 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lggseg import device
+from lggseg.checkpoint import write_checkpoint
+from lggseg.errors import LggError
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import WEIGHTS, Segmenter, load_pretrained, predict_volume, segment_volume
+from lggseg.unet import UNet
+
+
+class Bright(nn.Module):
+    """Calls tumour what is bright in the FLAIR channel of the middle slice: an answer known beforehand."""
+
+    def __init__(self, context: int = 0, left: bool = False):
+        super().__init__()
+        self.channel, self.left = 3 * context + 1, left
+
+    def forward(self, x):
+        logits = 40 * (x[:, self.channel: self.channel + 1] - 1)
+        if self.left:
+            logits[..., 8:] = -40
+        return logits
+
+
+def bright(context: int = 0, left: bool = False, **recipe) -> Segmenter:
+    recipe = Recipe(**({"size": 16, "block": 1, "context": context, "flip": left} | recipe))
+    return Segmenter(Bright(context, left), recipe)
+
+
+def unet(seed: int = 0, **recipe) -> Segmenter:
+    """A small U-Net, trained on nobody but the patient called after its seed."""
+    torch.manual_seed(seed)
+    recipe = Recipe(**({"size": 32, "block": 1, "context": 1, "threshold": 0.4, "min_component_share": 0.2} | recipe))
+    return Segmenter(UNet(9, features=4, depth=3), recipe, [[f"TCGA_CS_P{seed:03d}"]]).eval()
+
+
+@pytest.fixture
+def image():
+    """Five slices of a disc on black, with a bright patch in the FLAIR of the third."""
+    y, x = np.mgrid[:16, :16]
+    image = np.zeros((5, 16, 16, 3), np.uint8)
+    image[:, np.hypot(y - 7.5, x - 7.5) < 7.5] = 50
+    image[2, 4:8, 8:12, 1] = 250
+    return image
+
+
+@pytest.fixture
+def grid():
+    return torch.randn(2, 9, 32, 32)
+
+
+# --- volumes ---
+
+def test_probabilities_lie_on_the_volumes_own_grid(image):
+    wide = image.repeat(3, axis=1).repeat(2, axis=2)
+    probability = bright().probability(wide)
+    assert probability.shape == (5, 48, 32) and probability.dtype == np.float32
+    assert 0 <= probability.min() and probability.max() <= 1
+
+
+@pytest.mark.parametrize("context", [0, 1])
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_finds_what_is_bright_in_its_slice(image, context, batch):
+    found = bright(context).probability(image, batch=batch) >= 0.5
+    expected = np.zeros(found.shape, bool)
+    expected[2, 4:8, 8:12] = True
+    assert (found != expected).sum() <= 4  # the grid's pixels are not the picture's
+
+
+def test_mirrored_scans_have_mirrored_masks(image):
+    segmenter = bright(left=True, flip=False)
+    np.testing.assert_array_equal(segmenter.segment(image[:, :, ::-1]), segmenter.segment(image)[:, :, ::-1])
+
+
+def test_flip_averages_with_the_mirror_image(image):
+    sides = [bright(left=True, flip=flip).probability(image)[2, 5, 10] for flip in (False, True)]
+    assert sides == [pytest.approx(0, abs=1e-3), pytest.approx(0.5, abs=1e-3)]  # the mirrored pass does not ignore it
+
+
+def test_segment_uses_the_recipe(image):
+    image[4, 11, 7, 1] = 250
+    both, one = bright(), bright(min_component_share=1.0)
+    assert both.segment(image)[4].any() and not one.segment(image)[4].any() and one.segment(image)[2].any()
+    assert not bright(threshold=1.01).segment(image).any()
+
+
+def test_a_plain_network_predicts_by_the_plain_recipe(image):
+    torch.manual_seed(0)
+    network = UNet(features=4, depth=3)
+    by_hand = Segmenter(network, Recipe(context=0, block=1))
+    np.testing.assert_array_equal(predict_volume(network, image), by_hand.probability(image))
+    np.testing.assert_array_equal(segment_volume(network, image), by_hand.segment(image))
+
+
+def test_mixed_precision_hardly_changes_a_probability(image, monkeypatch):
+    found = []
+    for dtype in (None, torch.bfloat16):
+        monkeypatch.setattr(device, "amp_dtype", lambda where, dtype=dtype: dtype)
+        found.append(unet().probability(image))
+    assert found[1].dtype == np.float32
+    np.testing.assert_allclose(found[1], found[0], atol=0.02)
+
+
+def test_mode_is_restored(image):
+    segmenter = unet().train()
+    segmenter.probability(image)
+    assert segmenter.training
+
+
+def test_an_empty_volume_has_an_empty_mask():
+    assert not unet(threshold=0.0).probability(np.zeros((2, 8, 9, 3), np.uint8)).any()
+
+
+def test_a_missing_sequence_is_told_and_replaced(image):
+    rng = np.random.default_rng(0)
+    image = np.where(image > 0, image + rng.integers(0, 5, image.shape, dtype=np.uint8), image)
+    copied, zero = image.copy(), image.copy()
+    copied[..., 2], zero[..., 2] = image[..., 1], 0
+    with pytest.warns(UserWarning, match="post-contrast shows nothing: FLAIR stands in for it"):
+        found = unet().probability(zero)
+    np.testing.assert_allclose(found, unet().probability(copied), atol=1e-6)
+
+
+# --- blocks of pixels ---
+
+def test_blocks_go_in_as_channels_and_come_out_as_pixels():
+    class Corner(nn.Module):  # 12 channels in, 4 out: FLAIR of the block's pixels
+        def forward(self, x):
+            return x[:, 4:8]
+
+    image = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(Segmenter(Corner(), Recipe(block=2))(image), image[:, 1:2])
+
+
+# --- several networks ---
+
+class Says(nn.Module):
+    """Answers with one logit everywhere."""
+
+    def __init__(self, logit: float):
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, x):
+        return torch.full_like(x[:, :1], self.logit)
+
+
+def test_several_networks_average_their_probabilities_not_their_logits():
+    answer = Segmenter([Says(10.0), Says(-2.0)], Recipe(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
+    torch.testing.assert_close(answer, torch.full((1, 1, 4, 4), (0.99995 + 0.1192) / 2), rtol=0, atol=1e-3)
+
+
+def test_several_networks_are_stored_together(tmp_path, grid):
+    one, two = unet(0), unet(1)
+    both = Segmenter([*one.networks, *two.networks], one.recipe, one.patients + two.patients).eval()
+    again = Segmenter.load(both.save(tmp_path / "e.pt"))
+    torch.testing.assert_close(again(grid), both(grid))
+    assert again.patients == [["TCGA_CS_P000"], ["TCGA_CS_P001"]]
+    assert again.training_patients == ["TCGA_CS_P000", "TCGA_CS_P001"]
+
+
+def test_without_a_patient_only_those_answer_who_never_saw_them(grid):
+    one, two = unet(0), unet(1)
+    both = Segmenter([*one.networks, *two.networks], one.recipe, one.patients + two.patients).eval()
+    rest = both.without("TCGA_CS_P000")
+    assert rest.training_patients == ["TCGA_CS_P001"] and rest.recipe == both.recipe
+    torch.testing.assert_close(rest(grid), two(grid))
+    assert both.without("TCGA_CS_P999") is both
+    with pytest.raises(LggError, match="the network was trained on TCGA_CS_P001"):
+        two.without("TCGA_CS_P001")
+    with pytest.raises(LggError, match="every network was trained on TCGA_CS_P000"):
+        Segmenter([*one.networks, *one.networks], one.recipe, one.patients * 2).without("TCGA_CS_P000")
+
+
+def test_networks_of_another_segmenter_can_be_taken_over(grid):
+    one = unet(0)
+    torch.testing.assert_close(Segmenter(one.networks, one.recipe, one.patients).eval()(grid), one(grid))
+
+
+def test_what_contradicts_is_refused():
+    with pytest.raises(LggError, match="takes 9 channels but its recipe"):
+        Segmenter(UNet(9, features=4, depth=3), Recipe(context=0, block=1))
+    with pytest.raises(LggError, match="1 networks but 2 lists of patients"):
+        Segmenter(UNet(features=4, depth=3), Recipe(block=1), [["a"], ["b"]])
+
+
+def test_patients_are_remembered():
+    segmenter = unet()
+    segmenter.learned_from(["TCGA_HT_P009", "TCGA_CS_P000"], replace(segmenter.recipe, threshold=0.3))
+    assert segmenter.training_patients == ["TCGA_CS_P000", "TCGA_HT_P009"] and segmenter.recipe.threshold == 0.3
+    with pytest.raises(LggError, match="its recipe"):
+        segmenter.learned_from([], replace(segmenter.recipe, context=0))
+
+
+# --- files ---
+
+def test_round_trip(tmp_path, grid):
+    segmenter = unet()
+    again = Segmenter.load(segmenter.save(tmp_path / "deep" / "net.pt"))
+    torch.testing.assert_close(again(grid), segmenter(grid), rtol=0, atol=0)
+    assert again.recipe == segmenter.recipe and again.patients == segmenter.patients and not again.training
+
+
+@pytest.mark.parametrize(("bits", "size", "error"), [(16, 0.6, 0.02), (8, 0.4, 0.1)])
+def test_fewer_bits_are_smaller_and_close(tmp_path, grid, bits, size, error):
+    torch.manual_seed(0)
+    segmenter = Segmenter(UNet(9, features=16, depth=3)).eval()
+    whole, short = segmenter.save(tmp_path / "a.pt"), segmenter.save(tmp_path / "b.pt", bits)
+    assert short.stat().st_size < size * whole.stat().st_size
+    torch.testing.assert_close(Segmenter.load(short)(grid), segmenter(grid), rtol=0, atol=error)
+
+
+def test_a_checkpoint_of_something_else_is_named(tmp_path):
+    with pytest.raises(LggError, match="resume.pt: a checkpoint, but not one of a Segmenter"):
+        Segmenter.load(write_checkpoint({"history": []}, tmp_path / "resume.pt"))
+
+
+@pytest.mark.parametrize("kind", sorted(file.stem for file in WEIGHTS.glob("*.pt")))
+def test_shipped_weights_load(kind):
+    model = load_pretrained(kind)
+    assert len(model.training_patients) > 0 and next(model.parameters()).dtype == torch.float32
+
+
+def test_unknown_weights_are_named():
+    with pytest.raises(LggError, match="'ct'; there are"):
+        load_pretrained("ct")

@@ -1,0 +1,62 @@
+"""Pictures of few colours: exact where few are there, near where many are, the same bytes every time."""
+
+import io
+
+import numpy as np
+import pictures
+import pytest
+from PIL import Image
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def colours(count: int) -> np.ndarray:
+    """64 x 64 pixels of so many colours."""
+    number = np.arange(64 * 64).reshape(64, 64) % count
+    return np.stack([number % 16 * 16, number // 16 % 16 * 16, number // 256 * 16], axis=-1).astype(np.uint8)
+
+
+@pytest.fixture
+def slice_with_outline():
+    """Every grey of 0..255 with noise in colour, and a thin outline, as a figure of a slice has."""
+    grey = np.linspace(0, 255, 256 * 256).reshape(256, 256, 1)
+    picture = np.clip(grey + np.random.default_rng(0).normal(0, 2, (256, 256, 3)), 0, 255).astype(np.uint8)
+    picture[10, 10:20] = (213, 94, 0)
+    return picture
+
+
+@pytest.mark.parametrize("count", [1, 2, 100, 256])
+def test_few_colours_stay_as_they_are(count):
+    assert (pixels(pictures.few_colours(png(colours(count)))) == colours(count)).all()
+
+
+def test_many_become_few_and_stay_near(slice_with_outline):
+    few = pictures.few_colours(png(slice_with_outline))
+    moved = np.abs(pixels(few).astype(int) - slice_with_outline).max(axis=-1)
+    assert len(np.unique(pixels(few).reshape(-1, 3), axis=0)) <= 256
+    assert moved.max() <= 16 and moved[10, 10:20].max() <= 8 and len(few) < len(png(slice_with_outline)) / 2
+
+
+def test_again_changes_nothing(slice_with_outline):
+    few = pictures.few_colours(png(slice_with_outline))
+    assert pictures.few_colours(few) == few == pictures.few_colours(png(slice_with_outline))
+
+
+def test_transparent_becomes_white():
+    glass = np.zeros((4, 4, 4), np.uint8)
+    glass[0, 0] = (255, 0, 0, 255)
+    seen = pixels(pictures.few_colours(png(glass)))
+    assert seen[0, 0].tolist() == [255, 0, 0] and seen[1:].min() == 255
+
+
+@pytest.mark.parametrize(("count", "few"), [(256, True), (257, False)])
+def test_counts_them(count, few):
+    assert pictures.has_few_colours(png(colours(count))) is few
