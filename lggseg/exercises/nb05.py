@@ -34,7 +34,7 @@ def laziest(answer: Any, cohort: Any) -> str | None:
     everybody = np.concatenate([~cohort.volume(name).mask.any((1, 2)) for name in cohort.patients]).mean()
     mistakes = [(1 - right, "per slice, that is the share of slices with tumour; those earn 0."),
                 (100 * right, "as a share from 0 to 1, not in per cent."),
-                (float(np.mean([one.mean() for one in empty])), "that is the mean of patients' means; take all slices."),
+                (float(np.mean([one.mean() for one in empty])), "that is the mean of patients; take all slices."),
                 (float(everybody), f"that is the whole cohort; take the {SMALLEST} smallest tumours."),
                 (0, "per slice, nothing against nothing earns 1 under this rule.")]
     if close(told[0], right, 0.0051):
