@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from pictures import few_colours
+from palette import few_colours
 from torch import nn
 
 from lggseg import dice, load_pretrained, plots, segment_volume
