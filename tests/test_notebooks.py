@@ -10,7 +10,7 @@ import lint
 import nbformat
 import pytest
 from nbformat import v4
-from test_tools_pictures import colours, png
+from test_palette import colours, png
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import nbformat
-from pictures import MAX_COLOURS, has_few_colours
+from palette import MAX_COLOURS, has_few_colours
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 45
