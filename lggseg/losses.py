@@ -8,9 +8,10 @@ overlap to speak of, and most slices of a scan are empty.
 A mask may hold shares: 0.3 where three tenths of a shrunken pixel are tumour. The overlap of p and t is then
 min(p, t), which is p t for a mask of 0 and 1, and 0 loss at p = t for any (Wang et al. 2023, Dice semimetric losses).
 
-What is not a mask is refused with LggError: another shape, whole numbers (0/255 files), values outside 0..1, NaN;
-logits that are NaN, or infinite where that makes the loss so, are refused too. On a GPU nobody looks at values, for
-the CPU would have to wait for them: there a bad value makes the loss NaN, which whoever reads the loss will see.
+What is not a mask is refused with LggError: another shape, whole numbers (0/255 files), values outside 0..1, NaN. So
+are logits that are NaN, or infinite where that makes the loss so; but where a gradient is wanted the loss is then
+NaN, for whoever trains to judge: a trainer knows the step, and several processes must stop together. On a GPU nobody
+looks at values, for the CPU would have to wait for them: there a bad mask makes the loss NaN, too.
 """
 
 import torch
@@ -119,11 +120,12 @@ def _checked(logits: torch.Tensor, target: torch.Tensor,
 
 
 def _sound(loss: torch.Tensor, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """The loss; where it is not finite, LggError with the reason. On a GPU it is returned unseen."""
+    """The loss; where it is not finite, LggError with the reason, but for the two cases that the file's head tells."""
     if loss.device.type in LOOKED_AT and not loss.isfinite():
-        if not logits.isfinite().all():
+        if not ((target >= 0) & (target <= 1)).all():
+            raise LggError(f"target holds values from {target.min():g} to {target.max():g}; a mask is bool, or float "
+                           "from 0 to 1 without NaN: target > 0")
+        if not logits.requires_grad:
             raise LggError("logits hold NaN or infinity: the network has diverged; train with a lower rate, "
                            "and look for NaN in its input")
-        raise LggError(f"target holds values from {target.min():g} to {target.max():g}; a mask is bool, or float "
-                       "from 0 to 1 without NaN: target > 0")
     return loss

@@ -127,6 +127,13 @@ class TestEveryLoss:
                                (torch.tensor([[0, math.nan, 0, 1]]), torch.zeros(1, 4))]:
             assert math.isnan(loss(logits, target).detach().numpy())
 
+    def test_where_a_gradient_is_wanted_the_trainer_judges_logits(self, loss):
+        """It knows the step, and several processes must stop together; a bad mask is refused all the same."""
+        logits = torch.tensor([[0, math.nan, 0, 1]], requires_grad=True)
+        assert loss(logits, torch.zeros(1, 4)).isnan()
+        with pytest.raises(LggError, match="values from 0 to 255"):
+            loss(logits, torch.tensor([[0.0, 255, 0, 1]]))
+
     def test_whole_masks_and_their_ends_are_fine(self, loss):
         for target in (torch.zeros(1, 4), torch.ones(1, 4), torch.tensor([[0.0, 0.5, 1, 1]])):
             assert loss(torch.zeros(1, 4), target).isfinite()
