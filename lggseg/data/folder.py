@@ -143,11 +143,19 @@ def read_picture(path: Path, modes: Collection[str], formats: Collection[str], r
     try:
         with Image.open(path, formats=formats) as picture:
             if not (oddity := odd_header(picture, modes)):
+                check_sums(path, picture.format)
                 return np.asarray(picture)
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise LggError(f"{path.name} cannot be read as an image ({error}); {rule}. "
                        "Copy it again from the archive, or save it so") from error
     raise LggError(f"{path.name} {oddity}; {rule}")
+
+
+def check_sums(path: Path, kind: str | None) -> None:
+    """Raise what Pillow raises where a PNG differs from its checksums, at which it does not look to read pixels."""
+    if kind == "PNG":
+        with Image.open(path, formats=("PNG",)) as picture:
+            picture.verify()
 
 
 def odd_header(picture: Image.Image, modes: Collection[str]) -> str:

@@ -1,7 +1,7 @@
 """One picture file as a viewer shows it, with all the levels it holds, or refused: PNG, TIFF, JPEG, BMP.
 
 Pillow reads the files. What it leaves out without a word is put right here: of 16 bits a colour it gives the upper
-eight, and of several pages the first.
+eight, and of several pages the first; it swaps the bytes of some numbers twice, and overlooks a PNG's checksums.
 """
 
 import re
@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import LggError
+from .folder import check_sums
 from .stack import check_size
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
@@ -47,10 +48,12 @@ def _read_pages(path: Path, mask: bool) -> list[np.ndarray]:
         count = getattr(picture, "n_frames", 1)
         check_size(path, count, picture.height, picture.width)
         check_frames(path, picture, count)
+        check_sums(path, picture.format)
         pages = []
         for page in range(count):
             picture.seek(page)
             check_size(path, picture.height, picture.width)
+            keep_order(picture)
             pages.append(mask_pixels(path, picture) if mask else pixels(path, picture, page))
             if pages[page].shape != pages[0].shape:
                 raise LggError(f"{path}: page {page + 1} of {count} has the shape {pages[page].shape}, and the first "
@@ -63,6 +66,18 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """The picture in a file, its pixels not yet read. By a path Pillow would map some files, and turn those wrongly."""
     with path.open("rb") as file, Image.open(file, formats=FORMATS) as picture:
         yield picture
+
+
+def keep_order(picture: Image.Image) -> None:
+    """Have signed and float numbers of a big-endian compressed TIFF taken as libtiff gives them: in our own order."""
+    for i, tile in enumerate(picture.tile):
+        if tile[0] == "libtiff" and re.fullmatch(r"[IF];\d+B[SF]", tile[3][0]):
+            picture.tile[i] = with_args(tile, (tile[3][0].replace("B", "N"), *tile[3][1:]))
+
+
+def with_args(tile: tuple, args: str | tuple) -> tuple:
+    """One of `picture.tile` with other arguments for its decoder; newer versions of Pillow name its parts."""
+    return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
 
 
 def check_frames(path: Path, picture: Image.Image, count: int) -> None:
@@ -143,8 +158,7 @@ def one_byte(path: Path, page: int, lower: bool) -> np.ndarray:
             rest = () if isinstance(tile[3], str) else tile[3][1:]
             raw = tile[3][0] if rest else tile[3]
             raw = raw[:-1] + other[raw[-1]]
-            args = (raw, *rest) if rest else raw
-            picture.tile[i] = tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)
+            picture.tile[i] = with_args(tile, (raw, *rest) if rest else raw)
         return np.asarray(upright(picture))
 
 

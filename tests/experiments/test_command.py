@@ -1,6 +1,7 @@
 """What all commands share, and that each explains itself."""
 
 import argparse
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -36,6 +37,12 @@ def test_commands_run_without_a_warning():
     found = subprocess.run([sys.executable, "-W", "error", "-m", "experiments.crossval", "--help"], capture_output=True,
                            text=True, check=False)
     assert found.returncode == 0 and "experiments.crossval" in found.stdout, found.stderr
+
+
+def test_imports_run_one_way_and_no_file_is_long():
+    for path in (ROOT / "lggseg").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) experiments", path.read_text("utf-8"), re.MULTILINE), path
+    assert all(len(path.read_text("utf-8").splitlines()) <= 250 for path in (ROOT / "experiments").glob("*.py"))
 
 
 def test_none_is_forgotten():

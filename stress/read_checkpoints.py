@@ -1,0 +1,76 @@
+"""Weights and the state of a training: what is damaged is refused, what is read is what was written."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lggseg.checkpoint import digest
+from lggseg.config import TrainConfig
+from lggseg.preprocess import Recipe
+from lggseg.segmenter import Segmenter
+from lggseg.train import one_epoch
+from lggseg.trainer import Trainer
+from lggseg.unet import UNet
+
+from .cohorts import opened, write_cohort
+from .damage import read_by, rot
+
+
+@cache
+def weights(bits: int) -> tuple[bytes, str]:
+    """(file, digest of its weights) of a small Segmenter of two networks."""
+    torch.manual_seed(bits)
+    model = Segmenter([UNet(features=2, depth=2), UNet(features=2, depth=2)], Recipe(32, block=1),
+                      [["TCGA_CS_4941"], ["TCGA_CS_4942"]])
+    with tempfile.TemporaryDirectory() as place:
+        path = model.save(Path(place) / "net.pt", bits)
+        return path.read_bytes(), state(Segmenter.load(path))
+
+
+def state(model: Segmenter) -> str:
+    """Digest of all that a Segmenter is."""
+    return digest([dict(model.state_dict()), repr(model.recipe), model.patients])
+
+
+def read_weights(rng: np.random.Generator, place: Path) -> str | None:
+    """checkpoints."""
+    content, right = weights(int(rng.choice([32, 16, 8])))
+    path, spoilt = place / "net.pt", rng.random() < 0.9
+    path.write_bytes(rot(content, rng) if spoilt else content)
+    if state(read_by(Segmenter.load, path, whole=not spoilt)) != right:
+        return f"a {'damaged' if spoilt else 'whole'} checkpoint was read as other weights"
+
+
+@cache
+def training() -> tuple[Trainer, bytes, str]:
+    """A trainer of one epoch, its resume.pt, and the digest of its state."""
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place) / "kaggle_3m"
+        write_cohort(root)
+        cohort = opened(root)
+        config = TrainConfig(size=16, coarse_share=0, block=1, context=0, features=2, depth=2, epochs=2,
+                             epoch_slices=4, batch=2, workers=0, device="cpu", out=place)
+        trainer = Trainer(config.model(), cohort, cohort.patients[:1], cohort.patients[1:], config)
+        trainer.record(one_epoch(trainer, False))
+        trainer.save(Path(place))
+        return trainer, (Path(place) / "resume.pt").read_bytes(), told(trainer)
+
+
+def told(trainer: Trainer) -> str:
+    """Digest of all that a training goes on with."""
+    return digest([{name: getattr(trainer, name).state_dict() for name in trainer.PARTS}, trainer.history,
+                   trainer.best])
+
+
+def read_resume(rng: np.random.Generator, place: Path) -> str | None:
+    """resume.pt of trainings."""
+    trainer, content, right = training()
+    path, spoilt = place / "resume.pt", rng.random() < 0.9
+    path.write_bytes(rot(content, rng) if spoilt else content)
+    trainer.history, trainer.best = [], None
+    read_by(trainer.resume, path, whole=not spoilt)
+    if told(trainer) != right:
+        return f"a {'damaged' if spoilt else 'whole'} resume.pt was read as another state"
