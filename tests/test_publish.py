@@ -55,7 +55,8 @@ def test_off_colab_the_line_does_nothing():
 
 
 def test_on_colab_it_installs_the_tag():
-    assert run_line(setup_cell.address("someone/series", "v1.2.3"), "Colab") == [("pip", f"install -q {ADDRESS}")]
+    source = setup_cell.address("someone/series", "v1.2.3")
+    assert run_line(source, "Colab") == [("pip", f"install -q --no-deps {ADDRESS}")]
 
 
 def test_before_publishing_it_only_says_what_is_missing():

@@ -1,14 +1,15 @@
 """What makes a notebook run where only its file is at hand: the one set-up line, and the badges that open it there.
 
 The line is the first code cell of every notebook, tagged `setup-colab`. On Google Colab, and only there, it
-installs lggseg at a fixed tag; what Colab has already, torch, numpy and ipywidgets among it, stays as it is.
+installs lggseg at a fixed tag, and nothing else: Colab has what lggseg needs, and torch, numpy and ipywidgets stay.
 `tools/frame.py` keeps it and the badges the same in all notebooks; `tools/publish.py` gives them the address.
 """
 
 import nbformat
 
 TAG = "setup-colab"
-SETUP_LINE = 'if "google.colab" in str(get_ipython()): get_ipython().run_line_magic("pip", "install -q {source}")'
+SETUP_LINE = ('if "google.colab" in str(get_ipython()): '
+              'get_ipython().run_line_magic("pip", "install -q --no-deps {source}")')
 UNPUBLISHED = "# On Google Colab, lggseg is installed here: published copies of this notebook do it by themselves."
 
 
