@@ -6,7 +6,7 @@ from multiprocessing.connection import Connection
 from .killing import context
 from .part import Clock, Row
 
-GRACE = 30  # seconds for a part to end in when its time is over
+GRACE = 45  # seconds for a part to end in when its time is over
 
 
 def answer(part: Callable, seconds: float, connection: Connection) -> None:
