@@ -57,7 +57,7 @@ def read_checkpoint(path: Path | str) -> dict:
 def _format_2(stored: dict) -> dict:
     """The weights shipped before there was a digest, until they are replaced."""
     recipe = {{"keep": "min_component_share"}.get(key, key): value for key, value in stored["recipe"].items()
-              if key != "robust"} | {"block": 1}
+              if key != "robust"} | {"block": 1, "crop": False}
     return {name: stored[name] for name in ("architecture", "states", "patients")} | {"recipe": recipe}
 
 

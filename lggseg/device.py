@@ -1,11 +1,13 @@
 """The one place where device and number format are chosen."""
 
 import os
+import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
 import torch
+from torch.nn import functional as F
 
 from .errors import LggError
 
@@ -46,6 +48,35 @@ def mixed_precision(device: torch.device) -> AbstractContextManager:
     """The context in which a network's forward pass runs in `amp_dtype`, where that is faster than float32."""
     dtype = amp_dtype(device)
     return torch.autocast(device.type, dtype) if dtype else nullcontext()
+
+
+def pick_threads() -> int:
+    """The number of threads, up to the present one, that convolves fastest at this moment; for torch.set_num_threads.
+
+    Threads wait for each other in every layer. On a busy machine one that gets no core holds up all, and a single
+    thread is faster, many times over. Takes about a tenth of a second.
+    """
+    most = torch.get_num_threads()
+    best, least = 1, float("inf")
+    for threads in sorted({1, *(most >> halvings for halvings in range(most.bit_length() - 1))}):
+        seconds = convolution_seconds(threads, least)
+        if seconds < least:
+            best, least = threads, seconds
+    torch.set_num_threads(most)
+    return best
+
+
+def convolution_seconds(threads: int, limit: float) -> float:
+    """Seconds for thirty convolutions by so many threads, or what exceeds `limit`; leaves that number set."""
+    torch.set_num_threads(threads)
+    image, kernel = torch.ones(4, 16, 64, 64), torch.ones(16, 16, 3, 3)
+    F.conv2d(image, kernel)  # the first one wakes the threads
+    start = time.perf_counter()
+    for _ in range(30):
+        F.conv2d(image, kernel)
+        if (spent := time.perf_counter() - start) > limit:
+            break
+    return spent
 
 
 @cache

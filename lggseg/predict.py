@@ -2,7 +2,12 @@
 
 SCAN is a folder of pictures (one per axial slice), a picture, a TIFF of several pages, a NIfTI file, or a DICOM series.
 One channel is FLAIR; three are pre-contrast T1, FLAIR, post-contrast T1, unless --order says otherwise. Sequences in
-files of their own are given by --flair, --pre and --post. Not a medical device.
+files of their own are given by --flair, --pre and --post.
+
+Found for each slice NAME, on its own pixels: NAME_mask.png (255 is tumour), NAME_probability.png (255 is certain), and
+NAME_overlay.png, FLAIR with the outline, where there is tumour. NIfTI and DICOM also give mask.nii.gz and
+probability.nii.gz on the scan's own grid. measures.csv holds size and shape, and the scores where masks lie beside the
+slices. Not a medical device.
 """
 
 import argparse

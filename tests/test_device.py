@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lggseg import device
 from lggseg.device import amp_dtype, cpu_has_bfloat16, pick_device
 from lggseg.errors import LggError
 
@@ -61,3 +62,30 @@ def test_float32_where_the_cpu_does_not_tell(monkeypatch):
 def test_number_format_of_a_gpu(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert amp_dtype(torch.device("cuda")) is expected
+
+
+@pytest.mark.parametrize("busy, expected", [(False, 4), (True, 1)])
+def test_as_many_threads_as_are_fast(monkeypatch, busy, expected):
+    """A convolution of 1 s on one thread; on a busy machine each further thread adds a wait."""
+    before, tried = torch.get_num_threads(), []
+
+    def seconds(threads, limit):
+        tried.append(threads)
+        return 1 + threads if busy else 1 / threads
+
+    monkeypatch.setattr(device, "convolution_seconds", seconds)
+    torch.set_num_threads(4)
+    try:
+        assert device.pick_threads() == expected
+        assert tried == [1, 2, 4] and torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_too_many_threads_are_not_waited_for():
+    assert device.convolution_seconds(1, 0.0) < device.convolution_seconds(1, float("inf"))
+
+
+def test_a_thread_count_of_the_machine_at_hand():
+    before = torch.get_num_threads()
+    assert 1 <= device.pick_threads() <= before == torch.get_num_threads()

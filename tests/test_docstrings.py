@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 MODULES = ["metrics", "losses", "preprocess", "shape", "ellipsoid", "genomics.association", "genomics.corrections",
-           "genomics.effect_size", "genomics.exact_test", "genomics.permutation"]
+           "genomics.effect_size", "genomics.fisher", "genomics.permutation"]
 
 
 def module(name):

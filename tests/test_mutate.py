@@ -33,17 +33,33 @@ def test_each_mutant_differs_and_the_next_starts_afresh():
     assert [line for line, change, _ in mutants(SOURCE) if change == "4  ->  5"] == [8]
 
 
+def mutate(folder, *arguments):
+    """The command on a folder of its own, without the libraries loaded beforehand."""
+    code = ("import mutate, pathlib; mutate.ROOT, mutate.PRELOAD = pathlib.Path.cwd(), ['pytest'];"
+            f"mutate.LEAST_SECONDS = 2; mutate.main({list(arguments)})")
+    tools = Path(__file__).resolve().parents[1] / "tools"
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": f"{tools}{os.pathsep}{folder}"})
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
 def test_survivors_are_told(tmp_path):
-    """Nobody asks what twice(1) is; endless loops are ended."""
+    """Nobody asks for more than twice(2); an endless loop is ended."""
     (tmp_path / "small.py").write_text("def twice(x):\n    while x > 99:\n        x -= 1\n    return x * 2\n")
     (tmp_path / "test_small.py").write_text("import small\n\n\ndef test_four():\n    assert small.twice(2) == 4\n")
-    code = ("import mutate, pathlib; mutate.ROOT, mutate.PRELOAD = pathlib.Path.cwd(), ['pytest'];"
-            "mutate.LEAST_SECONDS = 2; mutate.main(['small.py', 'test_small.py'])")
-    tools = Path(__file__).resolve().parents[1] / "tools"
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
-                         env={**os.environ, "PYTHONPATH": f"{tools}{os.pathsep}{tmp_path}"})
+    run = mutate(tmp_path, "small.py", "test_small.py")
+    assert run.returncode == 0, run.stderr
     *alive, total = run.stdout.splitlines()
     assert alive == ["small.py:2: 99  ->  100", "small.py:2: x > 99  ->  x >= 99", "small.py:3: 1  ->  2",
                      "small.py:3: x -= 1  ->  x += 1"]
     assert total == "small.py: 4 of 8 killed, 50%"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+@pytest.mark.parametrize("test", ["def test_it():\n    pass\n", "import small\n\n\ndef test_it():\n    assert 0\n"])
+def test_tests_that_say_nothing_are_refused(tmp_path, test):
+    """Tests that do not import the file would let everything live, those that fail would kill everything."""
+    (tmp_path / "small.py").write_text("x = 1\n")
+    (tmp_path / "test_small.py").write_text(test)
+    run = mutate(tmp_path, "small.py", "test_small.py")
+    assert run.returncode == 2 and "error: the tests fail before anything is broken" in run.stderr

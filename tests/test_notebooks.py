@@ -10,7 +10,7 @@ import lint
 import nbformat
 import pytest
 from nbformat import v4
-from test_pictures import colours, png
+from test_palette import colours, png
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -158,6 +158,12 @@ def test_refuses_an_ignored_cell_without_an_asserting_one(tmp_path):
     unchecked = [*last, cell("print('assert')")]
     assert "no asserting cell" in found(tmp_path, last)
     assert "no asserting cell" in found(tmp_path, unchecked)
+
+
+def test_one_asserting_cell_at_the_end_serves_all(tmp_path):
+    ignored = cell("train()", tags=["nbval-ignore-output"])
+    checks = cell("assert dice > 0.8", tags=["hide-cell"])
+    assert found(tmp_path, [*good_cells(), ignored, cell("plot()"), checks]) == ""
 
 
 @pytest.mark.parametrize("made", [cell(tags=["nbval-skip"]), cell("# NBVAL_SKIP\n1 + 1"), cell("  #NBVAL_SKIP\n1 + 1")])

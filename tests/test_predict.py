@@ -104,6 +104,23 @@ def test_nifti_comes_back_on_its_own_grid(tmp_path, weights, code):
         assert (found.header["qform_code"], found.header["sform_code"]) == (1, 2)
 
 
+def test_dicom_gives_nifti_in_the_patients_space(tmp_path, weights, capsys):
+    nibabel = pytest.importorskip("nibabel")
+    pytest.importorskip("pydicom")
+    from data.test_dicom import write_series
+
+    write_series(tmp_path / "a" / "flair", head((3, 40, 48)).astype(np.uint16) * 9, uid="1.2.1")
+    write_series(tmp_path / "a" / "t1", head((3, 40, 48), 1).astype(np.uint16), uid="1.2.2")
+    command(tmp_path / "a", "--out", tmp_path / "out", "--weights", weights)
+    assert "1 = without a name (3 pictures, 1.2.1); 2 = " in capsys.readouterr().err
+    main([str(tmp_path / "a"), "--series", "1,2", "--order", "flair,t1", "--out", str(tmp_path / "out"),
+          "--weights", weights])
+    found = nibabel.load(tmp_path / "out" / "mask.nii.gz")
+    assert found.shape == (48, 40, 3) and found.header.get_xyzt_units()[0] == "mm"
+    np.testing.assert_array_equal(found.affine, np.diag([-1, -2, 5, 1.0]))
+    assert (tmp_path / "out" / "slice_3_mask.png").exists()
+
+
 def test_separate_sequences_and_a_missing_one(tmp_path, weights, capsys):
     for seed, name in enumerate(("flair", "post")):
         Image.fromarray(head(seed=seed)[0]).save(tmp_path / f"{name}.png")

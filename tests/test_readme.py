@@ -1,5 +1,6 @@
 """README and its neighbours: short, no dead link, no command that is not there, code that runs, columns explained."""
 
+import os
 import re
 import subprocess
 import sys
@@ -39,9 +40,9 @@ def test_python_of_readme_runs(tmp_path):
     volume = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "scan.nii.gz")
     [code] = re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
-    code += "print(tumour.shape == image.shape[:3], tumour.dtype)"
+    code += "print(tumour.shape == probability.shape == scan.image.shape[:3], tumour.dtype)"
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
-                         env={"PYTHONPATH": str(ROOT)})
+                         env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert run.stdout == "True bool\n", run.stderr
 
 

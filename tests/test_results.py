@@ -154,6 +154,10 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch):
         write_results({"a": b"1"}, tmp_path)
 
 
+LINKS = pytest.mark.skipif(sys.platform == "win32", reason="a link needs a privilege there")
+
+
+@LINKS
 @pytest.mark.parametrize("out", ["scan", "scan/../scan", ".", "link", "scan/s_1.png", "notes.txt", "notes.txt/deep"])
 def test_places_that_are_refused(tmp_path, monkeypatch, out):
     monkeypatch.chdir(tmp_path)
@@ -176,6 +180,7 @@ def test_places_that_are_fine(tmp_path, monkeypatch):
         assert os.listdir(out) == []
 
 
+@LINKS
 def test_a_scan_reached_by_a_link_is_protected(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "here").mkdir()

@@ -8,8 +8,8 @@ import nbformat
 import pytest
 import run_series
 from nbformat import v4
-from pictures import has_few_colours
-from test_pictures import colours, png
+from palette import has_few_colours
+from test_palette import colours, png
 
 SERIES = [{"file": "01_first", "title": "First", "learn": "One", "minutes": 2.4, "memory_mb": 1234},
           {"file": "02_second", "title": "Second", "learn": "Two"}]

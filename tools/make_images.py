@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from pictures import few_colours
+from palette import few_colours
 from torch import nn
 
 from lggseg import dice, load_pretrained, plots, segment_volume
@@ -42,7 +42,8 @@ def examples(cohort: Cohort, model: nn.Module) -> Figure:
         row[-1].text(8, 248, f"Dice {dice(predicted, volume.mask):.2f}, all slices", color="white", size=9)
     for ax, title in zip(axes[0], COLUMNS):
         ax.set_title(title)
-    plots.legend(axes[-1][-1], loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, borderaxespad=0.2, columnspacing=1)
+    plots.legend(axes[-1][-1], loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, fontsize=9, handlelength=1.2,
+                 columnspacing=1, borderaxespad=0.2)
     figure.suptitle(cohort.label)
     return figure
 

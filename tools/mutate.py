@@ -98,9 +98,8 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports one module from another source than its file's."""
 
     def __init__(self, path: Path, source: str):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        self.name, self.path = ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
-        self.source = source
+        self.name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        self.path, self.source, self.used = path, source, False
 
     def find_spec(self, name, path, target=None):
         if name == self.name:
@@ -108,6 +107,7 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 [str(self.path.parent)] if self.path.stem == "__init__" else None))
 
     def exec_module(self, module):
+        self.used = True
         exec(compile(self.source, str(self.path), "exec"), module.__dict__)
 
 
@@ -115,12 +115,13 @@ def passes(path: Path, source: str, tests: list[str], seconds: float) -> bool:
     """Whether the tests pass with the changed source, in a fork, within so many seconds of processor time."""
     child = os.fork()
     if child == 0:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1), os.dup2(nowhere, 2)
+        for stream in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         signal.setitimer(signal.ITIMER_PROF, seconds)  # ends the process, whatever it is in
-        sys.meta_path.insert(0, Instead(path, source))
         import pytest
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+        sys.meta_path.insert(0, instead := Instead(path, source))
+        failed = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+        os._exit(failed if instead.used else 1)
     return os.waitpid(child, 0)[1] == 0
 
 
@@ -136,7 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
             importlib.import_module(name)
     source, before = path.read_text(encoding="utf-8"), os.times().children_user
     if not passes(path, ast.unparse(ast.parse(source)), tests, 600):
-        parser.exit(2, "error: the tests fail before anything is broken\n")
+        parser.exit(2, "error: the tests fail before anything is broken, or never import the file\n")
     seconds = max(LEAST_SECONDS, TIMES * (os.times().children_user - before))
     made = list(mutants(source))
     alive = [(line, change) for line, change, changed in made if passes(path, changed, tests, seconds)]

@@ -22,7 +22,7 @@ from frame import ROOT, SERIES, label, load_series
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
-from pictures import few_colours
+from palette import few_colours
 from tqdm.auto import tqdm
 
 

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,25 @@ from .stack import Stack, check_size
 
 SUFFIXES = (".dcm", ".ima", ".dicom")
 MAX_FILES = 20_000  # in a folder and its subfolders: a study has some hundreds to some thousands
-Series = dict[str, list]  # data sets (headers only) by SeriesInstanceUID, in the order of the series' numbers
+
+
+class Picture(NamedTuple):
+    """What a file's header tells of its picture; arrays are empty where it does not tell them."""
+
+    file: Path
+    uid: str  # of its series
+    number: int  # of its series
+    title: str  # of its series
+    size: tuple[int, int]  # rows and columns
+    frames: int
+    samples: int  # colours
+    position: np.ndarray  # (3,), centre of the first pixel, mm towards left, back and top
+    orientation: np.ndarray  # (6,), directions in which columns and rows are counted
+    spacing: np.ndarray  # (2,), distance of rows, and of columns, in mm
+    thickness: float  # mm
+
+
+Series = dict[str, list[Picture]]  # by UID, in the order of the series' numbers
 
 
 def is_dicom(file: Path) -> bool:
@@ -59,22 +78,39 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> St
 
 
 def list_series(files: list[Path], place: Path) -> Series:
-    """The headers of all pictures, by series; reports and presentation states have no pictures and are left out."""
-    pydicom = pydicom_or_error(place)
-    series: Series = {}
+    """All pictures, by series; reports and presentation states have none and are left out."""
+    pydicom, series = pydicom_or_error(place), {}
     for file in files:
         header = read_file(pydicom, file, stop_before_pixels=True)
         if "Rows" in header and "SeriesInstanceUID" in header:
-            series.setdefault(str(header.SeriesInstanceUID), []).append(header)
+            picture = read_header(file, header)
+            series.setdefault(picture.uid, []).append(picture)
     if not series:
         raise LggError(f"{place}: no picture in its DICOM files; export the series of the scan")
-    return dict(sorted(series.items(), key=lambda item: (int(item[1][0].get("SeriesNumber") or 0), item[0])))
+    return dict(sorted(series.items(), key=lambda item: (item[1][0].number, item[0])))
+
+
+def read_header(file: Path, header) -> Picture:
+    """The picture that a data set describes; LggError where a value is damaged."""
+    def numbers(tag: str) -> np.ndarray:
+        found = np.array(header[tag].value, float).ravel() if header.get(tag) is not None else np.empty(0)
+        return found if np.isfinite(found).all() else np.empty(0)
+
+    try:
+        return Picture(file, str(header.SeriesInstanceUID), int(header.get("SeriesNumber") or 0),
+                       str(header.get("SeriesDescription") or "without a name"),
+                       (int(header.Rows), int(header.Columns)), int(header.get("NumberOfFrames") or 1),
+                       int(header.get("SamplesPerPixel") or 1), numbers("ImagePositionPatient"),
+                       numbers("ImageOrientationPatient"), numbers("PixelSpacing"),
+                       float(header.get("SliceThickness") or 1))
+    except Exception as error:  # pydicom reads a value when it is asked for, and raises nearly anything
+        raise LggError(f"{file}: not a whole DICOM file ({error}); copy it again") from error
 
 
 def table(series: Series) -> str:
     """What there is to choose from, such as "1 = AX FLAIR (24 pictures, 1.2.840.1)"."""
-    return "; ".join(f"{i} = {headers[0].get('SeriesDescription', 'without a name')} ({len(headers)} pictures, {uid})"
-                     for i, (uid, headers) in enumerate(series.items(), 1))
+    return "; ".join(f"{i} = {pictures[0].title} ({len(pictures)} pictures, {uid})"
+                     for i, (uid, pictures) in enumerate(series.items(), 1))
 
 
 def choose(series: Series, name: str, place: Path) -> str:
@@ -86,51 +122,53 @@ def choose(series: Series, name: str, place: Path) -> str:
     return uid
 
 
-def read_series(headers: list, place: Path) -> tuple[np.ndarray, Grid]:
+def read_series(pictures: list[Picture], place: Path) -> tuple[np.ndarray, Grid]:
     """Intensities float32 (X,Y,Z) of one series, X to the right of its pictures and Y down, and their grid."""
-    what = f"{place}: series {headers[0].SeriesInstanceUID} ({headers[0].get('SeriesDescription', 'without a name')})"
-    check_series(headers, what)
-    row, column = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)
+    what = f"{place}: series {pictures[0].uid} ({pictures[0].title})"
+    check_series(pictures, what)
+    row, column = pictures[0].orientation.reshape(2, 3)
     normal = np.cross(row, column)
-    headers = sorted(headers, key=lambda header: float(np.dot(normal, header.ImagePositionPatient)))
-    places = np.array([header.ImagePositionPatient for header in headers], float)
-    step = slice_step(places @ normal, places, headers[0], normal, what)
-    height, width = (float(size) for size in headers[0].PixelSpacing)  # distance of rows, distance of columns
+    pictures = sorted(pictures, key=lambda picture: float(normal @ picture.position))
+    height, width = pictures[0].spacing
     affine = np.eye(4)
-    affine[:3] = np.column_stack([row * width, column * height, step, places[0]])
+    affine[:3] = np.column_stack([row * width, column * height, slice_step(pictures, normal, what),
+                                  pictures[0].position])
     affine[:2] *= -1  # DICOM counts towards left and back, NIfTI towards right and front
-    volume = np.stack([intensities(Path(header.filename)).T for header in headers], axis=-1)
+    volume = np.stack([intensities(picture.file).T for picture in pictures], axis=-1)
     try:
         return volume, Grid(volume.shape, affine)
     except LggError as error:
         raise LggError(f"{what}: {error}") from error
 
 
-def check_series(headers: list, what: str) -> None:
+def check_series(pictures: list[Picture], what: str) -> None:
     """Raise LggError unless these are slices of one volume: place and size told, alike, one grey channel, one frame."""
-    for header in headers:
-        name = f"{what}: {Path(header.filename).name}"
-        if int(header.get("NumberOfFrames") or 1) > 1:
+    first = pictures[0]
+    for picture in pictures:
+        name = f"{what}: {picture.file.name}"
+        if picture.frames > 1:
             raise LggError(f"{name} holds several frames; convert it to NIfTI with dcm2niix")
-        if header.get("SamplesPerPixel", 1) != 1:
+        if picture.samples != 1:
             raise LggError(f"{name} is in colours, a screenshot or a map; choose the series of the scan itself")
-        for tag, numbers in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
-            found = np.array(header.get(tag) or [], float)
-            if found.shape != (numbers,) or not np.isfinite(found).all():
+        for tag, found, count in (("ImagePositionPatient", picture.position, 3), ("PixelSpacing", picture.spacing, 2),
+                                  ("ImageOrientationPatient", picture.orientation, 6)):
+            if len(found) != count:
                 raise LggError(f"{name} does not tell {tag}, so its slices cannot be ordered or measured; export the "
                                "original series")
-        for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
-            if not np.allclose(header[tag].value, headers[0][tag].value, atol=1e-3):
+        for tag, found, wanted in (("size", picture.size, first.size), ("PixelSpacing", picture.spacing, first.spacing),
+                                   ("ImageOrientationPatient", picture.orientation, first.orientation)):
+            if not np.allclose(found, wanted, atol=1e-3):
                 raise LggError(f"{name} differs in {tag} from the series' first picture; take the localizer or the "
                                "second stack out of the folder")
-    check_size(Path(what), headers[0].Columns, headers[0].Rows, len(headers))
+    check_size(Path(what), *first.size, len(pictures))
 
 
-def slice_step(heights: np.ndarray, places: np.ndarray, header, normal: np.ndarray, what: str) -> np.ndarray:
+def slice_step(pictures: list[Picture], normal: np.ndarray, what: str) -> np.ndarray:
     """From a slice to the next, float (3,) in mm; LggError where two share a place, or one is lost."""
-    if len(heights) == 1:
-        return normal * float(header.get("SliceThickness") or 1)
-    steps = np.diff(heights)
+    if len(pictures) == 1:
+        return normal * pictures[0].thickness
+    places = np.stack([picture.position for picture in pictures])
+    steps = np.diff(places @ normal)
     if steps.min() < 0.01:
         raise LggError(f"{what}: two pictures at one place (several echoes or times, or copies); leave one of each")
     if steps.max() > 1.2 * np.median(steps) or steps.min() < 0.8 * np.median(steps):
@@ -145,12 +183,17 @@ def intensities(file: Path) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stored = picture.pixel_array
+            return rescaled(picture)
     except Exception as error:  # a damaged or compressed picture makes pydicom raise nearly anything
         syntax = getattr(getattr(picture, "file_meta", None), "TransferSyntaxUID", "")
         raise LggError(f"{file}: its pixels cannot be read ({error}); if it is whole, they are compressed in a way "
                        f"that needs another package ({getattr(syntax, 'name', 'unknown')}): convert the series to "
                        "NIfTI with dcm2niix") from error
+
+
+def rescaled(picture) -> np.ndarray:
+    """See `intensities`."""
+    stored = picture.pixel_array
     values = stored.astype(np.float32)
     if picture.get("PhotometricInterpretation") == "MONOCHROME1":  # the largest value is black there
         values = 2 ** (picture.BitsStored - picture.PixelRepresentation) - 1 - values

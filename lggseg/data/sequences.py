@@ -100,7 +100,7 @@ def odd_sequence(image: np.ndarray, head: Head, margin: float = 0.05) -> int | N
 def matter(image: np.ndarray, head: Head) -> np.ndarray:
     """Levels float (n,3) of brain matter around the middle of the head, without their local mean."""
     side = head.box[2]
-    step = max(1, side // 100)
+    step = -(-side // 100)
     slices = head.slices[len(head.slices) // 5: len(head.slices) - len(head.slices) // 5]
     levels = above_air(image[slices], head.air[slices])[:, ::step, ::step].astype(np.float32)
     y, x = np.ogrid[:image.shape[1]:step, :image.shape[2]:step]

@@ -6,7 +6,7 @@
 from .association import aligned, association_table, category_codes, cohort_features, compare, median_split
 from .corrections import benjamini_hochberg, bonferroni
 from .effect_size import Auc, auc, cramers_v
-from .exact_test import count_tables, exact_p_values, freeman_halton
+from .fisher import count_tables, exact_p_values, freeman_halton
 from .permutation import false_positive_rates, permuted_p_values
 
 __all__ = ["Auc", "aligned", "association_table", "auc", "benjamini_hochberg", "bonferroni", "category_codes",

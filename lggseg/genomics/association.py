@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from ..errors import LggError
 from ..shape import shape_features
 from .corrections import benjamini_hochberg, bonferroni
-from .exact_test import freeman_halton
+from .fisher import freeman_halton
 
 if TYPE_CHECKING:
     from ..data import Cohort  # the tests of tables need no images, nor torch that comes with them

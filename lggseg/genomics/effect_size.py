@@ -23,7 +23,7 @@ def cramers_v(a: pd.Series, b: pd.Series) -> float:
     """
     table = pd.crosstab(category_codes(a), category_codes(b)).to_numpy()
     n, (rows, columns) = table.sum(), table.shape
-    if min(table.shape, default=0) < 2:
+    if min(table.shape) < 2:
         return float("nan")
     phi_sq = stats.chi2_contingency(table, correction=False).statistic / n
     phi_sq = max(0.0, phi_sq - (rows - 1) * (columns - 1) / (n - 1))  # what chance alone gives is taken off

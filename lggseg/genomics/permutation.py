@@ -6,7 +6,7 @@ import pandas as pd
 from ..errors import LggError
 from .association import aligned, median_split, untestable
 from .corrections import benjamini_hochberg, bonferroni
-from .exact_test import exact_p_values
+from .fisher import exact_p_values
 
 
 def permuted_p_values(features: pd.DataFrame, clusters: pd.DataFrame, permutations: int = 1000,

@@ -142,6 +142,16 @@ def test_files_that_hold_no_picture(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize(("was", "now"), [(b"2.0\\1.0", b"2.0\\1.$"), (b"\x28\0\x11\0US", b"\x28\0\x11\0U\0")])
+def test_damaged_values_are_named(tmp_path, was, now):
+    """The distance of pixels is no number; the type of the number of columns is none."""
+    file = write(tmp_path / "a.dcm", WORLD[0])
+    assert file.read_bytes().count(was) == 1
+    file.write_bytes(file.read_bytes().replace(was, now))
+    with pytest.raises(LggError, match="a.dcm: not a whole DICOM file"):
+        read(tmp_path)
+
+
 def test_without_pydicom_it_says_what_to_install(tmp_path, monkeypatch):
     write_series(tmp_path)
     monkeypatch.setitem(sys.modules, "pydicom", None)

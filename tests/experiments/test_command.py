@@ -1,6 +1,7 @@
 """What all commands share, and that each explains itself."""
 
 import argparse
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -13,9 +14,9 @@ from experiments.command import command, execute, whole
 from lggseg import LggError, TrainConfig
 from lggseg.train import main as train
 
-COMMANDS = ["compare", "crossval", "distill", "ensemble", "fitted", "postprocessing", "release"]
+COMMANDS = ["compare", "crossval", "distill", "ensemble", "fitted", "phantoms", "postprocessing", "release"]
 ROOT = Path(__file__).resolve().parents[2]
-TRAINING = ["crossval", "distill"]
+TRAINING = ["crossval", "distill", "phantoms"]
 
 
 def help_of(parser: argparse.ArgumentParser) -> str:
@@ -36,6 +37,12 @@ def test_commands_run_without_a_warning():
     found = subprocess.run([sys.executable, "-W", "error", "-m", "experiments.crossval", "--help"], capture_output=True,
                            text=True, check=False)
     assert found.returncode == 0 and "experiments.crossval" in found.stdout, found.stderr
+
+
+def test_imports_run_one_way_and_no_file_is_long():
+    for path in (ROOT / "lggseg").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) experiments", path.read_text("utf-8"), re.MULTILINE), path
+    assert all(len(path.read_text("utf-8").splitlines()) <= 250 for path in (ROOT / "experiments").glob("*.py"))
 
 
 def test_none_is_forgotten():
@@ -75,7 +82,7 @@ def test_an_error_is_one_line_and_exit_code_2(capsys):
     ["crossval", "--out", "{}/new", "--batch", "0"], ["crossval", "--out", "{}/new", "--data", "{}/none"],
     ["compare", "{}"],
     ["ensemble", "{}"], ["postprocessing", "{}"], ["fitted", "{}"], ["distill", "{}/none.pt", "--out", "{}/new"],
-    ["distill", "{}/none.pt"], ["release", "{}"]])
+    ["distill", "{}/none.pt"], ["phantoms"], ["release", "{}"]])
 def test_bad_input_is_refused_by_every_command(argv, tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         import_module(f"experiments.{argv[0]}").main([word.format(tmp_path) for word in argv[1:]])

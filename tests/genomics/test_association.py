@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from lggseg.errors import LggError
-from lggseg.genomics import exact_test
+from lggseg.genomics import fisher
 from lggseg.genomics.association import (
     aligned,
     association_table,
@@ -21,7 +21,7 @@ from lggseg.genomics.association import (
     median_split,
     untestable,
 )
-from lggseg.genomics.exact_test import freeman_halton
+from lggseg.genomics.fisher import freeman_halton
 from lggseg.shape import shape_features
 
 COLUMNS = ["feature", "cluster", "n", "p_fisher", "p_kruskal", "epsilon_sq", "q_bh", "p_bonferroni", "small", "note"]
@@ -88,6 +88,8 @@ def test_small_categories_are_told(invented):
     clusters.loc["P000":"P003", "RNA"] = 9
     clusters.loc["P004":"P008", "RNA"] = 8  # five are enough
     assert association_table(features, clusters).small.tolist() == ["9 (n=4)", "", "9 (n=4)", ""]
+    clusters.iloc[:4, 0], clusters.iloc[4:9, 0] = [9, 9, 7, 9], [8, 6, 8, 6, 8]
+    assert association_table(features, clusters).small[0] == "6 (n=2), 7 (n=1), 8 (n=3), 9 (n=3)"
 
 
 def test_what_cannot_be_tested_is_nan_and_not_counted(invented):
@@ -104,6 +106,11 @@ def test_what_cannot_be_tested_is_nan_and_not_counted(invented):
     assert notes["real", "RNA"] == ""
 
 
+def test_a_table_of_untestable_pairs_has_all_columns(invented):
+    table = association_table(invented[0][["real"]], invented[1][["RNA"]] * 0)
+    assert table.columns.tolist() == COLUMNS and table[NUMBERS].isna().all(axis=None) and table.n.tolist() == [60]
+
+
 def test_two_patients_can_be_tested():
     row = compare(pd.Series([1.0, 2.0]), pd.Series(["a", "b"]))
     assert (row["n"], row["p_fisher"], row["epsilon_sq"], row["note"]) == (2, 1, pytest.approx(1), "")
@@ -114,7 +121,7 @@ def test_a_pair_with_too_many_tables_is_refused_alone(invented, monkeypatch):
     features, clusters = invented
     clusters["many"] = np.arange(60) // 10
     whole = association_table(features, clusters.drop(columns="many"))
-    monkeypatch.setattr(exact_test, "MOST_FILLINGS", 500)
+    monkeypatch.setattr(fisher, "MOST_FILLINGS", 500)
     table = association_table(features, clusters)
     refused = table.cluster == "many"
     assert table[refused].note.str.contains("10, 10, 10, 10, 10, 10 patients give about 1e5 tables").all()
@@ -152,6 +159,13 @@ def test_infinite_values_are_refused_by_name(invented, value):
     clusters.loc["P002", "RNA"] = value
     with pytest.raises(LggError, match="category -?inf of RNA"):
         association_table(features.dropna(axis=1).drop(columns="noise"), clusters)
+
+
+@pytest.mark.parametrize("word", ["inf", "-Inf", "+inf", "INFINITY", " Infinity "])
+def test_infinity_in_words_is_no_category(word):
+    with pytest.raises(LggError, match="is no category"):
+        category_codes(pd.Series([word]))
+    assert category_codes(pd.Series(["info"])).tolist() == ["info"]
 
 
 def test_aligned_keeps_what_both_have():

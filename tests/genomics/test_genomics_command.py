@@ -10,7 +10,7 @@ import pytest
 
 from lggseg.errors import LggError
 from lggseg.genomics import __main__ as command
-from lggseg.genomics import exact_test
+from lggseg.genomics import fisher
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_the_area_is_that_of_one_over_bevr(capsys):
 
 
 def test_a_refused_pair_is_told_and_the_others_printed(files, monkeypatch, capsys):
-    monkeypatch.setattr(exact_test, "MOST_FILLINGS", 320)  # enough for one of the two clusters
+    monkeypatch.setattr(fisher, "MOST_FILLINGS", 320)  # enough for one of the two clusters
     command.main(options(files, "--out", str(files / "table.csv")))
     printed, table = capsys.readouterr().out, pd.read_csv(files / "table.csv")
     assert "note" in printed and "merge small categories" in printed and "AUC of 1/BEVR" in printed

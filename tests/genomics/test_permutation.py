@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lggseg.errors import LggError
-from lggseg.genomics import exact_test
+from lggseg.genomics import fisher
 from lggseg.genomics.association import association_table
 from lggseg.genomics.permutation import false_positive_rates, permuted_p_values
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_tested_is_nan_and_not_counted(invented, monkeypatch):
     assert p.columns[p.isna().all()].tolist() == [
         ("real", "single"), ("noise", "single"),
         ("flat", "RNA"), ("flat", "other"), ("flat", "single"), ("flat", "many")]
-    monkeypatch.setattr(exact_test, "MOST_FILLINGS", 500)
+    monkeypatch.setattr(fisher, "MOST_FILLINGS", 500)
     refused = permuted_p_values(features, clusters.assign(many=np.arange(60) // 10), 50)
     assert refused.columns[refused.isna().all()].tolist() == [("real", "many"), ("noise", "many")]
     kept = refused.dropna(axis=1)

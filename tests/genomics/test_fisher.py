@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from lggseg.errors import LggError
-from lggseg.genomics import exact_test
-from lggseg.genomics.exact_test import count_tables, exact_p_values, freeman_halton
+from lggseg.genomics import fisher
+from lggseg.genomics.fisher import count_tables, exact_p_values, freeman_halton
 
 
 def fillings(columns, high):
@@ -114,7 +114,7 @@ def test_tables_in_blocks_give_the_same(monkeypatch):
     rows = fillings((9, 8, 7), 12)
     tables = [np.array([np.subtract((9, 8, 7), row), row]) for row in rows]
     whole = exact_p_values(tables)
-    monkeypatch.setattr(exact_test, "BLOCK", 5)
+    monkeypatch.setattr(fisher, "BLOCK", 5)
     assert exact_p_values(tables).tolist() == whole.tolist() == [freeman_halton(table) for table in tables]
 
 
@@ -135,13 +135,13 @@ def test_margins_prune_before_anything_is_counted():
 
 
 def test_a_table_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr(exact_test, "MOST_FILLINGS", 100_000)  # it is beyond the true bound, too
+    monkeypatch.setattr(fisher, "MOST_FILLINGS", 100_000)  # it is beyond the true bound, too
     columns = np.arange(60, 85)
     with pytest.raises(LggError, match="168, 166, .* about 1e51 tables.* merge small categories"):
         freeman_halton(np.stack([columns, columns]))
-    monkeypatch.setattr(exact_test, "MOST_FILLINGS", 11)
+    monkeypatch.setattr(fisher, "MOST_FILLINGS", 11)
     freeman_halton([[5, 5], [5, 5]])  # either half has eleven
-    monkeypatch.setattr(exact_test, "MOST_FILLINGS", 10)
+    monkeypatch.setattr(fisher, "MOST_FILLINGS", 10)
     with pytest.raises(LggError, match="10, 10 patients give about 1e1 tables"):
         freeman_halton([[5, 5], [5, 5]])
 

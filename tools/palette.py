@@ -19,9 +19,9 @@ def few_colours(png: bytes) -> bytes:
         return png
     if picture.getbands()[-1] == "A":
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
-    palette = picture.convert("RGB").quantize(MAX_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    reduced = picture.convert("RGB").quantize(MAX_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     file = io.BytesIO()
-    palette.save(file, "PNG", optimize=True)
+    reduced.save(file, "PNG", optimize=True)
     return file.getvalue()
 
 

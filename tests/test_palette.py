@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-import pictures
+import palette
 import pytest
 from PIL import Image
 
@@ -35,28 +35,28 @@ def slice_with_outline():
 
 @pytest.mark.parametrize("count", [1, 2, 100, 256])
 def test_few_colours_stay_as_they_are(count):
-    assert (pixels(pictures.few_colours(png(colours(count)))) == colours(count)).all()
+    assert (pixels(palette.few_colours(png(colours(count)))) == colours(count)).all()
 
 
 def test_many_become_few_and_stay_near(slice_with_outline):
-    few = pictures.few_colours(png(slice_with_outline))
+    few = palette.few_colours(png(slice_with_outline))
     moved = np.abs(pixels(few).astype(int) - slice_with_outline).max(axis=-1)
     assert len(np.unique(pixels(few).reshape(-1, 3), axis=0)) <= 256
     assert moved.max() <= 16 and moved[10, 10:20].max() <= 8 and len(few) < len(png(slice_with_outline)) / 2
 
 
 def test_again_changes_nothing(slice_with_outline):
-    few = pictures.few_colours(png(slice_with_outline))
-    assert pictures.few_colours(few) == few == pictures.few_colours(png(slice_with_outline))
+    few = palette.few_colours(png(slice_with_outline))
+    assert palette.few_colours(few) == few == palette.few_colours(png(slice_with_outline))
 
 
 def test_transparent_becomes_white():
     glass = np.zeros((4, 4, 4), np.uint8)
     glass[0, 0] = (255, 0, 0, 255)
-    seen = pixels(pictures.few_colours(png(glass)))
+    seen = pixels(palette.few_colours(png(glass)))
     assert seen[0, 0].tolist() == [255, 0, 0] and seen[1:].min() == 255
 
 
 @pytest.mark.parametrize(("count", "few"), [(256, True), (257, False)])
 def test_counts_them(count, few):
-    assert pictures.has_few_colours(png(colours(count))) is few
+    assert palette.has_few_colours(png(colours(count))) is few

@@ -1,0 +1,183 @@
+"""The exercises of notebook 04: leaks, averaged weights, Dice loss, blocks of pixels, early stopping."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ..losses import dice_loss
+from .base import Wrong, called, close, number
+
+SHUFFLED = (["TCGA_HT_7693_19950520/TCGA_HT_7693_19950520_3.tif", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif",
+             "TCGA_DU_6404_19850629/TCGA_DU_6404_19850629_12.tif", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_9.tif",
+             "TCGA_CS_5393_19990606/TCGA_CS_5393_19990606_1.tif"],
+            ["TCGA_HT_7693_19950520/TCGA_HT_7693_19950520_4.tif", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_8.tif",
+             "TCGA_CS_4942_19970222/TCGA_CS_4942_19970222_8.tif"])
+AGAIN = (["TCGA_DU_6404_19850629/TCGA_DU_6404_19850629_12.tif"], ["TCGA_DU_6404_19860101/TCGA_DU_6404_19860101_5.tif"])
+CLEAN = (SHUFFLED[0], ["TCGA_HT_7694_19950404/TCGA_HT_7694_19950404_3.tif"])
+
+
+def leaking(answer: Any) -> str | None:
+    right = ["TCGA_CS_4941", "TCGA_HT_7693"]
+    told = names(called(answer, *SHUFFLED))
+    if told != right:
+        return wrong_names(told, right)
+    if isinstance(answer(*SHUFFLED), (set, frozenset)):
+        return "the right patients, but a set has no order; return them sorted."
+    if clean := names(called(answer, *CLEAN)):
+        return f"it names {', '.join(clean)} where no patient occurs on both sides."
+    if names(called(answer, *AGAIN)) != ["TCGA_DU_6404"]:
+        return "a patient who was scanned twice has two folders; only the date tells them apart, so leave it out."
+    return None
+
+
+def names(told: Any) -> list[str]:
+    """Several names in any form."""
+    if isinstance(told, (str, bytes)) or not np.iterable(told):
+        raise Wrong(f"it should return several names; this is a {type(told).__name__}.")
+    listed = sorted(told) if isinstance(told, (set, frozenset)) else list(told)
+    if not all(isinstance(name, str) for name in listed):
+        raise Wrong("it should return names of patients, such as TCGA_CS_4941.")
+    return [str(name) for name in listed]
+
+
+def wrong_names(told: list[str], right: list[str]) -> str:
+    """What is wrong with `told` as the patients of SHUFFLED that leak."""
+    if not told:
+        return "it finds nobody, but two patients are on both sides: no slice is, so compare patients and not files."
+    if sorted(told) == right:
+        return "the right patients, but not sorted."
+    if sorted(set(told)) == right:
+        return "the right patients, but one of them is named twice."
+    if any("/" in name or name.endswith(".tif") for name in told):
+        return "those are files; a patient is the first three parts of the folder's name."
+    if any(name.count("_") > 2 for name in told):
+        return "those names still have the date."
+    if all(name.count("_") < 2 for name in told):
+        return "a name of two parts is a hospital; many patients share it."
+    return "only those who occur in both lists, please."
+
+
+def recent(answer: Any) -> str | None:
+    told, right = number(answer), 1 - 0.995**200
+    usual = [(1 - right, "that is what the older steps have left to say."), (1.0, "a step counts less with each that "
+             "follows it; 200 times 0.005 forgets that."), (0.005, "that is the last step alone."),
+             (0.995, "that is what one step leaves of the average before it."),
+             (100 * right, "as a share from 0 to 1, not in per cent.")]
+    if close(told, right, 0.0051):
+        return None
+    return next((hint for wrong, hint in usual if close(told, wrong, 0.0006 if wrong != 100 * right else 0.51)),
+                "after n steps, 0.995 ** n is left of what was there before.")
+
+
+def dice_by_hand(answer: Any) -> str | None:
+    torch.manual_seed(0)
+    logits, hard = torch.randn(4, 1, 8, 8), (torch.rand(4, 1, 8, 8) < 0.2).float()
+    soft = F.avg_pool2d(hard, 3, 1, 1)
+    told = [number(called(answer, logits, target)) for target in (hard, soft, torch.zeros_like(hard))]
+    right = [dice_loss(logits, target).item() for target in (hard, soft, torch.zeros_like(hard))]
+    wrong = [not close(value, expected, 1e-4) for value, expected in zip(told, right)]
+    if not any(wrong):
+        return None
+    for hint, mistake in DICE_MISTAKES.items():
+        if close(told[0], mistake(logits, hard), 1e-4) and not close(right[0], mistake(logits, hard), 1e-4):
+            return hint
+    if wrong == [False, True, False]:
+        return "right for masks of 0 and 1, but not for shares between: there the overlap is the smaller of p and t."
+    if wrong == [False, False, True]:
+        return "right unless the mask is empty: add 1 above and below the line."
+    return "not the formula yet: which of its three sums could differ?"
+
+
+def soft_dice(p: torch.Tensor, t: torch.Tensor, above: float = 1, below: float = 1) -> float:
+    return float((2 * torch.minimum(p, t).sum() + above) / (p.sum() + t.sum() + below))
+
+
+DICE_MISTAKES = {
+    "did you take the sigmoid? Logits are no probabilities.": lambda z, t: 1 - soft_dice(z, t),
+    "did you take the sigmoid? Logits are no probabilities (and p t is not the smaller of the two).":
+        lambda z, t: 1 - float((2 * (z * t).sum() + 1) / (z.sum() + t.sum() + 1)),
+    "that is the overlap, which should be large; the loss is 1 minus that.": lambda z, t: soft_dice(z.sigmoid(), t),
+    "add 1 above and below the line, or an empty mask is 0 / 0.": lambda z, t: 1 - soft_dice(z.sigmoid(), t, 0, 0),
+    "add 1 above the line, too.": lambda z, t: 1 - soft_dice(z.sigmoid(), t, 0, 1),
+    "add 1 below the line, too.": lambda z, t: 1 - soft_dice(z.sigmoid(), t, 1, 0),
+    "twice the overlap, or two equal masks would score one half.":
+        lambda z, t: 1 - float((torch.minimum(z.sigmoid(), t).sum() + 1) / (z.sigmoid().sum() + t.sum() + 1)),
+    "that cuts at a probability of one half: such a loss has no slope to go down. Take p itself.":
+        lambda z, t: 1 - soft_dice((z > 0).float(), t),
+    "sum over the whole batch, not slice by slice: a slice without tumour has no overlap to speak of.":
+        lambda z, t: float(np.mean([1 - soft_dice(a.sigmoid(), b) for a, b in zip(z, t)]))}
+
+
+def to_blocks(answer: Any) -> str | None:
+    image = torch.arange(2 * 3 * 4 * 6.0).reshape(2, 3, 4, 6)
+    told = called(answer, image)
+    if isinstance(told, np.ndarray):
+        told = torch.from_numpy(told)
+    if not isinstance(told, torch.Tensor):
+        return f"it returns a {type(told).__name__}; a tensor is wanted."
+    if told.shape == (2, 3, 2, 3):
+        return "one value for four pixels: the other three are lost. Keep them as channels."
+    if told.shape != (2, 12, 2, 3):
+        return f"{tuple(image.shape)} becomes {tuple(told.shape)}; wanted are four times the channels at half the size."
+    if torch.equal(told, F.pixel_unshuffle(image, 2)):
+        return None
+    if told.unique().numel() < image.numel():
+        return "some pixels are lost, and others are there twice."
+    if torch.equal(told[:, :, 0, 0].sort().values, quarters(image)[:, :, 0, 0].sort().values):
+        return "those are the picture's four quarters; neighbours must share a block, so take every second pixel."
+    if torch.equal(told.sort(dim=1).values, F.pixel_unshuffle(image, 2).sort(dim=1).values):
+        return "all pixels are there, but pixel_shuffle wants another order: first the four of the first channel."
+    return "the right shape, but pixels of different blocks got mixed up; try a picture whose pixels you can count."
+
+
+def quarters(image: torch.Tensor) -> torch.Tensor:
+    """(N,C,H,W) cut in the middle: (N,4C,H/2,W/2)."""
+    return torch.cat([part for half in image.chunk(2, 2) for part in half.chunk(2, 3)], dim=1)
+
+
+def patience(answer: Any) -> str | None:
+    told = [called_with(answer, *case) for case in CURVES]
+    if told == [stop(*case) for case in CURVES]:
+        return None
+    for hint, mistake in STOP_MISTAKES.items():
+        if told == [stop(*case, **mistake) for case in CURVES]:
+            return hint
+    curve, waits = next(case for case, value in zip(CURVES, told) if value != stop(*case))
+    return f"not for {curve}, patience {waits}: is a score better than the best before it? If not, how often in a row?"
+
+
+CURVES = [([0.5, 0.6, 0.6, 0.7], 1), ([0.5, 0.4, 0.6, 0.5, 0.5, 0.9], 2), ([0.1, 0.2, 0.3], 2),
+          ([0.9, 0.1, 0.2, 0.3, 0.4], 3), ([0.0, 0.0, 0.3], 1), ([0.0, 0.1, 0.2], 1), ([0.5, 0.4, 0.6, 0.5, 0.7], 2),
+          ([0.7], 1), ([0.3, 0.2, 0.25, 0.1], 2), ([0.5, 0.4, 0.3, 0.2], 1)]
+STOP_MISTAKES = {
+    "a first score of 0 is better than nothing: begin with a best that anything beats.": {"best": 0.0},
+    "an equal score is not better.": {"equal": True},
+    "only misses in a row count: a better score starts the count anew.": {"in_a_row": False},
+    "each score is to be compared with the best so far, not with the one before it.": {"before": True},
+    "that counts from 0; the number of validations made is one more.": {"first": 0},
+    "one too late: with patience 1, the first score that is not better ends it.": {"late": 1}}
+
+
+def called_with(answer: Any, curve: list[float], waits: int) -> float:
+    told = called(answer, curve, waits) if (curve, waits) == CURVES[0] else answer(list(curve), waits)
+    if told is None:
+        raise Wrong("it returns nothing where training never stops; that is len(curve).")
+    return number(told)
+
+
+def stop(curve: list[float], patience: int, best: float = float("-inf"), equal: bool = False, in_a_row: bool = True,
+         before: bool = False, first: int = 1, late: int = 0) -> int:
+    """Validations made until early stopping; other arguments make the usual mistakes."""
+    waited = 0
+    for made, score in enumerate(curve, start=first):
+        better = score >= best if equal else score > best
+        waited = (0 if in_a_row else waited) if better else waited + 1
+        best = score if before or better else best
+        if waited == patience + late:
+            return made
+    return len(curve)
+
+
+RULES = {"1": leaking, "2": recent, "3": dice_by_hand, "4": to_blocks, "5": patience}

@@ -1,0 +1,162 @@
+"""What is right in exercises 04.1 to 04.5, in other forms too, and what hint a mistake gets."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lggseg.exercises import verdict
+from lggseg.exercises.nb04 import CURVES, quarters, stop
+from lggseg.losses import dice_loss
+
+
+def right(name, answer):
+    told = verdict(name, answer)
+    return told.right or told.words
+
+
+def words(name, answer):
+    told = verdict(name, answer)
+    assert not told.right
+    return told.words
+
+
+def patients(paths):
+    return {path[:12] for path in paths}
+
+
+def folders(paths):
+    return {Path(path).parent.name for path in paths}
+
+
+def leaking(train, test):
+    return sorted(patients(train) & patients(test))
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.array, lambda found: pd.Series(found, dtype=object)])
+def test_leaking(form):
+    assert right("04.1", lambda train, test: form(leaking(train, test))) is True
+
+
+@pytest.mark.parametrize("answer, hint", [
+    (lambda train, test: sorted(set(train) & set(test)), "it finds nobody"),
+    (lambda train, test: sorted(folders(train) & folders(test)), "still have the date"),
+    (lambda train, test: [path for path in test if path[:12] in patients(train)], "those are files"),
+    (lambda train, test: sorted({path[:7] for path in train} & {path[:7] for path in test}), "a hospital"),
+    (lambda train, test: sorted(patients(train) | patients(test)), "in both lists"),
+    (lambda train, test: leaking(train, test)[::-1], "not sorted"),
+    (lambda train, test: sorted(leaking(train, test) + ["TCGA_CS_4941"]) if len(test) == 3 else [], "named twice"),
+    (lambda train, test: set(leaking(train, test)), "a set has no order"),
+    (lambda train, test: leaking(train, test) or ["TCGA_CS_4941"], "no patient occurs on both sides"),
+    (lambda train, test: sorted(name[:12] for name in folders(train) & folders(test)), "scanned twice"),
+    (lambda train, test: 2, "several names"), (lambda train, test: "TCGA_CS_4941", "several names"),
+    (lambda train, test: [1, 2], "names of patients"), (lambda train: [], "could not be tried out"),
+    (lambda train, test: None, "where the dots are"), (["TCGA_CS_4941"], "a function is wanted")])
+def test_leaking_missed(answer, hint):
+    assert hint in words("04.1", answer)
+
+
+def test_recent():
+    exact = sum(0.005 * 0.995**age for age in range(200))
+    for answer in (exact, round(exact, 2), np.float32(exact), [exact], torch.tensor(exact), 0.63, 0.6330):
+        assert right("04.2", answer) is True
+
+
+@pytest.mark.parametrize("answer, hint", [
+    (0.367, "older steps"), (1, "a step counts less"), (0.005, "the last step alone"),
+    (0.995, "one step leaves"), (63.3, "not in per cent"), (0.5, "0.995 ** n"), ("0.63", "a number is wanted"),
+    ([0.6, 0.4], "a number is wanted"), (True, "a number is wanted")])
+def test_recent_missed(answer, hint):
+    assert hint in words("04.2", answer)
+
+
+def by_hand(logits, target, overlap=torch.minimum, activation=torch.sigmoid, twice=2, above=1, below=1):
+    p = activation(logits)
+    return 1 - (twice * overlap(p, target).sum() + above) / (p.sum() + target.sum() + below)
+
+
+@pytest.mark.parametrize("answer", [
+    by_hand, dice_loss, lambda logits, target: by_hand(logits, target).item(), lambda z, t: [by_hand(z, t)],
+    lambda logits, target: by_hand(logits, target).numpy(), lambda z, t: np.float32(by_hand(z, t))])
+def test_dice_by_hand(answer):
+    assert right("04.3", answer) is True
+
+
+@pytest.mark.parametrize("answer, hint", [
+    (lambda z, t: by_hand(z, t, torch.mul), "shares between"),
+    (lambda z, t: by_hand(z, t, activation=lambda z: z), "did you take the sigmoid"),
+    (lambda z, t: by_hand(z, t, torch.mul, lambda z: z), "did you take the sigmoid"),
+    (lambda z, t: 1 - by_hand(z, t), "the loss is 1 minus"), (lambda z, t: by_hand(z, t, above=0, below=0), "0 / 0"),
+    (lambda z, t: by_hand(z, t, above=0), "above the line, too"),
+    (lambda z, t: by_hand(z, t, below=0), "below the line, too"),
+    (lambda z, t: by_hand(z, t, twice=1), "twice the overlap"),
+    (lambda z, t: by_hand(z, t, activation=lambda z: (z > 0).float()), "no slope"),
+    (lambda z, t: torch.stack([by_hand(a, b) for a, b in zip(z, t)]).mean(), "slice by slice"),
+    (lambda z, t: by_hand(z, t) if t.any() else 0.5, "unless the mask is empty"),
+    (lambda z, t: F.binary_cross_entropy_with_logits(z, t), "not the formula yet"),
+    (lambda z, t: z, "a number is wanted"), (lambda z, t: None, "where the dots are"), (0.5, "a function is wanted"),
+    (lambda z: 0, "could not be tried out")])
+def test_dice_by_hand_missed(answer, hint):
+    assert hint in words("04.3", answer)
+
+
+def strided(image):
+    parts = [image[:, :, y::2, x::2] for y in (0, 1) for x in (0, 1)]
+    return torch.stack(parts, dim=2).flatten(1, 2)
+
+
+@pytest.mark.parametrize("answer", [
+    strided, lambda image: F.pixel_unshuffle(image, 2), lambda image: strided(image).numpy(),
+    lambda image: image.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)])
+def test_to_blocks(answer):
+    assert right("04.4", answer) is True
+
+
+@pytest.mark.parametrize("answer, hint", [
+    (lambda image: F.avg_pool2d(image, 2), "one value for four"),
+    (lambda image: image[:, :, ::2, ::2], "one value for four"), (quarters, "four quarters"),
+    (lambda image: image, "four times the channels"),
+    (lambda image: torch.cat([image[:, :, y::2, x::2] for y in (0, 1) for x in (0, 1)], dim=1), "another order"),
+    (lambda image: image[:, :, ::2, ::2].repeat(1, 4, 1, 1), "some pixels are lost"),
+    (lambda image: image.reshape(2, 12, 2, 3), "mixed up"), (lambda image: image.tolist(), "a tensor is wanted"),
+    (lambda image: None, "where the dots are"), (np.zeros(3), "a function is wanted")])
+def test_to_blocks_missed(answer, hint):
+    assert hint in words("04.4", answer)
+
+
+def stops_after(curve, patience):
+    """By looking back: the first moment at which the last `patience` scores brought nothing new."""
+    for made in range(patience + 1, len(curve) + 1):
+        if max(curve[made - patience:made]) <= max(curve[:made - patience]):
+            return made
+    return len(curve)
+
+
+@pytest.mark.parametrize("answer", [stops_after, lambda curve, patience: np.int64(stops_after(curve, patience)),
+                                    lambda curve, patience: float(stops_after(curve, patience))])
+def test_patience(answer):
+    assert right("04.5", answer) is True
+
+
+@pytest.mark.parametrize("mistake, hint", [
+    ({"best": 0.0}, "a first score of 0"), ({"equal": True}, "an equal score"), ({"in_a_row": False}, "in a row count"),
+    ({"before": True}, "the best so far"), ({"first": 0}, "counts from 0"), ({"late": 1}, "one too late")])
+def test_patience_missed(mistake, hint):
+    assert hint in words("04.5", lambda curve, patience: stop(curve, patience, **mistake))
+
+
+@pytest.mark.parametrize("answer, hint", [
+    (lambda curve, patience: stops_after(curve, patience) if len(curve) != 3 else None, "len(curve)"),
+    (lambda curve, patience: len(curve), "better than the best"), (lambda curve, patience: "3", "a number is wanted"),
+    (lambda curve: 3, "could not be tried out"), (lambda curve, patience: None, "where the dots are"),
+    (3, "a function is wanted")])
+def test_patience_of_another_kind(answer, hint):
+    assert hint in words("04.5", answer)
+
+
+def test_the_mistakes_differ_from_each_other_on_the_curves():
+    mistakes = [{}, {"best": 0.0}, {"equal": True}, {"in_a_row": False}, {"before": True}, {"first": 0}, {"late": 1}]
+    assert len({tuple(stop(*case, **mistake) for case in CURVES) for mistake in mistakes}) == len(mistakes)

@@ -1,0 +1,70 @@
+"""The log: every command in it is one, and every number in it is in the tables."""
+
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from experiments.compare import read_scores, table
+from lggseg.config import config_of
+
+ROOT = Path(__file__).resolve().parents[2]
+LOG = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[list[str]]:
+    """Every command printed, as words: module first."""
+    blocks = re.findall(r"^```\n(.*?)^```$", LOG, re.DOTALL | re.MULTILINE)
+    lines = "\n".join(blocks).replace("\\\n", "").splitlines()
+    return [shlex.split(line)[2:] for line in lines if line.startswith("python -m ")]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_is_one(words):
+    module, *rest = words
+    if module.startswith("lggseg."):
+        return
+    options = import_module(module).options().parse_args(rest)
+    if getattr(options, "config", None):
+        options.config = ROOT / options.config
+        config_of(options)
+
+
+def test_there_are_commands_and_every_recipe_is_named():
+    assert len(commands()) > 25
+    named = {Path(word).stem for words in commands() for word in words if word.endswith(".toml")}
+    assert named == {path.stem for path in (ROOT / "experiments" / "recipes").glob("*.toml")}
+
+
+def rows() -> list[tuple[str, str, str, str]]:
+    """(run, mean, low, high) of the tables' rows that name a run in a column of its own."""
+    return re.findall(r"^\| [^|]+ \| `(\S+)` \| \+?(-?[\d.]+) \| (-?[\d.]+) to (-?[\d.]+) \|$", LOG, re.MULTILINE)
+
+
+def test_differences_are_those_of_the_tables():
+    results, known = ROOT / "experiments" / "results", {}
+    for name, base in (("screen", "base"), ("inference", "shipped")):
+        known |= table(read_scores(results / f"{name}.csv"), base).round(3).to_dict("index")
+    assert len(rows()) == 21
+    for run, *told in rows():
+        assert [float(value) for value in told] == [known[run][name] for name in ("difference", "low", "high")], run
+
+
+@pytest.mark.parametrize(("file", "run", "base", "told"), [
+    ("finetune", "size_192", "start", "+0.013 (0.001 to 0.024)"),
+    ("finetune", "size_128", "start", "(-0.022 to 0.019)"),
+    ("finetune", "size_256", "start", "-0.006 (-0.046 to 0.026)"),
+    ("stages", "fine", "coarse", "| +0.016 | 0.005 to 0.029 |"),
+    ("stages", "mixed", "fine", "| -0.006 | -0.026 to 0.011 |"),
+    ("stages", "crossval", "coarse", "| +0.024 | 0.009 to 0.044 |"),
+    ("stages", "crossval", "fine", "| +0.008 | 0.002 to 0.016 |"),
+    ("stages", "grafts", "fine", "| +0.014 | -0.001 to 0.033 |"),
+    ("stages", "cysts", "fine", "| +0.001 | -0.015 to 0.018 |"),
+    ("stages", "robust", "fine", "| -0.013 | -0.035 to 0.004 |")])
+def test_stages_are_those_of_the_tables(file, run, base, told):
+    found = table(read_scores(ROOT / "experiments" / "results" / f"{file}.csv"), base).loc[run].round(3)
+    numbers = [float(number) for number in re.findall(r"-?[\d.]+\d", told)]
+    assert told in LOG and numbers[-2:] == [found.low, found.high]
+    assert len(numbers) == 2 or numbers[0] == found.difference
