@@ -32,7 +32,7 @@ def alone(part: Callable, until: float) -> list[Row]:
 
 
 def here_and_now(part: Callable, until: float) -> list[Row]:
-    """The rows of a part that starts processes itself: a child of the server would need a server of its own for them."""
+    """The rows of a part that starts processes itself: a child of the server would need a second server."""
     try:
         return [part(Clock(until))]
     except Exception as error:
