@@ -18,10 +18,13 @@ COMPILE := $(PY) -m compileall -qq -j 0 .venv/lib || true  # once, on every core
 LGGSEG_CACHE ?= $(CURDIR)/build/cache
 export LGGSEG_CACHE
 PHANTOM := LGGSEG_DATA=phantom
+ifdef COVERAGE
+RUN := coverage run -m
+endif
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses root without it
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab app test check real-test browser-test widgets7-test colab-test test-oldest notebooks frame \
+.PHONY: help setup run lab app test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks frame \
         benchmark images weights genomics publish clean
 .DEFAULT_GOAL := help
 
@@ -58,11 +61,15 @@ app: $(READY) ## the viewer as a page of its own, in the browser; ARGS are passe
 	@$(PY) -c "import voila" 2>/dev/null || $(INSTALL) --editable ".[app]"
 	$(BIN)/voila $(ARGS) tools/app.ipynb
 
-test: $(TEST_READY) check ## unit tests, and every notebook compared with its stored outputs
+test: $(TEST_READY) check ## unit tests, and notebooks compared with their stored outputs; COVERAGE=1: and the lines run
 	@command -v $(CHROMIUM) >/dev/null && echo "Browser tests: not part of this; run make browser-test" \
 	    || echo "Browser tests: SKIPPED, no Chromium found here"
-	$(PHANTOM) $(PY) -m pytest tests --ignore tests/browser
+	$(PHANTOM) $(PY) -m $(RUN) pytest tests --ignore tests/browser
 	$(PHANTOM) $(PY) -m pytest --nbval notebooks
+	$(if $(COVERAGE),$(PY) -m coverage combine --quiet && $(PY) -m coverage report)
+
+stress: $(TEST_READY) ## kills, damaged files, long runs: ten minutes, or ARGS="--minutes 2"; see docs/reliability.md
+	$(PY) -m stress $(ARGS)
 
 check: $(TEST_READY) ## style of the code, house rules of the notebooks
 	$(BIN)/ruff check .
