@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import PathDistribution, packages_distributions
 from pathlib import Path
 
@@ -87,14 +88,16 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+installed_as = cache(packages_distributions)  # module -> packages; it reads every package's list of files
+
+
 def imported(source: str) -> set[str]:
     """The packages of others that the code imports, by the names that they are installed by."""
     nodes = list(ast.walk(ast.parse(source)))
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
     tops = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"lggseg"}
-    installed_as = packages_distributions()
-    return {normal(installed_as.get(top, [top])[0]) for top in tops}
+    return {normal(installed_as().get(top, [top])[0]) for top in tops}
 
 
 def test_core_requirements_are_what_the_package_imports():
