@@ -25,7 +25,7 @@ def use_style() -> None:
         "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK]),
         "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
         "axes.grid": True, "grid.color": "#e6e6e6", "legend.frameon": False,
-        "image.cmap": "gray", "image.interpolation": "nearest"})
+        "image.cmap": "gray", "image.interpolation": "antialiased"})
 
 
 def show_slice(image: np.ndarray, mask: np.ndarray | None = None, prediction: np.ndarray | None = None,

@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import nbformat
-from palette import MAX_COLOURS, has_few_colours
+from palette import has_at_most
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 45
 MAX_WIDTH = 120  # of a line of code; the set-up line, which holds an address, may be longer
 MAX_BYTES = 1_000_000
 MIN_FIGURES = 3
+MAX_COLOURS = 256
 MAX_IGNORED = 0.40
 PERSONAL = re.compile(r"(?<![\w./~-])/(?:home|root|Users|work)\b|\b[A-Z]:\\+Users\b")
 ASSERTS = re.compile(r"^\s*assert\b", re.MULTILINE)
@@ -70,7 +71,7 @@ def figure_problems(code: list[nbformat.NotebookNode]) -> list[str]:
     data = [output.get("data", {}) for cell in code for output in cell.outputs]
     figures = [base64.b64decode(entry["image/png"]) for entry in data if "image/png" in entry]
     found = [] if len(figures) >= MIN_FIGURES else [f"{len(figures)} PNG figures; at least {MIN_FIGURES}"]
-    if many := sum(not has_few_colours(figure) for figure in figures):
+    if many := sum(not has_at_most(MAX_COLOURS, figure) for figure in figures):
         found.append(f"{many} figures of more than {MAX_COLOURS} colours; `make notebooks` stores fewer")
     return found
 

@@ -1,6 +1,6 @@
 """Run the notebooks in order and write build/: one page each, an index, and a scoreboard at the end.
 
-`--in-place` also stores what the cells showed in the notebooks, pictures with at most 256 colours.
+`--in-place` also stores what the cells showed in the notebooks, pictures with few colours.
 Reads LGGSEG_DATA and LGGSEG_CACHE as the package does. Lines printed by a cell tagged `scoreboard`
 are shown in the scoreboard as they are.
 """
@@ -98,7 +98,7 @@ def scoreboard_lines(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop what changes from run to run and says nothing, widget models and timestamps, and colours beyond 256."""
+    """Drop what changes from run to run and says nothing, widget models and timestamps, and most colours."""
     for key in set(notebook.metadata) - {"kernelspec", "language_info"}:
         del notebook.metadata[key]
     for cell in notebook.cells:

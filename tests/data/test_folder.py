@@ -87,7 +87,8 @@ ODD_IMAGES = {
     "float": (tiff(COLOURS.astype(np.float32), photometric="rgb"), "cannot be read"),
     "pages": (tiff(np.stack([COLOURS, COLOURS]), photometric="rgb"), "several pages"),
     "grey pages": (tiff(np.moveaxis(COLOURS, 2, 0), photometric="minisblack"), "several pages"),
-    "palette": (in_mode("P"), "a palette"), "CMYK": (in_mode("CMYK"), "CMYK"), "YCbCr": (in_mode("YCbCr"), "YCbCr"),
+    "palette": (in_mode("P"), "a palette"), "CMYK": (in_mode("CMYK"), "CMYK"),
+    "YCbCr": (in_mode("YCbCr"), "YCbCr|PhotometricInterpretation is 6"),  # as Pillow tells, from 13 on and before
     "Lab": (in_mode("LAB"), "LAB"), "alpha": (in_mode("RGBA"), "alpha"), "grey": (in_mode("L"), "one channel"),
     "turned": (turned, "Orientation is 6"), "PNG": (as_png, "cannot be read"), "JPEG": (as_jpeg, "cannot be read"),
     "three greys": (tiff(COLOURS, photometric="minisblack", planarconfig="contig"), "cannot be read"),
