@@ -31,8 +31,7 @@ def from_bytes(stored: np.ndarray) -> np.ndarray:
 
 def predict_maps(segmenter: Segmenter, cohort: Cohort, patients: Iterable[str], path: Path) -> None:
     """Write the maps of these patients; LggError if the network was trained on one of them."""
-    found = {patient: to_bytes(segmenter.without(patient).probability(cohort.volume(patient).image))
-             for patient in patients}
+    found = {patient: to_bytes(segmenter.probability(cohort.volume(patient).image)) for patient in patients}
     write_maps(found, segmenter.training_patients, path)
 
 

@@ -12,6 +12,7 @@ from experiments.crossval import cross_validate, folds_of, options, start_of
 from experiments.maps import read_maps
 from experiments.plan import Fold, k_folds, read_run
 from lggseg import LggError, evaluate, load_checkpoint
+from lggseg.checkpoint import read_checkpoint
 
 
 @pytest.fixture
@@ -33,6 +34,11 @@ def test_every_patient_is_judged_by_a_network_that_never_saw_them(run_done, coho
         judge = network.with_recipe(threshold=threshold, min_component_share=share)
         scores = evaluate(judge, cohort, fold.held_out, progress=False)
         pd.testing.assert_series_equal(scores.dice, table.dice[fold.held_out], atol=0.02)  # maps are kept as bytes
+
+
+def test_folds_differ_in_their_seeds(run_done):
+    seeds = [read_checkpoint(run_done.place(k) / "resume.pt")["identity"]["seed"] for k in range(2)]
+    assert seeds == [TINY.seed, TINY.seed + 1]
 
 
 def test_goes_on_with_the_fold_it_was_stopped_in(cohort, config, halves, monkeypatch):
