@@ -35,5 +35,5 @@ def test_an_error_that_is_not_ours_and_a_slow_reader_are_seen(tmp_path, monkeypa
 
 def test_memory_that_grows_is_seen():
     row, kept = part.Row("leak", 20), []
-    flat.flat(row, part.Clock(60), lambda i: kept.append(np.ones(500_000)))
+    flat.flat(row, part.Clock(60), lambda i: kept.append(np.ones(5_000_000)))
     assert row.cases == 20 and "memory grew" in row.failures[0]

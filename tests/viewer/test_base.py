@@ -67,9 +67,12 @@ def test_no_leak_over_2000_steps(scan, make):
     tracemalloc.start()
     try:
         steps(500)  # Python's own free lists have filled by then
-        before, widgets_before = tracemalloc.get_traced_memory()[0], len(all_widgets())
-        steps(2000)
-        assert tracemalloc.get_traced_memory()[0] - before < 50_000
+        widgets_before, grown = len(all_widgets()), []
+        for _ in range(2):  # what is kept once, as a cache is, is no leak: a leak comes again
+            before = tracemalloc.get_traced_memory()[0]
+            steps(2000)
+            grown.append(tracemalloc.get_traced_memory()[0] - before)
+        assert min(grown) < 50_000
         assert len(all_widgets()) == widgets_before
     finally:
         tracemalloc.stop()
