@@ -31,11 +31,25 @@ def options(folder, *more):
 def test_table_from_a_csv(files, capsys):
     command.main(options(files, "--permutations", "20", "--out", str(files / "table.csv")))
     printed = capsys.readouterr().out
-    assert "60 tumours" in printed and "AUC of 1/BEVR for R2" in printed and "20 permutations" in printed
-    assert "medians: asd 0.182, mf -0.182" in printed and "note" not in printed
     table = pd.read_csv(files / "table.csv")
     assert table["n"].tolist() == [60] * 6 and table.columns[0] == "feature"
     assert [file.name for file in files.glob("*.part")] == []
+    label, medians, blank, head, *rows = printed.splitlines()
+    assert (label, blank) == (f"{files / 'features.csv'}: 60 tumours", "")
+    assert medians == "medians: asd 0.182, mf -0.182, bevr 0.508"
+    assert head.split() == ["feature", "cluster", "n", "p_fisher", "p_kruskal", "epsilon_sq", "q_bh", "p_bonferroni",
+                            "small"]
+    assert rows[0].split()[:3] == ["asd", "RNASeqCluster", "60"] and rows[0].split()[3] == f"{table.p_fisher[0]:.2g}"
+    assert rows[6:8] == ["", "small: categories with fewer than five patients; tested, but none of them supports a "
+                             "claim alone"]
+    assert rows[8].startswith("AUC of 1/BEVR for R2 against the rest: 0.") and rows[8].endswith(", n 60)")
+    assert rows[9].startswith("20 permutations, false positives at 0.05: per test 0.")
+    assert rows[10:] == [f"written: {files / 'table.csv'}"]
+
+
+def test_options_left_out():
+    chosen = command.parse([])
+    assert chosen.permutations == 1000 and set(vars(chosen).values()) == {1000, None}
 
 
 def test_table_of_a_cohort(invented, tmp_path, monkeypatch, capsys):
@@ -96,9 +110,11 @@ def test_output_is_checked_before_anything_is_measured(files, place, monkeypatch
         command.main(options(files, "--out", str(files / place)))
 
 
-def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch):
+@pytest.mark.parametrize("written", ["half", None])
+def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch, written):
     def full(self, path):
-        path.write_text("half")
+        if written:
+            path.write_text(written)
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)
     with pytest.raises(LggError, match="table.csv cannot be written: No space left"):
