@@ -8,7 +8,8 @@ from .corrections import benjamini_hochberg, bonferroni
 from .effect_size import Auc, auc, cramers_v
 from .fisher import count_tables, exact_p_values, freeman_halton
 from .permutation import false_positive_rates, permuted_p_values
+from .replication import CLAIMS, Replication, replication, verdict
 
-__all__ = ["Auc", "aligned", "association_table", "auc", "benjamini_hochberg", "bonferroni", "category_codes",
-           "cohort_features", "compare", "count_tables", "cramers_v", "exact_p_values", "false_positive_rates",
-           "freeman_halton", "median_split", "permuted_p_values"]
+__all__ = ["CLAIMS", "Auc", "Replication", "aligned", "association_table", "auc", "benjamini_hochberg", "bonferroni",
+           "category_codes", "cohort_features", "compare", "count_tables", "cramers_v", "exact_p_values",
+           "false_positive_rates", "freeman_halton", "median_split", "permuted_p_values", "replication", "verdict"]

@@ -1,0 +1,76 @@
+"""Does the 2019 paper's finding hold for the shapes of out-of-fold masks? By the rule of notebook 06.
+
+Predicted shapes come from the table that the release wrote, manual ones are measured from the cohort's masks or read
+with --manual. The outcome becomes results/replication.csv, and is stamped into results/README.md.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from lggseg import open_cohort
+from lggseg.genomics import Replication, cohort_features, replication
+from lggseg.genomics.__main__ import read_features
+
+from .command import command, execute, whole
+from .release import ROOT, stamp
+
+
+def table(found: Replication) -> pd.DataFrame:
+    """Everything in one table, columns what, manual, predicted, low, high: the interval is that of `predicted`."""
+    rows = [{"what": f"r of {name}", "predicted": row.r, "low": row.low, "high": row.high}
+            for name, row in found.agreement.iterrows()]
+    manual, predicted = found.area["manual"], found.area["predicted"]
+    rows.append({"what": "AUC of 1/bevr for R2", "manual": manual.value, "predicted": predicted.value,
+                 "low": predicted.low, "high": predicted.high})
+    rows.append({"what": "p (Bonferroni) of bevr and RNASeqCluster", **found.bonferroni})
+    rows += [{"what": f"p of {feature} and {cluster}, paper < {row.paper:g}", "manual": row.manual,
+              "predicted": row.predicted} for (feature, cluster), row in found.claims.iterrows()]
+    return pd.DataFrame(rows, columns=["what", "manual", "predicted", "low", "high"])
+
+
+def told(found: Replication, patients: int) -> str:
+    """The outcome in sentences."""
+    agreement = ", ".join(f"{name.upper()} {row.r:.2f} ({row.low:.2f} to {row.high:.2f})"
+                          for name, row in found.agreement.iterrows())
+    manual, predicted = found.area["manual"], found.area["predicted"]
+    return (f"{patients} patients, {patients - int(found.agreement.n['bevr'])} of them without a predicted shape. "
+            f"Correlation r of predicted with manual shapes: {agreement}. The area under the curve for R2 is "
+            f"{predicted.value:.2f} ({predicted.low:.2f} to {predicted.high:.2f}), where the manual masks of the same "
+            f"patients give {manual.value:.2f} ({manual.low:.2f} to {manual.high:.2f}). BEVR with RNASeq has "
+            f"p = {found.claims.predicted['bevr', 'RNASeqCluster']:.2g} (manual: "
+            f"{found.claims.manual['bevr', 'RNASeqCluster']:.2g}); after Bonferroni's correction "
+            f"{found.bonferroni['predicted']:.2g} (manual: {found.bonferroni['manual']:.2g}). Of the paper's "
+            f"{len(found.claims)} claims {found.claims.predicted_holds.sum()} hold at its own bounds (manual: "
+            f"{found.claims.manual_holds.sum()}). By the rule of notebook 06 the finding is **{found.verdict}**.")
+
+
+def options() -> argparse.ArgumentParser:
+    parser = command("replicate", __doc__)
+    parser.add_argument("--features", default=str(ROOT / "results" / "oof_features.csv"), metavar="CSV",
+                        help="predicted shapes: patient, asd, mf, bevr (default: results/oof_features.csv)")
+    parser.add_argument("--manual", metavar="CSV", help="manual shapes, the same columns; else measured")
+    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the project, whose results/ is filled")
+    return parser
+
+
+def do(chosen: argparse.Namespace) -> None:
+    cohort, predicted = open_cohort(chosen.data), read_features(chosen.features)
+    manual = read_features(chosen.manual) if chosen.manual else cohort_features(cohort)
+    found = replication(manual.loc[manual.index.isin(predicted.index)], predicted, cohort.clusters)
+    page, text = chosen.root / "results" / "README.md", told(found, len(predicted))
+    stamped = stamp(page, "replication", text)  # before anything is written: it may fail
+    with whole(page.with_name("replication.csv")) as part:
+        table(found).to_csv(part, index=False, float_format="%.6g")
+    with whole(page) as part:
+        part.write_text(stamped, encoding="utf-8")
+    print(text)
+
+
+def main(argv: list[str] | None = None) -> None:
+    execute(options(), do, argv)
+
+
+if __name__ == "__main__":
+    main()
