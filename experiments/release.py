@@ -2,7 +2,8 @@
 
 The weights, ensemble.pt or the one network of --network, become lggseg/weights/kaggle.pt; patients.csv, slices.csv and
 choices.csv become results/oof_*.csv, where oof stands for out of fold; and the out-of-fold scores are stamped into the
-pages that tell of them.
+pages that tell of them. The networks of --halves, another run, become lggseg/weights/kaggle_halves.pt: a network that
+has seen every patient can judge none of them, and the notebooks need somebody who can.
 """
 
 import argparse
@@ -23,31 +24,36 @@ TABLES = {"patients.csv": "oof_features.csv", "slices.csv": "oof_slices.csv", "c
 PAGES = ("README.md", "lggseg/weights/README.md")
 
 
-def release(run: Run, network: Path | None = None, bits: int = 8, root: Path = ROOT) -> str:
+def release(run: Run, network: Path | None = None, halves: Run | None = None, bits: int = 8, root: Path = ROOT) -> str:
     """Write weights in `bits` a weight, tables and figures under `root`; returns the figures.
 
-    Raises LggError, before anything is written, where the run is not finished, the network was trained on others than
-    it judged, or a page has no place for the figures.
+    Raises LggError, before anything is written, where a run is not finished, the network was trained on others than
+    it judged, the halves are not of the same patients, or a page has no place for the figures.
     """
-    weights = load_checkpoint(network or run.out / "ensemble.pt")
+    shipped = root / "lggseg" / "weights"
+    weights = {shipped / "kaggle.pt": load_checkpoint(network or run.out / "ensemble.pt")}
+    if halves:
+        weights[shipped / "kaggle_halves.pt"] = load_checkpoint(halves.out / "ensemble.pt")
     tables = {name: (run.out / name).read_bytes() for name in TABLES if (run.out / name).exists()}
     judged = sorted(patient for fold in run.folds for patient in fold.held_out)
     if len(run.done()) < len(run.folds) or len(tables) < len(TABLES) or patients_of(run).patient.tolist() != judged:
         raise LggError(f"{run.out} is not finished: run the command that began it once more")
-    if weights.training_patients != judged:
-        raise LggError(f"{network or run.out}: trained on {len(weights.training_patients)} patients, and the tables "
-                       f"judge {len(judged)}; release a network that was trained on those of its tables")
+    for path, segmenter in weights.items():
+        if segmenter.training_patients != judged:
+            raise LggError(f"{path.name}: trained on {len(segmenter.training_patients)} patients, and the tables judge "
+                           f"{len(judged)}; release networks that were trained on those of the tables")
     told = figures(patients_of(run))
     pages = {root / page: stamp(root / page, "oof", told) for page in PAGES}
     publish(weights, bits, {root / "results" / TABLES[name]: content for name, content in tables.items()}
-            | {page: text.encode() for page, text in pages.items()}, root / "lggseg" / "weights" / "kaggle.pt")
+            | {page: text.encode() for page, text in pages.items()})
     return told
 
 
-def publish(weights: Segmenter, bits: int, files: dict[Path, bytes], target: Path) -> None:
+def publish(weights: dict[Path, Segmenter], bits: int, files: dict[Path, bytes]) -> None:
     """Write all files beside their places, then rename them: an error on the way changes nothing."""
     with ExitStack() as all_of_them:
-        weights.save(all_of_them.enter_context(whole(target)), bits)
+        for path, segmenter in weights.items():
+            segmenter.save(all_of_them.enter_context(whole(path)), bits)
         for path, content in files.items():
             all_of_them.enter_context(whole(path)).write_bytes(content)
 
@@ -79,13 +85,15 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("run", metavar="RUN", help="folder of a finished cross-validation")
     parser.add_argument("--network", type=Path, metavar="FILE",
                         help="ship this network, such as a student of `experiments.distill`, in place of ensemble.pt")
+    parser.add_argument("--halves", metavar="RUN", help="folder of a finished cross-validation of two small networks")
     parser.add_argument("--bits", type=int, default=8, choices=(8, 16, 32),
                         help="bits that a weight is stored in (default: 8)")
     return parser
 
 
 def do(chosen: argparse.Namespace) -> None:
-    print(release(read_run(chosen.run), chosen.network, chosen.bits))
+    halves = read_run(chosen.halves) if chosen.halves else None
+    print(release(read_run(chosen.run), chosen.network, halves, chosen.bits))
 
 
 def main(argv: list[str] | None = None) -> None:

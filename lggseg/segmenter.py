@@ -157,7 +157,11 @@ def load_checkpoint(path: Path | str) -> Segmenter:
 
 
 def load_pretrained(kind: str = "kaggle") -> Segmenter:
-    """The weights that come with the package: "kaggle" (real patients) or "phantom" (synthetic ones)."""
+    """The weights that come with the package: "kaggle" (real patients), "kaggle_halves" or "phantom" (synthetic ones).
+
+    The halves are two small networks, each trained on one half of the real patients, so that `without(patient)` finds
+    one that never saw this patient: for judging, not for use.
+    """
     known = sorted(file.stem for file in WEIGHTS.glob("*.pt"))
     if kind not in known:
         raise LggError(f"no pretrained weights called {kind!r}; there are {', '.join(known) or 'none'}")

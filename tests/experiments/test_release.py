@@ -63,6 +63,21 @@ def test_one_network_that_learned_from_all(project, run):
     assert len(load_checkpoint(project / "lggseg/weights/kaggle.pt").networks) == 1
 
 
+def test_halves_come_along(project, run, second_run):
+    release(run, halves=second_run, bits=16, root=project)
+    halves = load_checkpoint(project / "lggseg/weights/kaggle_halves.pt")
+    assert halves.patients == load_checkpoint(second_run.out / "ensemble.pt").patients and len(halves.networks) == 2
+
+
+def test_halves_of_others_replace_nothing(project, run, second_run):
+    short = read_run(shutil.copytree(second_run.out, run.out.parent / "halves"))
+    load_checkpoint(short.network(0)).save(short.out / "ensemble.pt")
+    before = files(project)
+    with pytest.raises(LggError, match="kaggle_halves.pt: trained on 2 patients, and the tables judge 4"):
+        release(run, halves=short, root=project)
+    assert files(project) == before
+
+
 def damage(run, how: str, project: Path) -> Path | None:
     """Damage one thing; returns the network to ship, where it is another."""
     if how == "table":
@@ -104,14 +119,16 @@ def test_an_error_while_writing_replaces_nothing(project, run, monkeypatch):
 def test_weights_that_cannot_be_written_replace_nothing(project, run):
     before = files(project)
     with pytest.raises(LggError, match="bits"):
-        publish(load_checkpoint(run.network(0)), 7, {project / "new": b"x"}, project / "lggseg/weights/kaggle.pt")
+        publish({project / "lggseg/weights/kaggle.pt": load_checkpoint(run.network(0))}, 7, {project / "new": b"x"})
     assert files(project) == before
 
 
 def test_command(project, run, monkeypatch, capsys):
-    monkeypatch.setattr(module, "release", lambda run, network, bits: f"{run.out.name} {network} {bits}")
+    monkeypatch.setattr(module, "release", lambda run, network, halves, bits:
+                        f"{run.out.name} {network} {halves and halves.out.name} {bits}")
     module.main([str(run.out), "--bits", "16"])
-    assert capsys.readouterr().out == "run None 16\n"
+    module.main([str(run.out), "--halves", str(run.out)])
+    assert capsys.readouterr().out == "run None None 16\nrun None run 8\n"
 
 
 # --- what was released ---
