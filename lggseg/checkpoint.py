@@ -40,8 +40,6 @@ def read_checkpoint(path: Path | str) -> dict:
         raise LggError(f"{path}: no such checkpoint; train one with `python -m lggseg.train --out {path.parent}`")
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        if stored.get("format") == 2:
-            return _format_2(stored)
         content, written = stored["content"], (stored["format"], stored["digest"])
     except Exception as error:  # whatever a damaged file makes the reader raise
         raise LggError(f"{path}: not a whole lggseg checkpoint ({error}); delete it and train or download it "
@@ -52,13 +50,6 @@ def read_checkpoint(path: Path | str) -> dict:
         raise LggError(f"{path}: damaged, its content does not match its digest; delete it and train or download it "
                        "again")
     return content
-
-
-def _format_2(stored: dict) -> dict:
-    """The weights shipped before there was a digest, until they are replaced."""
-    recipe = {{"keep": "min_component_share"}.get(key, key): value for key, value in stored["recipe"].items()
-              if key != "robust"} | {"block": 1, "crop": False}
-    return {name: stored[name] for name in ("architecture", "states", "patients")} | {"recipe": recipe}
 
 
 def digest(value: object) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .errors import LggError
-from .head import Head, above_air, check_volume, find_head
+from .head import Head, above_air
 
 Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than fat
 
@@ -26,7 +26,6 @@ class Recipe:
     block: int = 2  # block x block pixels become channels on the way in, and logits on the way out
     threshold: float = 0.5  # probability from which a pixel counts as tumour
     min_component_share: float = 0.0  # of the strongest 3D component's weight, that a component needs to stay
-    crop: bool = True  # to the head; False is the whole picture, as the first edition's networks were trained
     flip: bool = False  # average the prediction with that of the mirrored slice, at twice the cost
 
     @property
@@ -46,35 +45,6 @@ class Recipe:
         if channels != wanted:
             raise LggError(f"the network takes {channels} channels but its recipe (context={self.context}, "
                            f"block={self.block}) gives {wanted}; give the recipe it was trained with")
-
-
-def look(image: np.ndarray, recipe: Recipe) -> Head:
-    """What the way to this recipe's grid needs to know of a volume uint8 (D,H,W,3): `find_head`, or the whole picture.
-
-    >>> head = look(np.full((2, 30, 40, 3), 90, np.uint8), Recipe(crop=False))
-    >>> head.box, head.slices.tolist(), head.centre.tolist()
-    ((0, 0, 40), [0, 1], [90.0, 90.0, 90.0])
-    """
-    return find_head(image) if recipe.crop else whole_picture(image)
-
-
-def whole_picture(image: np.ndarray) -> Head:
-    """The Head that leaves a volume as it is, z-scores by mean and standard deviation.
-
-    They are those of the pixels where any sequence exceeds a tenth of its 99th percentile.
-
-    >>> image = np.zeros((1, 8, 8, 3), np.uint8)
-    >>> image[0, 2:6, 2:6] = 30, 60, 90
-    >>> whole_picture(image).centre.tolist()
-    [30.0, 60.0, 90.0]
-    """
-    check_volume(image)
-    every = image[:: max(1, len(image) // 16), ::2, ::2].reshape(-1, 3)
-    inside = every[(every > 0.1 * np.percentile(every, 99, axis=0)).any(axis=1)].astype(np.float32)
-    if len(inside) == 0:
-        inside = np.zeros((1, 3), np.float32)
-    return Head(image.shape[:3], np.zeros((len(image), 3), np.uint8), np.arange(len(image)),
-                (0, 0, max(image.shape[1:3])), False, (0, 1, 2), inside.mean(axis=0), inside.std(axis=0).clip(min=1.0))
 
 
 def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
 from .device import mixed_precision, pick_device
 from .errors import LggError
+from .head import find_head
 from .postprocess import postprocess
-from .preprocess import Recipe, from_grid, look, slices_to_grid, standardise
+from .preprocess import Recipe, from_grid, slices_to_grid, standardise
 from .unet import UNet
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -62,7 +63,7 @@ class Segmenter(nn.Module):
 
         Raises LggError for any other shape or type. Moves itself to `device`, predicts in eval mode, restores its mode.
         """
-        where, was_training, head = pick_device(device), self.training, look(image, self.recipe)
+        where, was_training, head = pick_device(device), self.training, find_head(image)
         if len(head.slices) == 0:
             return np.zeros(head.shape, np.float32)
         if head.missing:

@@ -7,16 +7,7 @@ from torch import nn
 
 from lggseg.errors import LggError
 from lggseg.head import Head, find_head
-from lggseg.preprocess import (
-    Recipe,
-    from_grid,
-    look,
-    mask_to_grid,
-    pad_to_square,
-    slices_to_grid,
-    standardise,
-    whole_picture,
-)
+from lggseg.preprocess import Recipe, from_grid, mask_to_grid, pad_to_square, slices_to_grid, standardise
 from lggseg.unet import UNet
 
 
@@ -150,23 +141,3 @@ def test_channels_that_contradict_the_recipe_are_refused():
     Recipe(block=2).check(UNet(12, 4, features=2, depth=2))
     with pytest.raises(LggError, match=r"takes 9 channels but its recipe \(context=0, block=2\) gives 12"):
         Recipe(block=2).check(UNet(9, features=2, depth=2))
-
-
-# --- the whole picture ---
-
-def test_the_whole_picture_is_left_as_it_is(volume):
-    image = volume.copy()
-    image[:, :3] = 0
-    image[:, 3:] = image[:, 3:] // 2 + 60
-    head = whole_picture(image)
-    every = image[:, ::2, ::2].reshape(-1, 3)
-    inside = every[every.any(axis=1)].astype(float)
-    np.testing.assert_allclose(head.centre, inside.mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(head.spread, inside.std(axis=0), rtol=1e-5)
-    assert torch.equal(slices_to_grid(image, head, 8), as_tensor(image))
-    assert look(image, Recipe(crop=False)).box == head.box
-
-
-def test_an_all_dark_picture_divides_by_one():
-    head = whole_picture(np.zeros((2, 8, 8, 3), np.uint8))
-    assert (head.centre == 0).all() and (head.spread == 1).all()
