@@ -1,10 +1,7 @@
 """What all commands here have in common: `--data`, and errors told in one line."""
 
 import argparse
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 from lggseg import LggError
 
@@ -33,16 +30,3 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
     return int(text)
-
-
-@contextmanager
-def whole(path: Path | str) -> Iterator[Path]:
-    """A neighbour of `path` to write into, renamed to `path` once all is written: whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

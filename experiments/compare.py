@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from lggseg import LggError
+from lggseg.files import whole
 
-from .command import command, execute, whole
+from .command import command, execute
 
 COLUMNS = ["patient", "run", "dice"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from lggseg import Cohort, LggError, Segmenter
+from lggseg.files import whole
 
-from .command import whole
 from .plan import Run
 
 TRAINED_ON = "trained on"  # the entry that lists the training patients; no patient is called so

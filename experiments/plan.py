@@ -13,8 +13,7 @@ import numpy as np
 
 from lggseg import LggError, fold_patients
 from lggseg.data.splits import stratified_order
-
-from .command import whole
+from lggseg.files import whole
 
 
 @dataclass(frozen=True)

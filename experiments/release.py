@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from lggseg import LggError, Segmenter, load_checkpoint
+from lggseg.files import whole
 
-from .command import command, execute, whole
+from .command import command, execute
 from .plan import Run, read_run
 from .tables import summary
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from lggseg import open_cohort
+from lggseg.files import whole
 from lggseg.genomics import Replication, cohort_features, replication
 from lggseg.genomics.__main__ import read_features
 
-from .command import command, execute, whole
+from .command import command, execute
 from .release import ROOT, stamp
 
 

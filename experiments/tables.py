@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from lggseg import Cohort, LggError, shape_features
+from lggseg.files import whole
 from lggseg.metrics import counts, scores
 from lggseg.postprocess import components, postprocess
 
-from .command import whole
 from .maps import run_maps
 from .plan import Run
 

@@ -4,30 +4,21 @@ Never pickled code: a downloaded file cannot run anything.
 """
 
 import hashlib
-import os
 from pathlib import Path
 
 import torch
 
 from .errors import LggError
+from .files import whole
 
 FORMAT = 3  # goes up whenever what is stored changes its meaning
 
 
 def write_checkpoint(content: dict, path: Path | str) -> Path:
-    """Write tensors and plain values with their digest: to a neighbour first, which is then renamed.
-
-    A reader sees the old file or the new one, never half of one. Raises OSError where the place cannot be written.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
+    """Write tensors and plain values with their digest, whole or not at all; OSError where it cannot be written."""
+    with whole(path) as part:
         torch.save({"format": FORMAT, "digest": digest(content), "content": content}, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return Path(path)
 
 
 def read_checkpoint(path: Path | str) -> dict:

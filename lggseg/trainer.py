@@ -18,6 +18,7 @@ from .data.dataset import SliceDataset
 from .device import amp_dtype, mixed_precision, pick_device
 from .distributed import first_decides, mean_of_all, parallel, rank, share_of, world_size
 from .errors import LggError
+from .files import whole
 from .losses import DiceBCELoss, DiceLoss, focal_tversky_loss
 from .metrics import dice
 from .segmenter import Segmenter
@@ -158,7 +159,8 @@ class Trainer:
         self.average().save(out / "last.pt")
         if self.best["epoch"] == len(self.history):
             self.average().save(out / "best.pt")
-        pd.DataFrame(self.history).to_csv(out / "log.csv", index=False)
+        with whole(out / "log.csv") as part:
+            pd.DataFrame(self.history).to_csv(part, index=False)
         parts = {name: getattr(self, name).state_dict() for name in self.PARTS}
         write_checkpoint(parts | {"history": self.history, "best": self.best, "identity": self.identity()},
                          out / "resume.pt")

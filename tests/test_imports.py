@@ -10,7 +10,7 @@ import lggseg
 
 # From the bottom up. A file may import files of earlier lines, and of its own line without a circle.
 ORDER = [
-    ["errors", "colours"],
+    ["errors", "colours", "files"],
     ["device"],
     ["distributed", "head"],
     ["unet", "losses", "metrics", "ellipsoid", "shape", "preprocess", "augment", "postprocess", "checkpoint",

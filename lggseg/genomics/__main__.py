@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..data import open_cohort, read_clinical
 from ..errors import LggError
+from ..files import whole
 from . import association_table, auc, category_codes, cohort_features, false_positive_rates, permuted_p_values
 
 FEATURES = ["asd", "mf", "bevr"]
@@ -96,12 +97,10 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """The table as a CSV file, whole or not at all."""
-    part = path.with_name(path.name + ".part")
     try:
-        frame.to_csv(part)
-        part.replace(path)
+        with whole(path) as part:
+            frame.to_csv(part)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise LggError(f"{path} cannot be written: {error.strerror}") from error
     print("written:", path)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.command import command, execute, whole
+from experiments.command import command, execute
 from lggseg import LggError, TrainConfig
 from lggseg.train import main as train
 
-COMMANDS = ["compare", "crossval", "distill", "ensemble", "fitted", "phantoms", "postprocessing", "release"]
+COMMANDS = ["compare", "crossval", "distill", "ensemble", "fitted", "phantoms", "postprocessing", "release",
+            "replicate"]
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = ["crossval", "distill", "phantoms"]
 
@@ -82,20 +83,11 @@ def test_an_error_is_one_line_and_exit_code_2(capsys):
     ["crossval", "--out", "{}/new", "--batch", "0"], ["crossval", "--out", "{}/new", "--data", "{}/none"],
     ["compare", "{}"],
     ["ensemble", "{}"], ["postprocessing", "{}"], ["fitted", "{}"], ["distill", "{}/none.pt", "--out", "{}/new"],
-    ["distill", "{}/none.pt"], ["phantoms"], ["release", "{}"]])
+    ["distill", "{}/none.pt"], ["phantoms"], ["release", "{}"],
+    ["replicate", "--features", "{}/none.csv", "--data", "phantom"]])
 def test_bad_input_is_refused_by_every_command(argv, tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         import_module(f"experiments.{argv[0]}").main([word.format(tmp_path) for word in argv[1:]])
     told = capsys.readouterr().err
     assert left.value.code == 2 and told.startswith("error: ") and told.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "folder" / "table.csv"
-    with whole(path) as part:
-        part.write_text("old")
-    with pytest.raises(KeyboardInterrupt), whole(path) as part:
-        part.write_text("half of the n")
-        raise KeyboardInterrupt
-    assert path.read_text() == "old" and list(path.parent.iterdir()) == [path]

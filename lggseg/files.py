@@ -1,0 +1,38 @@
+"""Files that are there as a whole, or not at all."""
+
+import glob
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ABANDONED = 3600  # seconds after which a half-written neighbour belongs to a process that was killed
+
+
+@contextmanager
+def whole(path: Path | str) -> Iterator[Path]:
+    """A neighbour of `path` to write into, renamed to `path` once all is written; its folder is made if need be.
+
+    A reader sees the old file or the new one, and an error leaves the old. What a killed process left half-written
+    beside it goes after an hour, with the next file of that name. Raises OSError where the place cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may write the same file
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove neighbours of `path` that were left half-written more than an hour ago."""
+    for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        try:
+            if time.time() - part.stat().st_mtime > ABANDONED:
+                part.unlink()
+        except OSError:  # another process was faster, or it is not ours to remove
+            continue

@@ -1,0 +1,35 @@
+"""Whole or not at all."""
+
+import os
+import time
+
+import pytest
+
+from lggseg.files import ABANDONED, whole
+
+
+def test_new_content_takes_the_place_of_the_old(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    for content in ("old", "new"):
+        with whole(path) as part:
+            part.write_text(content)
+            assert not path.exists() or path.read_text() == "old"
+    assert path.read_text() == "new" and os.listdir(path.parent) == ["table.csv"]
+
+
+def test_an_error_leaves_the_old(tmp_path):
+    (tmp_path / "table.csv").write_text("old")
+    with pytest.raises(ZeroDivisionError), whole(tmp_path / "table.csv") as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert (tmp_path / "table.csv").read_text() == "old" and os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_what_a_killed_process_left_goes_after_an_hour(tmp_path):
+    old, fresh, other = (tmp_path / name for name in ("[a].csv.1.part", "[a].csv.2.part", "a.csv.3.part"))
+    for path, age in ((old, ABANDONED + 60), (fresh, ABANDONED - 60), (other, ABANDONED + 60)):
+        path.write_text("half")
+        os.utime(path, (time.time() - age,) * 2)
+    with whole(tmp_path / "[a].csv") as part:
+        part.write_text("whole")
+    assert sorted(os.listdir(tmp_path)) == ["[a].csv", "[a].csv.2.part", "a.csv.3.part"]
