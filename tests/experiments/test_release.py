@@ -138,26 +138,34 @@ def test_pages_tell_what_the_tables_hold():
     assert all(told in (ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 
 
-def test_the_model_card_describes_the_weights():
-    card, model = (ROOT / "lggseg/weights/README.md").read_text(encoding="utf-8"), load_pretrained("kaggle")
-    told = re.search(r"ensemble of (\w+) U-Nets \((\d+) features, depth (\d), growth (\d); ([\d.]+) million", card)
-    number, *settings, millions = told.groups()
+@pytest.mark.parametrize("kind, number", [("kaggle", "one U-Net"), ("kaggle_halves", "two U-Nets"),
+                                          ("phantom", "one U-Net")])
+def test_the_model_card_describes_the_weights(kind, number):
+    card, model = (ROOT / "lggseg/weights/README.md").read_text(encoding="utf-8"), load_pretrained(kind)
+    row = next(line for line in card.splitlines() if line.startswith(f"| `{kind}.pt` |"))
+    told = re.search(r"\((\d+) features, depth (\d), growth ([\d.]+); ([\d.]+) million", row)
+    assert f"| {number}" in row and {"one U-Net": 1, "two U-Nets": 2}[number] == len(model.networks)
+    *settings, millions = map(float, told.groups())
     architecture = model.networks[0].architecture
-    assert {"four": 4, "five": 5, "eight": 8, "ten": 10}[number] == len(model.networks)
-    assert [float(s) for s in settings] == [architecture[name] for name in ("features", "depth", "growth")]
-    assert float(millions) == round(sum(p.numel() for p in model.networks[0].parameters()) / 1e6, 2)
-    table = pd.read_csv(ROOT / "results" / "oof_features.csv", index_col="patient")
-    for i, patients in enumerate(model.patients):  # fold by fold, once for each stage
-        assert sorted(table.index[table.fold != i % (table.fold.max() + 1)]) == patients
+    assert settings == [architecture[name] for name in ("features", "depth", "growth")]
+    assert millions == round(sum(p.numel() for p in model.networks[0].parameters()) / 1e6, 2)
+    assert f"threshold {model.recipe.threshold:g}" in row
+    assert f"under {model.recipe.min_component_share:g} of" in row or model.recipe.min_component_share == 0
 
 
-def test_the_weights_judge_nobody_that_they_saw():
-    model, table = load_pretrained("kaggle"), pd.read_csv(ROOT / "results" / "oof_features.csv")
-    assert all(patient not in model.without(patient).training_patients for patient in table.patient)
+def test_the_shipped_network_learned_from_those_of_the_table():
+    patients = sorted(pd.read_csv(ROOT / "results" / "oof_features.csv").patient)
+    assert load_pretrained("kaggle").training_patients == patients
 
 
-def test_weights_fit_into_16_megabytes():
-    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 16_000_000
+def test_of_two_halves_one_never_saw_the_patient():
+    halves, kaggle = load_pretrained("kaggle_halves"), load_pretrained("kaggle")
+    assert halves.training_patients == kaggle.training_patients
+    assert all(len(halves.without(patient).networks) == 1 for patient in halves.training_patients)
+
+
+def test_weights_fit_into_6_megabytes():
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 6_000_000
 
 
 @pytest.mark.parametrize("page", [*PAGES, "experiments/README.md"])
