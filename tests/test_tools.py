@@ -75,6 +75,14 @@ def test_clean_drops_widgets_and_timestamps():
     assert cleaned.cells[0].outputs[0].data == {"text/plain": "SliceViewer(...)"}
 
 
+def test_clean_joins_what_a_busy_machine_printed_in_pieces():
+    out, err = (lambda text, name=name: v4.new_output("stream", name=name, text=text) for name in ("stdout", "stderr"))
+    figure = v4.new_output("display_data", {"text/plain": "<Figure>"})
+    cell = v4.new_code_cell("train()", outputs=[out("a\n"), out("b\n"), err("c\n"), figure, out("d\n"), out("e\n")])
+    [cleaned] = run_series.clean(v4.new_notebook(cells=[cell])).cells
+    assert cleaned.outputs == [out("a\nb\n"), err("c\n"), figure, out("d\ne\n")]
+
+
 def test_clean_leaves_figures_few_colours():
     figure = v4.new_output("display_data", {"image/png": base64.b64encode(png(colours(3000))).decode()})
     [cell] = run_series.clean(v4.new_notebook(cells=[v4.new_code_cell("plot()", outputs=[figure])])).cells
