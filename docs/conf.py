@@ -20,7 +20,7 @@ html_title = project
 language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 
-myst_enable_extensions = ["deflist", "dollarmath"]
+myst_enable_extensions = ["attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # `make notebooks` runs them; the site shows what is stored
 nb_ipywidgets_js = {}
@@ -32,12 +32,13 @@ html_math_renderer = "mathml"
 html_theme = "sphinx_book_theme"
 html_static_path = [str(ROOT / "docs" / "_static")]
 html_css_files = ["style.css"]
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "use_download_button": False, "use_fullscreen_button": False, "show_navbar_depth": 1, "show_toc_level": 2,
-    "home_page_in_toc": False, "search_as_you_type": False,
+    "home_page_in_toc": False, "navbar_persistent": [],
     **({"repository_url": f"https://github.com/{repository}", "use_repository_button": True} if repository else {})}
 
 
@@ -51,7 +52,13 @@ def draw_block(visitor, node):
     raise SkipNode
 
 
+def skip(app, what, name, obj, skipped, options):
+    """The fields of a named tuple say nothing of themselves."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", skip)
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_block, None))
     app.connect("autodoc-process-docstring",
                 lambda app, what, name, obj, options, lines: lines.__setitem__(slice(None), as_rst(lines)))

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import nbformat
+from check_pages import main as check
 from frame import ROOT, label, load_series
 from living import for_reading, has_viewer, is_living
 from reference import errors_page, reference_pages
 from run_series import run_notebook, settle_environment
-from sphinx.cmd.build import main as sphinx
 
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-source"
@@ -95,8 +95,11 @@ def main() -> int:
     settle_environment()
     stage()
     shutil.rmtree(BUILD / "site", ignore_errors=True)
+    from sphinx.cmd.build import main as sphinx  # here, so that tests of the rest need no Sphinx
+
     code = sphinx(["-W", "--keep-going", "-q", "-E", "-c", str(ROOT / "docs"), "-d", str(BUILD / "site-doctrees"),
                    str(SOURCE), str(BUILD / "site")])
+    code = code or check([str(BUILD / "site")])
     if code == 0:
         print("site: build/site/index.html")
     return code

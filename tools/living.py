@@ -7,6 +7,7 @@ the kernel for `viewer.page()` and keeps it as one more output of the cell; `mak
 
 import ast
 import re
+from collections.abc import Callable
 from html import escape
 
 import nbformat
@@ -19,7 +20,7 @@ ASK = 'display({"text/html": viewer.page()}, raw=True)'
 # As high as its content, also when the page gets narrower.
 GROW = ("const page = this.contentDocument.body; "
         "new ResizeObserver(() => this.style.height = page.offsetHeight + 'px').observe(page)")
-WORDS = {"title", "suptitle", "set_title", "xlabel", "ylabel"}  # of matplotlib: what a figure says of itself
+WORDS = {"title", "suptitle", "set_title", "xlabel", "set_xlabel", "ylabel", "set_ylabel"}  # of matplotlib: what a figure says of itself
 MATHS = re.compile(r"(?P<code>(?P<fence>`+)[\s\S]*?(?P=fence))|\$\$(?P<block>[\s\S]+?)\$\$"
                    r"|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n]+?)(?<=\S)\$(?!\w)")
 
@@ -91,21 +92,23 @@ def text_of(node: ast.expr) -> str:
     """What is known of a string before the code runs."""
     if isinstance(node, ast.JoinedStr):
         return "".join(map(text_of, node.values))
+    if isinstance(node, ast.BinOp):
+        return text_of(node.left) + text_of(node.right)
     if isinstance(node, ast.Constant):
         return str(node.value or "")
     return "…" if isinstance(node, ast.FormattedValue) else ""
 
 
-def formulas(markdown: str) -> str:
-    """Markdown with TeX between dollars written as MathML, which browsers draw by themselves; code stays as it is."""
+def formulas(markdown: str, write: Callable[[str, str], str]) -> str:
+    """Markdown with `write(tex, "inline" or "block")` in place of TeX between dollars; code stays as it is."""
     def put(found: re.Match) -> str:
         if found["code"]:
             return found["code"]
-        return mathml(found["block"] or found["inline"], "block" if found["block"] else "inline")
+        return write(found["block"] or found["inline"], "block" if found["block"] else "inline")
 
     return MATHS.sub(put, markdown)
 
 
 def mathml(tex: str, display: str) -> str:
-    """A formula as MathML; `display` is "inline" or "block"."""
+    """A formula as MathML, which browsers draw by themselves; `display` is "inline" or "block"."""
     return convert(tex.strip(), display=display)

@@ -121,8 +121,8 @@ def errors_page() -> str:
 ERRORS = """# When something goes wrong
 
 Bad input raises `LggError`, a `ValueError`. Its message names the file or value, the rule that it breaks, and what to
-do. Commands print it in one line and end with exit code 2. Here is every one there is, read off the code and sorted by what
-you were doing; what only a run can tell stands ⟨in these brackets⟩. Search the page for a word of yours.
+do. Commands print it in one line and end with exit code 2. Here is every one there is, read off the code and sorted by
+what you were doing; what only a run can tell stands ⟨in these brackets⟩. Search the page for a word of yours.
 
 Any other exception is a mistake of the package: please report it, with its last lines. Never send pictures of patients.
 """
@@ -141,7 +141,7 @@ def reference_pages() -> dict[str, str]:
 
 
 def public_names(stub: Path = PACKAGE / "__init__.pyi") -> list[str]:
-    """Where each name of `import lggseg` is at home, such as lggseg.metrics.dice; aliases (asd, mf, bevr) at theirs."""
+    """Where each name of `import lggseg` is at home, such as lggseg.metrics.dice, by the alphabet."""
     tree = ast.parse(stub.read_text(encoding="utf-8"))
     return sorted((f"lggseg.{line.module}.{name.name}" for line in tree.body for name in line.names),
                   key=lambda name: name.rpartition(".")[2].lower())
@@ -152,7 +152,9 @@ def entry(name: str) -> str:
     import lggseg
 
     short = name.rpartition(".")[2]
-    first = (inspect.getdoc(getattr(lggseg, short)) or "").split("\n\n")[0].splitlines()
+    value = getattr(lggseg, short)
+    first = [f"Short for `{value.__name__}`."] if value.__name__ != short else \
+        inspect.getdoc(value).split("\n\n")[0].splitlines()
     return f":py:obj:`{short} <{name}>`\n   " + "\n   ".join(as_rst(first)) + "\n"
 
 
