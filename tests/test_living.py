@@ -54,7 +54,7 @@ def test_a_widget_without_a_page_is_shown_in_words():
 
 def test_a_figure_says_its_titles_in_order():
     code = 'ax.set_xlabel(f"{n} slices (log)")\nplt.suptitle("All" + name)\nax.set(title=f"{a}: {b}", ylabel="Dice")'
-    assert living.said(code) == ["slices", "All", "Dice"]
+    assert living.said(code) == ["slices (log)", "All", "Dice"]
     assert living.said('ax.set_title(f"Errors ({cohort.label})"); ax.set_title("Errors")') == ["Errors"]
 
 

@@ -17,7 +17,7 @@ PLAIN_LINKS = {"canonical", "next", "prev", "search", "index", "author", "licens
 
 
 class Page(HTMLParser):
-    """What a page holds: `ids`, `links` to follow, what is `loaded`, by styles too, and pictures without an alt text."""
+    """What a page holds: `ids`, `links`, what is `loaded` and by styles, and pictures that lack an alt text."""
 
     def __init__(self, text: str):
         super().__init__()

@@ -20,7 +20,8 @@ ASK = 'display({"text/html": viewer.page()}, raw=True)'
 # As high as its content, also when the page gets narrower.
 GROW = ("const page = this.contentDocument.body; "
         "new ResizeObserver(() => this.style.height = page.offsetHeight + 'px').observe(page)")
-WORDS = {"title", "suptitle", "set_title", "xlabel", "set_xlabel", "ylabel", "set_ylabel"}  # of matplotlib: what a figure says of itself
+# What a figure says of itself, in matplotlib.
+WORDS = {"title", "suptitle", "set_title", "xlabel", "set_xlabel", "ylabel", "set_ylabel"}
 MATHS = re.compile(r"(?P<code>(?P<fence>`+)[\s\S]*?(?P=fence))|\$\$(?P<block>[\s\S]+?)\$\$"
                    r"|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n]+?)(?<=\S)\$(?!\w)")
 
@@ -30,10 +31,11 @@ def has_viewer(cell: nbformat.NotebookNode) -> bool:
 
 
 async def frame_viewer(client: NotebookClient, cell: nbformat.NotebookNode, index: int) -> None:
-    """Add the page of the cell's viewer to its outputs; no trace is left in the kernel's history."""
+    """Add the page of the cell's viewer to its outputs; no trace is left in history or numbers."""
     if has_viewer(cell):
         ask = v4.new_code_cell(ASK)
         await client.async_execute_cell(ask, index, store_history=False)
+        client.code_cells_executed -= 1  # by which nbclient numbers the cells to come
         cell.outputs += [living(output.data["text/html"]) for output in ask.outputs]
 
 

@@ -52,13 +52,14 @@ def modules(names: list[str], package: Path = PACKAGE) -> dict[str, Path]:
 def refusals(module: str, path: Path) -> list[Refusal]:
     """Every LggError that a file raises, from its first line to its last."""
     tree, found = ast.parse(path.read_text(encoding="utf-8")), []
+    owner = {part: f"{node.name}." for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for part in node.body}
     for scope in ast.walk(tree):
         if isinstance(scope, ast.FunctionDef):
             for node in ast.walk(scope):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "LggError":
                     found += [(node.lineno, node.col_offset, message, scope) for message in messages(node.args[0])]
     inner = {(line, column, message): scope for line, column, message, scope in found}  # the innermost function
-    return [Refusal(message, f"{module}.{scope.name}", first_sentence(scope))
+    return [Refusal(message, f"{module}.{owner.get(scope, '')}{scope.name}", first_sentence(scope))
             for (_, _, message), scope in sorted(inner.items(), key=lambda item: item[0])]
 
 
