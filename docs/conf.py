@@ -33,6 +33,7 @@ html_theme = "sphinx_book_theme"
 html_static_path = [str(ROOT / "docs" / "_static")]
 html_css_files = ["style.css"]
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
+html_domain_indices = False  # the list of modules is the reference
 html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
