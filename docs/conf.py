@@ -40,6 +40,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "use_download_button": False, "use_fullscreen_button": False, "show_navbar_depth": 1, "show_toc_level": 2,
     "home_page_in_toc": False, "navbar_persistent": [],
+    "footer_content_items": ["extra-footer"], "extra_footer": "Material for learning. This is not a medical device.",
     **({"repository_url": f"https://github.com/{repository}", "use_repository_button": True} if repository else {})}
 
 
