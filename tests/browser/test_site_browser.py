@@ -21,6 +21,7 @@ def look(request, browser):
     asked = []
     with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
         page = context.new_page()
+        page.set_default_timeout(120_000)  # pages of several MB, and machines that are busy
         page.on("request", lambda sent: asked.append(sent.url) if sent.url.startswith("http") else None)
         yield request.param, page
     assert asked == []
