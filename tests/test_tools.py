@@ -36,7 +36,7 @@ def test_runs_a_notebook_and_measures_it(tmp_path):
     board = run_series.scoreboard("PHANTOM cohort: 2 patients, 9 slices", [result])
     assert "data: PHANTOM cohort: 2 patients, 9 slices\n01: held-out Dice: mean 0.5\n" in board
     run_series.write_page(target)
-    run_series.write_index(tmp_path / "build", board, [result])
+    run_series.write_index(tmp_path / "build", board, [result.entry])
     assert "42" in (tmp_path / "build" / "01_first.html").read_text()
     assert 'href="01_first.html"' in (tmp_path / "build" / "index.html").read_text()
 
