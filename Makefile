@@ -9,6 +9,7 @@ PY := $(BIN)/python
 CONTENT := $(shell cat requirements.txt constraints.txt pyproject.toml | cksum | cut -d " " -f 1)
 READY := .venv/.ready-$(CONTENT)
 TEST_READY := .venv/.test-ready-$(CONTENT)
+SITE_READY := .venv/.site-ready-$(CONTENT)
 INSTALL := $(PY) -m pip install --no-compile --constraint constraints.txt
 ifdef CPU
 INSTALL += --extra-index-url https://download.pytorch.org/whl/cpu
@@ -24,7 +25,7 @@ endif
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses root without it
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab app test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks frame \
+.PHONY: help setup run lab site app test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks frame \
         benchmark images weights genomics publish clean
 .DEFAULT_GOAL := help
 
@@ -49,6 +50,11 @@ $(TEST_READY): | $(READY)
 	@$(COMPILE)
 	@rm -f .venv/.test-ready-* && touch $@
 
+$(SITE_READY): | $(READY)
+	$(INSTALL) --editable ".[docs]"
+	@$(COMPILE)
+	@rm -f .venv/.site-ready-* && touch $@
+
 setup: $(READY) ## create .venv and install, once
 
 run: $(READY) ## run all notebooks, or ARGS="04 05"; pages and a scoreboard in build/
@@ -56,6 +62,9 @@ run: $(READY) ## run all notebooks, or ARGS="04 05"; pages and a scoreboard in b
 
 lab: $(READY) ## open JupyterLab; ARGS="--no-browser --port 9999" are passed on
 	$(BIN)/jupyter lab $(AS_ROOT) $(ARGS) notebooks
+
+site: $(SITE_READY) ## the series as a site whose viewers live without a kernel, in build/site
+	$(PY) tools/build_site.py
 
 app: $(READY) ## the viewer as a page of its own, in the browser; ARGS are passed on
 	@$(PY) -c "import voila" 2>/dev/null || $(INSTALL) --editable ".[app]"

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from .errors import LggError
 
+THREADS = torch.get_num_threads()  # PyTorch's own choice, before anybody changes it
+
 
 def pick_device(name: str | None = None) -> torch.device:
     """The device called `name`, else the GPU if CUDA sees one, else the CPU.
@@ -51,18 +53,17 @@ def mixed_precision(device: torch.device) -> AbstractContextManager:
 
 
 def pick_threads() -> int:
-    """The number of threads, up to the present one, that convolves fastest at this moment; for torch.set_num_threads.
+    """The number of threads that convolves fastest at this moment, up to THREADS; for torch.set_num_threads.
 
     Threads wait for each other in every layer. On a busy machine one that gets no core holds up all, and a single
     thread is faster, many times over. Takes about a tenth of a second.
     """
-    most = torch.get_num_threads()
-    best, least = 1, float("inf")
-    for threads in sorted({1, *(most >> halvings for halvings in range(most.bit_length() - 1))}):
+    present, best, least = torch.get_num_threads(), 1, float("inf")
+    for threads in sorted({1, *(THREADS >> halvings for halvings in range(THREADS.bit_length() - 1))}):
         seconds = convolution_seconds(threads, least)
         if seconds < least:
             best, least = threads, seconds
-    torch.set_num_threads(most)
+    torch.set_num_threads(present)
     return best
 
 

@@ -36,7 +36,7 @@ def test_runs_a_notebook_and_measures_it(tmp_path):
     board = run_series.scoreboard("PHANTOM cohort: 2 patients, 9 slices", [result])
     assert "data: PHANTOM cohort: 2 patients, 9 slices\n01: held-out Dice: mean 0.5\n" in board
     run_series.write_page(target)
-    run_series.write_index(tmp_path / "build", board, [result])
+    run_series.write_index(tmp_path / "build", board, [result.entry])
     assert "42" in (tmp_path / "build" / "01_first.html").read_text()
     assert 'href="01_first.html"' in (tmp_path / "build" / "index.html").read_text()
 
@@ -73,6 +73,14 @@ def test_clean_drops_widgets_and_timestamps():
     assert cleaned.metadata == {"language_info": {"name": "python"}}
     assert cleaned.cells[0].metadata == {"tags": ["x"]}
     assert cleaned.cells[0].outputs[0].data == {"text/plain": "SliceViewer(...)"}
+
+
+def test_clean_joins_what_a_busy_machine_printed_in_pieces():
+    out, err = (lambda text, name=name: v4.new_output("stream", name=name, text=text) for name in ("stdout", "stderr"))
+    figure = v4.new_output("display_data", {"text/plain": "<Figure>"})
+    cell = v4.new_code_cell("train()", outputs=[out("a\n"), out("b\n"), err("c\n"), figure, out("d\n"), out("e\n")])
+    [cleaned] = run_series.clean(v4.new_notebook(cells=[cell])).cells
+    assert cleaned.outputs == [out("a\nb\n"), err("c\n"), figure, out("d\ne\n")]
 
 
 def test_clean_leaves_figures_few_colours():

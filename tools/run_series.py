@@ -7,7 +7,6 @@ are shown in the scoreboard as they are.
 
 import argparse
 import base64
-import html
 import os
 import re
 import sys
@@ -19,9 +18,10 @@ from pathlib import Path
 import nbformat
 import psutil
 from frame import ROOT, SERIES, label, load_series
+from living import WIDGET, frame_viewer, is_living
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from nbconvert import HTMLExporter
+from pages import write_index, write_page
 from palette import few_colours
 from tqdm.auto import tqdm
 
@@ -75,8 +75,14 @@ def run_notebook(source: Path, target: Path, entry: dict) -> Result:
         client = NotebookClient(
             notebook, timeout=None, kernel_name="python3", record_timing=False, extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": str(source.parent)}},
-            on_cell_start=lambda cell, cell_index: at.__setitem__(0, cell_index),
-            on_cell_executed=lambda cell, cell_index, execute_reply: bar.update())
+            on_cell_start=lambda cell, cell_index: at.__setitem__(0, cell_index))
+
+        async def executed(cell, cell_index, execute_reply):
+            if cell is notebook.cells[cell_index]:  # and not the question for its page
+                bar.update()
+                await frame_viewer(client, cell, cell_index)
+
+        client.on_cell_executed = executed
         try:
             client.execute()
         except (CellExecutionError, DeadKernelError) as error:
@@ -98,26 +104,31 @@ def scoreboard_lines(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop what changes from run to run and says nothing, widget models and timestamps, and most colours."""
+    """Drop what is too large or changes from run to run: viewers' pages, widget models, timestamps, most colours, and
+    where a print was cut in pieces."""
     for key in set(notebook.metadata) - {"kernelspec", "language_info"}:
         del notebook.metadata[key]
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = joined([output for output in cell.outputs if not is_living(output)])
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            data.pop("application/vnd.jupyter.widget-view+json", None)
+            data.pop(WIDGET, None)
             if "image/png" in data:
                 data["image/png"] = base64.b64encode(few_colours(base64.b64decode(data["image/png"]))).decode()
     return notebook
 
 
-def write_page(path: Path) -> None:
-    """The executed notebook `path` as an HTML page beside it, its links leading to the other pages."""
-    exporter = HTMLExporter(embed_images=True)
-    resources = {"metadata": {"path": str(ROOT / "notebooks"), "name": path.stem}}
-    page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4), resources)
-    page = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', page)
-    path.with_suffix(".html").write_text(page.replace('href="../README.md"', 'href="index.html"'), encoding="utf-8")
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """The outputs, neighbours of one stream made one: a busy machine hands them over in pieces."""
+    whole = []
+    for output in outputs:
+        if whole and output.output_type == "stream" and output.name == whole[-1].get("name"):
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def scoreboard(data: str, results: list[Result]) -> str:
@@ -128,29 +139,6 @@ def scoreboard(data: str, results: list[Result]) -> str:
     head = f"{'notebook':{width}}  minutes  memory MB"
     scores = [f"{r.entry['file'][:2]}: {line}" for r in results for line in r.lines]
     return "\n".join([f"data: {data}", *scores, "", head, *rows, total])
-
-
-def write_index(build: Path, board: str, results: list[Result]) -> None:
-    line = '<li><a href="{}.html">{}</a><br>{}</li>'
-    items = "\n".join(line.format(r.entry["file"], label(r.entry), html.escape(r.entry["learn"])) for r in results)
-    (build / "index.html").write_text(INDEX.format(items=items, board=html.escape(board)), encoding="utf-8")
-
-
-INDEX = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>From raw brain MRI to genomics</title>
-<style>
-  body {{ max-width: 44rem; margin: 3rem auto; padding: 0 1rem; font: 1.05rem/1.5 system-ui, sans-serif }}
-  li {{ margin: .6rem 0 }} pre {{ background: #f4f4f4; color: #222; padding: 1rem; overflow-x: auto }}
-</style>
-<h1>From raw brain MRI to genomics</h1>
-<ul style="list-style: none; padding: 0">
-{items}
-</ul>
-<h2>Scoreboard</h2>
-<pre>{board}</pre>
-</html>
-"""
 
 
 def describe_data() -> str:
@@ -195,7 +183,7 @@ def run_series(options: argparse.Namespace, root: Path = ROOT) -> None:
         if options.in_place:
             nbformat.write(clean(nbformat.read(target, as_version=4)), source)
     board = scoreboard(data, results)
-    write_index(build, board, results)
+    write_index(build, board, [result.entry for result in results])
     print(f"\n{board}\n\npages: {build.name}/index.html")
     if options.record:
         record(results, root / "tools" / "series.toml")

@@ -109,12 +109,14 @@ def wrong_shapes(told: dict[str, Any], right: dict[str, tuple[int, ...]]) -> str
 
 def field(answer: Any) -> str | None:
     told = [number(called(answer, depth)) for depth in range(2, 7)]
-    usual = {"that is one start only; where a pixel lies in its coarse cell matters: take the widest of all starts.":
-             {"starts": [0]},
+    usual = {"that is one start only; where a pixel lies in its coarse cell matters: take the widest of all starts. "
+             "(If you do: `//` rounds a negative column down, `int(a / 2)` towards 0.)": {"starts": [0]},
              "the bottom is a block too.": {"bottom": 0},
              "a block has two 3x3 convolutions: it widens the interval by 2 on either side.": {"reach": 1},
              "the interval from a to b holds b - a + 1 columns.": {"count": 0},
-             "pooling makes a column into two: `[2 * a, 2 * b + 1]`.": {"pooled": 0}}
+             "pooling makes a column into two: `[2 * a, 2 * b + 1]`.": {"pooled": 0},
+             "depth d has d - 1 up-convolutions and poolings: the bottom is a level, too.": {"levels": 0},
+             "read backwards, the decoder block comes before the up-convolution of its level.": {"block_first": False}}
     if told == [widest(depth) for depth in range(2, 7)]:
         return None
     for hint, mistake in usual.items():
@@ -126,15 +128,15 @@ def field(answer: Any) -> str | None:
 
 
 def widest(depth: int, starts: list[int] | None = None, reach: int = 2, bottom: int = 1, count: int = 1,
-           pooled: int = 1) -> int:
+           pooled: int = 1, levels: int = -1, block_first: bool = True) -> int:
     """Columns that one output pixel can see, the widest of all starts; other arguments make the usual mistakes."""
-    found = []
-    for start in range(2 ** (depth - 1)) if starts is None else starts:
+    found, first, then = [], reach if block_first else 0, 0 if block_first else reach
+    for start in range(2 ** (depth + levels)) if starts is None else starts:
         a = b = start
-        for _ in range(depth - 1):
-            a, b = (a - reach) // 2, (b + reach) // 2
+        for _ in range(depth + levels):
+            a, b = (a - first) // 2 - then, (b + first) // 2 + then
         a, b = a - bottom * reach, b + bottom * reach
-        for _ in range(depth - 1):
+        for _ in range(depth + levels):
             a, b = 2 * a - reach, 2 * b + pooled + reach
         found.append(b - a + count)
     return max(found)

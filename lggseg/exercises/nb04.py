@@ -104,6 +104,8 @@ DICE_MISTAKES = {
     "add 1 below the line, too.": lambda z, t: 1 - soft_dice(z.sigmoid(), t, 1, 0),
     "twice the overlap, or two equal masks would score one half.":
         lambda z, t: 1 - float((torch.minimum(z.sigmoid(), t).sum() + 1) / (z.sigmoid().sum() + t.sum() + 1)),
+    "sums are wanted, not means: beside a mean, the 1 above and below is far too large.":
+        lambda z, t: 1 - soft_dice(z.sigmoid() / z.numel(), t / t.numel()),
     "that cuts at a probability of one half: such a loss has no slope to go down. Take p itself.":
         lambda z, t: 1 - soft_dice((z > 0).float(), t),
     "sum over the whole batch, not slice by slice: a slice without tumour has no overlap to speak of.":

@@ -164,6 +164,19 @@ def traced(depth):
     return widest_seen
 
 
+def rounded_towards_zero(depth):
+    found = []
+    for start in range(2 ** (depth - 1)):
+        a = b = start
+        for _ in range(depth - 1):
+            a, b = int((a - 2) / 2), int((b + 2) / 2)
+        a, b = a - 2, b + 2
+        for _ in range(depth - 1):
+            a, b = 2 * a - 2, 2 * b + 3
+        found.append(b - a + 1)
+    return max(found)
+
+
 @pytest.mark.parametrize("answer", [traced, lambda depth: np.int64(traced(depth)), lambda depth: [traced(depth)]])
 def test_field(answer):
     assert right("03.4", answer) is True
@@ -173,6 +186,9 @@ def test_field(answer):
     (lambda depth: widest(depth, starts=[0]), "one start only"), (lambda depth: widest(depth, bottom=0), "the bottom"),
     (lambda depth: widest(depth, reach=1), "two 3x3 convolutions"), (lambda depth: widest(depth, count=0), "b - a + 1"),
     (lambda depth: widest(depth, pooled=0), "pooling makes a column into two"),
+    (lambda depth: widest(depth, levels=0), "d - 1 up-convolutions"),
+    (lambda depth: rounded_towards_zero(depth), "rounds a negative column down"),
+    (lambda depth: widest(depth, block_first=False), "the decoder block comes before"),
     (lambda depth: {2: 18, 3: 44}.get(depth, 0), "not for depth 4"), (lambda depth: str(depth), "a number is wanted"),
     (lambda depth: None, "where the dots are"), (lambda: 18, "could not be tried out"), (18, "a function is wanted")])
 def test_field_missed(answer, hint):

@@ -93,6 +93,7 @@ def test_dice_by_hand(answer):
     (lambda z, t: by_hand(z, t, above=0), "above the line, too"),
     (lambda z, t: by_hand(z, t, below=0), "below the line, too"),
     (lambda z, t: by_hand(z, t, twice=1), "twice the overlap"),
+    (lambda z, t: by_hand(z, t / t.numel(), torch.minimum, lambda z: z.sigmoid() / z.numel()), "not means"),
     (lambda z, t: by_hand(z, t, activation=lambda z: (z > 0).float()), "no slope"),
     (lambda z, t: torch.stack([by_hand(a, b) for a, b in zip(z, t)]).mean(), "slice by slice"),
     (lambda z, t: by_hand(z, t) if t.any() else 0.5, "unless the mask is empty"),
