@@ -1,5 +1,6 @@
 """A training step, against the loop that tutorials show; how near it comes to the peak, and where the rest goes."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 
@@ -38,6 +39,7 @@ def plain_loop(config: TrainConfig, image: torch.Tensor, mask: torch.Tensor) -> 
 
 def parts_of(step: Callable[[], object], steps: int) -> Counter:
     """Share of the processor's time that each part of a step takes."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler says else that there is no GPU
     with profile(activities=[ProfilerActivity.CPU]) as found:
         for _ in range(steps):
             step()
