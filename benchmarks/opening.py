@@ -44,7 +44,7 @@ def read_at_every_start(root: str) -> None:
 
 def rows(bench: Bench) -> list[Row]:
     """Cold, warm and whole, in one set of rounds; each side in a process of its own."""
-    root, cache = bench.first(2 if bench.quick else 20), bench.work / "cache"
+    root, cache = bench.first(2 if bench.quick else 12), bench.work / "cache"
     files = sorted(root.glob("*/*.tif"))
 
     def cold() -> tuple[float, float]:

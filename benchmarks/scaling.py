@@ -31,10 +31,10 @@ def cost(root: Path, cache: Path) -> tuple[float, float]:
     return seconds / len([*root.glob("*/*_mask.tif")]), most
 
 
-def compared(bench: Bench, root: Path, numbers: list[int], whom: str) -> list[Row]:
+def compared(bench: Bench, root: Path, numbers: list[int], whom: str, repeats: int) -> list[Row]:
     """Rows for so many patients of a folder, against the first and smallest number."""
     places = [linked(root, n, bench.work / f"{whom}-{n}") for n in numbers]
-    costs = rounds(min(3, bench.repeats), *(lambda place=place: cost(place, bench.work / "cache") for place in places))
+    costs = rounds(repeats, *(lambda place=place: cost(place, bench.work / "cache") for place in places))
     ratios = costs[:, :1] / costs  # (rounds, numbers, 2)
     return [Row(f"scaling: {n} {whom}, time per slice", f"{numbers[0]} {whom}", *map(Ratio.of, ratios[:, i].T))
             for i, n in enumerate(numbers) if i]
@@ -44,7 +44,7 @@ def rows(bench: Bench) -> list[Row]:
     """10, 30 and 80 patients, or as many as there are, and 400 phantoms."""
     there = len(folders(bench.root))
     if bench.quick:
-        return compared(bench, bench.root, [2, min(4, there)], "patients")
-    found = compared(bench, bench.root, sorted({10, min(30, there), min(80, there)}), "patients")
+        return compared(bench, bench.root, [2, min(4, there)], "patients", 1)
+    found = compared(bench, bench.root, sorted({10, min(30, there), min(80, there)}), "patients", 2)
     many = write_phantom_cohort(PHANTOMS, patients=400)
-    return found + compared(bench, many, [10, 400], "phantoms")
+    return found + compared(bench, many, [10, 400], "phantoms", 1)
