@@ -30,7 +30,7 @@ def table(rows: Iterable[Row], where: str) -> str:
 def machine(patients: str, load: float) -> str:
     """Date, kind of machine, patients, and whether it was idle as the run began."""
     cores = os.cpu_count() or 1
-    idle = "idle" if load < BUSY * cores else f"BUSY with other work (load {load:.1f}): ratios hold, their spread grows"
+    idle = "idle" if load < BUSY * cores else f"BUSY with other work (load {load:.1f}): take the figures with care"
     return (f"{date.today()}; {processor()}, {cores} cores, {torch.get_num_threads()} threads, no GPU used; PyTorch "
             f"{torch.__version__}; {patients}; the machine was {idle}.")
 
