@@ -38,7 +38,7 @@ def plain_loop(config: TrainConfig, image: torch.Tensor, mask: torch.Tensor) -> 
 
 
 def parts_of(step: Callable[[], object], steps: int) -> Counter:
-    """Share of the processor's time that each part of a step takes."""
+    """Share of the time that each part of a step takes."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler says else that there is no GPU
     with profile(activities=[ProfilerActivity.CPU]) as found:
         for _ in range(steps):
@@ -86,4 +86,4 @@ def rows(bench: Bench) -> list[Row]:
     return [Row("train step", "plain loop: contiguous float32, `.item()` per batch",
                 Ratio.of(costs[:, 1] / costs[:, 0]), None,
                 f"{share(costs[:, 2] / costs[:, 0])} of the convolution peak",
-                f"Where the processor's time of a training step with its augmentation goes: {told}.")]
+                f"Where the time of a training step with its augmentation goes: {told}.")]
