@@ -26,7 +26,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses r
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
 .PHONY: help setup run lab site app test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks frame \
-        benchmark images weights genomics publish clean
+        bench images weights genomics publish clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -107,9 +107,8 @@ notebooks: $(READY) ## re-execute the notebooks in place, or ARGS="04 05", on ph
 frame: $(READY) ## stamp navigation and timings of tools/series.toml
 	$(PY) tools/frame.py
 
-benchmark: $(READY) ## what a step of the viewer's slider costs, and what makes training faster
-	$(PY) benchmarks/viewer.py
-	$(PY) benchmarks/training.py
+bench: $(READY) ## how fast all is, as ratios, in ten minutes; ARGS="--real FOLDER --write"; see benchmarks/README.md
+	$(PY) -m benchmarks $(ARGS)
 
 images: $(READY) ## the pictures in images/, from phantoms and the model
 	$(PHANTOM) $(PY) tools/make_images.py

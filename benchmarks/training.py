@@ -1,68 +1,89 @@
-"""What makes training faster here: `python benchmarks/training.py [--size 128] [--steps 8]`.
+"""A training step, against the loop that tutorials show; how near it comes to the peak, and where the rest goes."""
 
-Slices per second of a training step of the default network, in float32 and, where `amp_dtype` would choose it, in
-half precision, with channels first and last; ratios to the slowest, all from one run. The last row
-adds the batch's augmentation.
-"""
+import os
+from collections import Counter
+from collections.abc import Callable
 
-import argparse
-import time
-from contextlib import nullcontext
-
-import pandas as pd
 import torch
-from lggseg.transforms import Augment
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile, record_function
 
 from lggseg import DiceBCELoss, TrainConfig
-from lggseg.device import amp_dtype, pick_device
+from lggseg.trainer import Trainer
 
-BATCH = 16
+from . import ceiling
+from .bench import Bench
+from .timing import Ratio, Row, clock, rounds, share
+
+PARTS = {  # of a step: the first name that is found in an operation or in what it is part of
+    "augmentation": ("augmentation",), "optimiser": ("Optimizer.step",), "moving average": ("moving average",),
+    "loss": ("loss", "sigmoid", "Sigmoid", "binary_cross_entropy", "BinaryCrossEntropy"),
+    "convolutions": ("conv", "Conv"), "batch norm": ("batch_norm", "BatchNorm"), "ReLU": ("relu", "Relu", "clamp_min"),
+    "concatenation": ("cat", "Cat"), "pooling": ("pool", "Pool")}
 
 
-def rate(size: int, steps: int, dtype: torch.dtype | None, layout: torch.memory_format, augment: bool) -> float:
-    """Slices per second of a training step, the first two left out."""
-    device, config, loss = pick_device(), TrainConfig(), DiceBCELoss()
-    model = config.model().to(device, memory_format=layout).train()
-    optimiser, change = torch.optim.AdamW(model.parameters()), Augment()
-    pictures = torch.randn(BATCH, config.recipe.channels, size, size, device=device)
-    masks = (pictures[:, :1] > 1).float()
-    for step in range(steps + 2):
-        if step == 2:
-            wait(device)
-            start = time.perf_counter()
-        image, mask = change(pictures, masks) if augment else (pictures, masks)
-        with torch.autocast(device.type, dtype) if dtype else nullcontext():
-            found = loss(model(image.contiguous(memory_format=layout)), mask)
+def plain_loop(config: TrainConfig, image: torch.Tensor, mask: torch.Tensor) -> Callable[[], float]:
+    """A step as it is usually written: contiguous float32, and the loss looked at after each batch."""
+    model, loss_function = config.model().networks[0].train(), DiceBCELoss()
+    optimiser = torch.optim.AdamW(model.parameters(), config.lr)
+
+    def step() -> float:
         optimiser.zero_grad()
-        found.backward()
+        loss = loss_function(F.pixel_shuffle(model(F.pixel_unshuffle(image, config.block)), config.block), mask)
+        loss.backward()
         optimiser.step()
-    wait(device)
-    return BATCH * steps / (time.perf_counter() - start)
+        return loss.item()
+
+    return step
 
 
-def wait(device: torch.device) -> None:
-    """Let a GPU finish what it was told."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def parts_of(step: Callable[[], object], steps: int) -> Counter:
+    """Share of the time that each part of a step takes."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler says else that there is no GPU
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        for _ in range(steps):
+            step()
+    spent = Counter()
+    for event in found.events():
+        spent[part_of(event)] += event.self_cpu_time_total
+    return Counter({part: time / spent.total() for part, time in spent.items()})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=8)
-    args = parser.parse_args()
-    torch.set_flush_denormal(True)
-    half = amp_dtype(pick_device())
-    layouts = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
-    rows = {(str(dtype or torch.float32), name): rate(args.size, args.steps, dtype, layout, False)
-            for dtype in dict.fromkeys((None, half)) for name, layout in layouts.items()}
-    rows[str(half or torch.float32), "channels last, augmented"] = rate(args.size, args.steps, half,
-                                                                        torch.channels_last, True)
-    found = pd.Series(rows, name="slices/s").to_frame()
-    found["ratio"] = found["slices/s"] / found["slices/s"].min()
-    print(f"{args.size} x {args.size}, batch {BATCH}, {pick_device().type}, {torch.get_num_threads()} threads")
-    print(found.round(2).to_string())
+def part_of(event: "torch.autograd.profiler_util.FunctionEvent") -> str:
+    """Which of PARTS an operation belongs to."""
+    names = []
+    while event:
+        names.append(event.name)
+        event = event.cpu_parent
+    return next((part for part, words in PARTS.items() if any(word in name for name in names for word in words)),
+                "the rest")
 
 
-if __name__ == "__main__":
-    main()
+def named(name: str, task: Callable) -> Callable:
+    """`task`, under a name that the profile shows."""
+    def run(*arguments: object) -> object:
+        with record_function(name):
+            return task(*arguments)
+    return run
+
+
+def rows(bench: Bench) -> list[Row]:
+    """The default network on a batch of the default size; both sides without augmentation, the profile with it."""
+    config = TrainConfig(device="cpu", coarse_share=0, **({"size": 64, "batch": 4} if bench.quick else {}))
+    trainer = Trainer(config.model(), bench.cohort, bench.cohort.patients[:2], [], config)
+    image, mask = next(iter(trainer.loader(0)))
+    trainer.model.train()
+    torch.set_flush_denormal(True)  # as `fit` does, here for both
+    plain, flops = plain_loop(config, image, mask), ceiling.operations(lambda: trainer.step(image, mask))
+    costs = rounds(bench.repeats, clock(lambda: trainer.step(image, mask), 0.5), clock(plain, 0.5),
+                   lambda: flops / ceiling.convolution())
+    trainer.loss = named("loss", trainer.loss)
+    trainer.ema.update_parameters = named("moving average", trainer.ema.update_parameters)
+    augment = named("augmentation", trainer.augment)
+    found = parts_of(lambda: trainer.step(*augment(image, mask)), 1 if bench.quick else 4)
+    torch.set_flush_denormal(False)
+    told = ", ".join(f"{part} {100 * part_share:.0f} %" for part, part_share in found.most_common())
+    return [Row("train step", "plain loop: contiguous float32, `.item()` per batch",
+                Ratio.of(costs[:, 1] / costs[:, 0]), None,
+                f"{share(costs[:, 2] / costs[:, 0])} of the convolution peak",
+                f"Where the time of a training step with its augmentation goes: {told}.")]

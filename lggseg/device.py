@@ -37,7 +37,7 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
     """Number format for mixed precision on `device`, or None to stay in float32.
 
     bfloat16 needs compute capability 8.0; older GPUs use float16, which needs a GradScaler. A CPU gains from
-    bfloat16 only if it has instructions for it: `benchmarks/training.py` measures how much.
+    bfloat16 only if it has instructions for it.
     """
     if device.type == "cpu":
         return torch.bfloat16 if cpu_has_bfloat16() else None

@@ -171,9 +171,15 @@ class Trainer:
                                        "number of processes": world_size(), "teacher": self.taught_by}
 
     def resume(self, path: Path) -> None:
-        """Go on from `path`, if it is there; LggError for a damaged file, or a run with other settings or patients."""
-        if not path.exists():
-            return
+        """Go on from `path`, if it is there; LggError for a damaged file, a run with other settings or patients, and
+        where another process found another file."""
+        if path.exists():
+            self.restore(path)
+        if first_decides(lambda: len(self.history)) != len(self.history):
+            raise LggError(f"{path} is another file for the first process; give an `out` that all machines share")
+
+    def restore(self, path: Path) -> None:
+        """Take the state of the run in `path`."""
         state = read_checkpoint(path)
         theirs, mine = state.get("identity", {}), self.identity()
         if changed := [key for key in mine if key not in theirs or theirs[key] != mine[key]]:

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch.nn import functional as F
 
-from lggseg.augment import Augment
+from lggseg.augment import Augment, enlarge
 
 
 def test_space_moves_image_and_mask_together():
@@ -126,3 +127,10 @@ def test_intensities_keep_their_order(monkeypatch):
     augment.draw = lambda spread, *shape: torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)  # no blur
     steps = augment.intensity(levels.contiguous()).diff(dim=-1)
     assert (steps > 0).all()
+
+
+@pytest.mark.parametrize("size", [(224, 160), (9, 4)])
+def test_enlarge_is_bicubic_interpolation(size):
+    torch.manual_seed(0)
+    field = torch.randn(3, 2, 4, 5)
+    torch.testing.assert_close(enlarge(field, size), F.interpolate(field, size, mode="bicubic"))

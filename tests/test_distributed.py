@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
-from lggseg import distributed
+from lggseg import distributed, train
 from lggseg.errors import LggError
 from lggseg.segmenter import load_checkpoint
 
@@ -16,19 +16,19 @@ TINY = ["--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4"
 TOLERANCE = 0.05  # of the loss: each process has batch statistics and an overlap of its own
 
 
-def train(processes: int, *arguments: str, **changes: str) -> subprocess.CompletedProcess:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+def train_in_two(*arguments: str) -> subprocess.CompletedProcess:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run([sys.executable, *launcher, "-m", "lggseg.train", *arguments], capture_output=True, text=True,
-                          env=os.environ | {"OMP_NUM_THREADS": "1"} | changes, timeout=300, check=False)
+                          env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=300, check=False)
 
 
 @pytest.fixture(scope="module")
 def runs(phantom_cohort, tmp_path_factory):
     """The folders of one run with one process and one with two, and the data's."""
     place, data = tmp_path_factory.mktemp("runs"), str(phantom_cohort.root)
-    for processes in (1, 2):
-        done = train(processes, "--data", data, "--out", str(place / str(processes)), *TINY)
-        assert done.returncode == 0, done.stderr
+    train.main(["--data", data, "--out", str(place / "1"), *TINY])
+    done = train_in_two("--data", data, "--out", str(place / "2"), *TINY)
+    assert done.returncode == 0, done.stderr
     return place, data
 
 
@@ -46,16 +46,21 @@ def test_one_of_them_writes(runs):
     assert patients[0] == patients[1]
 
 
-def test_a_finished_run_of_two_goes_no_further_and_is_told_to_one(runs):
+def test_a_finished_run_of_two_goes_no_further(runs):
     place, data = runs
-    again = train(2, "--data", data, "--out", str(place / "2"), *TINY)
+    again = train_in_two("--data", data, "--out", str(place / "2"), *TINY)
     assert again.returncode == 0 and again.stdout.count("\n      4 ") + again.stdout.count("\n     4 ") <= 1
-    alone = train(1, "--data", data, "--out", str(place / "2"), *TINY)
-    assert alone.returncode == 2 and "a run with other number of processes;" in alone.stderr
+
+
+def test_a_run_of_two_is_not_gone_on_with_by_one(runs, capsys):
+    place, data = runs
+    with pytest.raises(SystemExit, match="2"):
+        train.main(["--data", data, "--out", str(place / "2"), *TINY])
+    assert "a run with other number of processes;" in capsys.readouterr().err
 
 
 def test_what_fails_everywhere_is_told_once(tmp_path):
-    failed = train(2, "--data", str(tmp_path), *TINY)
+    failed = train_in_two("--data", str(tmp_path), *TINY)
     assert failed.returncode != 0
     assert sum(line.startswith("error: ") for line in failed.stderr.splitlines()) == 1
 

@@ -2,6 +2,8 @@
 
 import ast
 import graphlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,14 @@ ORDER = [
     ["train"],
     ["viewer.*", "results", "predict", "exercises.*"],
 ]
+# What a first use must not load: each step in one process, after those above it.
+LATER = {
+    "import lggseg": "numpy pandas torch",
+    "lggseg.open_cohort, lggseg.SliceViewer": "torch scipy.stats skimage matplotlib kagglehub",
+    "lggseg.UNet": "torch._dynamo torchvision sympy",
+    "[getattr(lggseg, name) for name in lggseg.__all__]":
+        "torch._dynamo torchvision sympy scipy.stats statsmodels skimage.transform matplotlib seaborn kagglehub",
+}
 PACKAGE = Path(lggseg.__path__[0])
 MAX_LINES = 250
 
@@ -93,6 +103,14 @@ def test_no_circles():
 @pytest.mark.parametrize(("name", "path"), files().items())
 def test_no_file_is_long(name, path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_first_uses_load_no_more_than_they_need():
+    lines = ["import sys"]
+    for step, modules in LATER.items():
+        lines += [step, f"print({step!r}, [name for name in {modules.split()} if name in sys.modules], sep=': ')"]
+    run = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [f"{step}: []" for step in LATER]
 
 
 def test_finds_every_form_of_import(tmp_path):

@@ -1,6 +1,7 @@
 """House rules of the committed notebooks, and proof that the rules and nbval refuse what they should."""
 
 import base64
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -171,13 +172,12 @@ def test_refuses_skipped_cells(tmp_path, made):
     assert "nbval-skip" in found(tmp_path, [*good_cells(), made])
 
 
-def nbval(path: Path) -> str:
-    """The summary line of nbval on one notebook, run as `make test` runs it."""
-    command = [sys.executable, "-m", "pytest", "--nbval", "-c", str(ROOT / "pyproject.toml"), str(path)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=path.parent).stdout.splitlines()[-1]
-
-
 def test_nbval_fails_on_one_changed_number(tmp_path):
+    """As `make test` runs it: the one notebook passes, the other does not."""
     text = "print(sum(range(101)))"
-    assert "1 passed" in nbval(write(tmp_path / "right.ipynb", [cell(text, printed("5050\n"))]))
-    assert "1 failed" in nbval(write(tmp_path / "wrong.ipynb", [cell(text, printed("5051\n"))]))
+    paths = [write(tmp_path / "right.ipynb", [cell(text, printed("5050\n"))]),
+             write(tmp_path / "wrong.ipynb", [cell(text, printed("5051\n"))])]
+    command = [sys.executable, "-m", "pytest", "--nbval", "-v", "-c", str(ROOT / "pyproject.toml"), *map(str, paths)]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert re.findall(r"Cell 0 ([A-Z]+) ", told) == ["PASSED", "FAILED"]  # in their order
+    assert "1 failed, 1 passed" in told.splitlines()[-1]

@@ -44,6 +44,14 @@ def test_the_draw_depends_on_seed_and_epoch_alone(make):
     assert draws[0] == draws[1] and draws[0] != draws[2] and draws[0] != draws[3]
 
 
+def test_processes_that_find_other_files_do_not_start(make, monkeypatch, tmp_path):
+    trainer = make(out=str(tmp_path))
+    trainer.resume(tmp_path / "resume.pt")  # there is none, for nobody
+    monkeypatch.setattr(module, "first_decides", lambda task: 3)  # epochs that the first process goes on from
+    with pytest.raises(LggError, match="another file for the first process; give an `out` that all machines share"):
+        trainer.resume(tmp_path / "resume.pt")
+
+
 def test_processes_share_out_each_batch(make, monkeypatch):
     whole = list(make().loader(0).sampler)
     monkeypatch.setattr(module, "world_size", lambda: 2)

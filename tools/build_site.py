@@ -20,7 +20,8 @@ from run_series import run_notebook, settle_environment
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-source"
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md", "docs/reliability.md",
-         "experiments/README.md", "results/README.md", "lggseg/weights/README.md"]
+         "docs/cluster.md", "benchmarks/README.md", "experiments/README.md", "results/README.md",
+         "lggseg/weights/README.md"]
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # to a file, in Markdown
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 from tqdm.auto import tqdm
 
 from ..errors import LggError
@@ -136,7 +136,7 @@ def compare(values: pd.Series, codes: pd.Series) -> dict[str, object]:
     row = {"n": len(x), "p_fisher": np.nan, "p_kruskal": np.nan, "epsilon_sq": np.nan, "small": small,
            "note": untestable(x, group)}
     if not row["note"]:
-        h, p = stats.kruskal(*[x[group == g] for g in range(len(names))])
+        h, p = scipy.stats.kruskal(*[x[group == g] for g in range(len(names))])
         row |= {"p_kruskal": p, "epsilon_sq": h / (len(x) - 1)}
         try:
             row["p_fisher"] = freeman_halton(median_split(x, group))

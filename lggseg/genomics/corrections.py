@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import false_discovery_control
+import scipy
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -14,7 +14,7 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     >>> benjamini_hochberg(np.array([0.01, 0.04, np.nan, 0.03]))
     array([0.03, 0.04,  nan, 0.04])
     """
-    return _of_the_tested(p, false_discovery_control)
+    return _of_the_tested(p, scipy.stats.false_discovery_control)
 
 
 def bonferroni(p: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from ..errors import LggError
 from .association import category_codes
@@ -25,7 +25,7 @@ def cramers_v(a: pd.Series, b: pd.Series) -> float:
     n, (rows, columns) = table.sum(), table.shape
     if min(table.shape) < 2:
         return float("nan")
-    phi_sq = stats.chi2_contingency(table, correction=False).statistic / n
+    phi_sq = scipy.stats.chi2_contingency(table, correction=False).statistic / n
     phi_sq = max(0.0, phi_sq - (rows - 1) * (columns - 1) / (n - 1))  # what chance alone gives is taken off
     least = min(side - (side - 1) ** 2 / (n - 1) for side in (rows, columns))
     return float(np.sqrt(phi_sq / (least - 1))) if least > 1 else float("nan")

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import pandas as pd
-from scipy import stats
+import scipy
 
 from ..errors import LggError
 from .association import association_table, category_codes
@@ -70,6 +70,6 @@ def correlation(a: pd.Series, b: pd.Series) -> dict[str, float]:
     {'n': 4.0, 'r': 0.98, 'low': 0.38, 'high': 1.0}
     """
     both = pd.concat([a, b], axis=1).dropna().to_numpy()
-    r = stats.pearsonr(*both.T)
+    r = scipy.stats.pearsonr(*both.T)
     low, high = r.confidence_interval()
     return {"n": len(both), "r": r.statistic, "low": low, "high": high}

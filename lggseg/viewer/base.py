@@ -2,7 +2,7 @@
 
 Redrawing a matplotlib figure costs 90 to 230 ms a step and flickers; composing the slice in numpy and
 encoding it with Pillow costs a few milliseconds. Core ipywidgets only, so 7.7.1 (Colab) and 8 both do.
-`python benchmarks/viewer.py` measures a step.
+`make bench` measures a step.
 """
 
 import html

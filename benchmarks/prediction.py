@@ -1,0 +1,59 @@
+"""Predicting a patient, against slice by slice, against the ensemble released before, and beside the bare network."""
+
+import numpy as np
+import torch
+from skimage.transform import resize
+from torch import nn
+from torch.nn import functional as F
+
+from lggseg import Recipe, Segmenter, TrainConfig, UNet
+from lggseg.preprocess import look, slices_to_grid, standardise
+
+from . import ceiling
+from .bench import Bench
+from .timing import Ratio, Row, clock, rounds, share
+
+
+def slice_by_slice(network: nn.Module, image: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Probabilities (D,H,W) as scripts make them: one slice after the other, resized by scikit-image, whole picture."""
+    mean, deviation, found = image.mean(axis=(0, 1, 2)), image.std(axis=(0, 1, 2)), []
+    for picture in image:
+        grid = resize((picture - mean) / deviation, (recipe.size, recipe.size), anti_aliasing=True)
+        blocks = F.pixel_unshuffle(torch.from_numpy(grid).float().permute(2, 0, 1)[None], recipe.block)
+        with torch.no_grad():
+            answer = torch.sigmoid(F.pixel_shuffle(network(blocks), recipe.block))
+        found.append(resize(answer[0, 0].numpy(), picture.shape[:2]))
+    return np.stack(found)
+
+
+def last_release(networks: int = 8) -> Segmenter:
+    """What the release before had: eight U-Nets of full resolution with a neighbouring slice on either side.
+
+    The weights are random: speed does not depend on them.
+    """
+    recipe = Recipe(size=192, context=1, block=1, threshold=0.45, min_component_share=0.5, crop=False)
+    return Segmenter([UNet(recipe.channels, features=16, depth=5) for _ in range(networks)], recipe).eval()
+
+
+def rows(bench: Bench) -> list[Row]:
+    """One patient of middle depth; the network of the default settings, with fresh weights."""
+    image = bench.patient().image[:4 if bench.quick else None]
+    new, old, plain = TrainConfig().model().eval(), last_release(), TrainConfig().model().networks[0].eval()
+    head = look(image, new.recipe)
+    inputs = standardise(slices_to_grid(image, head, new.recipe.size), head, np.arange(len(head.slices)), 0)
+
+    @torch.inference_mode()
+    def bare() -> None:
+        for batch in inputs.split(16):
+            new(batch)
+
+    flops = ceiling.operations(bare)
+    sides = (lambda: new.probability(image, "cpu"), lambda: slice_by_slice(plain, image, new.recipe),
+             lambda: old.probability(image, "cpu"), lambda: new.segment(image, "cpu"), bare)
+    costs = rounds(bench.repeats, *map(clock, sides), lambda: flops / ceiling.convolution())
+    predict, one, ensemble, segment, forward, peak = costs.T
+    return [Row("predict a patient", "slice by slice, contiguous float32, scikit-image's resize",
+                Ratio.of(one / predict), None, f"{share(peak / predict)} of the convolution peak"),
+            Row("predict a patient", "eight networks of the release before", Ratio.of(ensemble / predict)),
+            Row("segment a patient", "the network's forward pass alone", Ratio.of(forward / segment),
+                None, f"{share(peak / segment)} of the convolution peak")]
