@@ -35,7 +35,7 @@ def verdict(p_bonferroni: float, auc_low: float) -> str:
     >>> verdict(0.01, 0.7), verdict(0.2, 0.7), verdict(0.2, 0.4)
     ('replicated', 'weakened', 'not replicated')
     """
-    return ("not replicated", "weakened", "replicated")[(p_bonferroni < 0.05) + (auc_low > 0.5)]
+    return ("not replicated", "weakened", "replicated")[int(p_bonferroni < 0.05) + int(auc_low > 0.5)]
 
 
 def replication(manual: pd.DataFrame, predicted: pd.DataFrame, clusters: pd.DataFrame) -> Replication:

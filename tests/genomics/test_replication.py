@@ -28,7 +28,7 @@ def clusters(manual):
 @pytest.mark.parametrize("p, low, word", [(0.049, 0.51, "replicated"), (0.05, 0.51, "weakened"),
                                           (0.049, 0.5, "weakened"), (0.05, 0.5, "not replicated")])
 def test_rule_and_its_bounds(p, low, word):
-    assert verdict(p, low) == word
+    assert verdict(p, low) == verdict(np.float64(p), np.float64(low)) == word
 
 
 def test_predicted_equal_to_manual_replicates(manual, clusters):
