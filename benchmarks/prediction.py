@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from lggseg import Recipe, Segmenter, TrainConfig, UNet
-from lggseg.preprocess import look, slices_to_grid, standardise
+from lggseg.head import find_head
+from lggseg.preprocess import slices_to_grid, standardise
 
 from . import ceiling
 from .bench import Bench
@@ -31,7 +32,7 @@ def last_release(networks: int = 8) -> Segmenter:
 
     The weights are random: speed does not depend on them.
     """
-    recipe = Recipe(size=192, context=1, block=1, threshold=0.45, min_component_share=0.5, crop=False)
+    recipe = Recipe(size=192, context=1, block=1, threshold=0.45, min_component_share=0.5)
     return Segmenter([UNet(recipe.channels, features=16, depth=5) for _ in range(networks)], recipe).eval()
 
 
@@ -39,7 +40,7 @@ def rows(bench: Bench) -> list[Row]:
     """One patient of middle depth; the network of the default settings, with fresh weights."""
     image = bench.patient().image[:4 if bench.quick else None]
     new, old, plain = TrainConfig().model().eval(), last_release(), TrainConfig().model().networks[0].eval()
-    head = look(image, new.recipe)
+    head = find_head(image)
     inputs = standardise(slices_to_grid(image, head, new.recipe.size), head, np.arange(len(head.slices)), 0)
 
     @torch.inference_mode()

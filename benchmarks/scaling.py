@@ -5,7 +5,8 @@ from pathlib import Path
 
 from lggseg import Recipe, shape_features, write_phantom_cohort
 from lggseg.data import load_cohort
-from lggseg.preprocess import look, slices_to_grid
+from lggseg.head import find_head
+from lggseg.preprocess import slices_to_grid
 
 from .bench import Bench, folders, linked
 from .timing import ROOT, Ratio, Row, in_child, memory, rounds
@@ -18,7 +19,7 @@ def work_through(root: str) -> float:
     cohort, most = load_cohort(Path(root), progress=False), 0.0
     for patient in cohort.patients:
         volume = cohort.volume(patient)
-        slices_to_grid(volume.image, look(volume.image, Recipe()), Recipe().size)
+        slices_to_grid(volume.image, find_head(volume.image), Recipe().size)
         shape_features(volume.mask)
         most = max(most, memory("RssAnon"))
     return most
