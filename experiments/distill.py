@@ -1,6 +1,7 @@
 """One network that answers as an ensemble does (distillation: Hinton, Vinyals and Dean 2015).
 
-The student sees augmented slices, and learns the ensemble's mean probability in place of the manual mask. Without
+The student sees augmented slices, and learns the ensemble's mean probability in place of the manual mask; networks of
+several files teach together. Without
 --fold it learns from all patients. With --fold it learns from that fold's training patients and the networks that never
 saw the held-out ones, and is compared with those networks on the held-out: the fair judgement of what is shipped.
 """
@@ -15,6 +16,7 @@ from lggseg.config import add_options, config_of
 
 from .command import command, execute
 from .compare import keep, show
+from .ensemble import unite
 from .plan import Fold, read_run
 
 
@@ -57,14 +59,15 @@ def fold_of(chosen: argparse.Namespace, cohort: Cohort) -> Fold:
     """The fold that the options name, or all patients."""
     if chosen.fold is None:
         return Fold(cohort.patients, [])
-    run = read_run(chosen.folds_of or chosen.teacher.parent)
+    run = read_run(chosen.folds_of or chosen.teachers[0].parent)
     run.place(chosen.fold)  # LggError where there is no such fold
     return run.folds[chosen.fold]
 
 
 def options() -> argparse.ArgumentParser:
     parser = command("distill", __doc__)
-    parser.add_argument("teacher", type=Path, metavar="ENSEMBLE", help="ensemble.pt of a cross-validation")
+    parser.add_argument("teachers", nargs="+", type=Path, metavar="NETWORKS",
+                        help="ensemble.pt of a cross-validation, or the last.pt of some folds")
     parser.add_argument("--fold", type=int, metavar="K", help="hold out the patients of this fold, and compare on them")
     parser.add_argument("--folds-of", metavar="RUN", help="the run whose folds are meant (default: the ensemble's own)")
     add_options(parser)
@@ -77,7 +80,7 @@ def do(chosen: argparse.Namespace) -> None:
         raise LggError("--out is needed: the folder for the student")
     cohort = open_cohort(chosen.data)
     fold = fold_of(chosen, cohort)
-    teacher = unseen(load_checkpoint(chosen.teacher), fold.held_out)
+    teacher = unseen(unite([load_checkpoint(path) for path in chosen.teachers]), fold.held_out)
     print(f"{len(teacher.networks)} networks teach one, by {len(fold.train)} patients")
     student = distill(cohort, config, teacher, fold.train)
     if fold.held_out:

@@ -28,11 +28,15 @@ PAGES = ("README.md", "lggseg/weights/README.md")
 def release(run: Run, network: Path | None = None, halves: Run | None = None, bits: int = 8, root: Path = ROOT) -> str:
     """Write weights in `bits` a weight, tables and figures under `root`; returns the figures.
 
+    Threshold and min_component_share of what is shipped are those that suit all the patients that the run judged.
     Raises LggError, before anything is written, where a run is not finished, the network was trained on others than
     it judged, the halves are not of the same patients, or a page has no place for the figures.
     """
     shipped = root / "lggseg" / "weights"
-    weights = {shipped / "kaggle.pt": load_checkpoint(network or run.out / "ensemble.pt")}
+    ensemble = load_checkpoint(run.out / "ensemble.pt")
+    weights = {shipped / "kaggle.pt": load_checkpoint(network).with_recipe(
+        threshold=ensemble.recipe.threshold, min_component_share=ensemble.recipe.min_component_share)
+        if network else ensemble}
     if halves:
         weights[shipped / "kaggle_halves.pt"] = load_checkpoint(halves.out / "ensemble.pt")
     tables = {name: (run.out / name).read_bytes() for name in TABLES if (run.out / name).exists()}

@@ -73,7 +73,7 @@ CHANGES = {  # name: (bound, image -> changed image, changed mask -> mask on the
     "128 pixels": (LOOSE, lambda image: resized(image, 0.5), lambda mask: sampled(mask, 0.5)),
     "hot pixels": (LOOSE, hot, None),
 }
-SHORT = {"128 pixels": 0.93}  # where the weights for real patients fall short of LOOSE: 0.938 in one of three
+SHORT = {("128 pixels", 20): "0.938, where 0.95 is wanted"}  # where the weights for real patients fall short
 
 
 class Scan:
@@ -98,9 +98,9 @@ def real(request, real_cohort):
     return Scan(real_cohort.volume(real_cohort.patients[request.param]), load_pretrained("kaggle"))
 
 
-def check_change(scan, name, short=None):
+def check_change(scan, name):
     bound, change, back = CHANGES[name]
-    assert scan.score(change(scan.image), back) >= (short or bound)
+    assert scan.score(change(scan.image), back) >= bound
 
 
 def check_offsets(scan):
@@ -141,8 +141,11 @@ def test_phantoms_whatever_is_done_to_them(phantom, check):
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", CHANGES)
-def test_real_patients_keep_their_mask(real, name):
-    check_change(real, name, SHORT.get(name))
+def test_real_patients_keep_their_mask(real, name, request):
+    short = SHORT.get((name, request.node.callspec.params["real"]))
+    if short:
+        request.applymarker(pytest.mark.xfail(reason=short, strict=True))
+    check_change(real, name)
 
 
 @pytest.mark.real

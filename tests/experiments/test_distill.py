@@ -93,3 +93,13 @@ def test_judged_on_patients_that_neither_saw(joined_run, cohort, tmp_path, monke
         distill.compare(student, student, cohort, fold.train)
     with pytest.raises(SystemExit):
         distill.main([str(joined_run.out / "ensemble.pt"), "--fold", "2", *words])
+
+
+def test_networks_of_several_files_teach_together(run_done, second_run, cohort, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(distill, "open_cohort", lambda path: cohort)
+    taught = []
+    monkeypatch.setattr(distill, "distill", lambda cohort, config, teacher, patients: taught.append(teacher))
+    files = [str(run.network(k)) for run, k in ((run_done, 0), (run_done, 1), (second_run, 0))]
+    distill.main([*files, "--out", str(tmp_path)])
+    assert taught[0].patients == [load_checkpoint(file).patients[0] for file in files]
+    assert "3 networks teach one, by 4 patients" in capsys.readouterr().out
