@@ -9,7 +9,7 @@ PY := $(BIN)/python
 CONTENT := $(shell cat requirements.txt constraints.txt pyproject.toml | cksum | cut -d " " -f 1)
 READY := .venv/.ready-$(CONTENT)
 TEST_READY := .venv/.test-ready-$(CONTENT)
-SITE_READY := .venv/.site-ready-$(CONTENT)
+SITE_READY := .venv/.docs-ready-$(CONTENT)
 INSTALL := $(PY) -m pip install --no-compile --constraint constraints.txt
 ifdef CPU
 INSTALL += --extra-index-url https://download.pytorch.org/whl/cpu
@@ -25,8 +25,8 @@ endif
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses root without it
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab site app test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks frame \
-        bench images weights genomics publish clean
+.PHONY: help setup run lab site app test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks \
+        frame bench images weights genomics publish clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -45,15 +45,10 @@ $(READY): | $(PY)
 	@$(COMPILE)
 	@rm -f .venv/.ready-* && touch $@
 
-$(TEST_READY): | $(READY)
-	$(INSTALL) --editable ".[test]"
+.venv/.%-ready-$(CONTENT): | $(READY)
+	$(INSTALL) --editable ".[$*]"
 	@$(COMPILE)
-	@rm -f .venv/.test-ready-* && touch $@
-
-$(SITE_READY): | $(READY)
-	$(INSTALL) --editable ".[docs]"
-	@$(COMPILE)
-	@rm -f .venv/.site-ready-* && touch $@
+	@rm -f .venv/.$*-ready-* && touch $@
 
 setup: $(READY) ## create .venv and install, once
 

@@ -13,7 +13,7 @@ from .timing import Row
 
 FAMILIES = {"import": importing.rows, "open": opening.rows, "feed": feed.rows, "train": training.rows,
             "predict": prediction.rows, "viewer": viewer.rows, "genomics": genomics.rows, "scaling": scaling.rows,
-            "machine": lambda bench: [ceiling.machine_row(bench.repeats)]}
+            "machine": ceiling.rows}
 
 
 def measure(bench: Bench, names: list[str]) -> list[Row]:
@@ -34,6 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a minute, to see that all works: tiny, one round")
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     options = parser.parse_args(argv)
+    if options.write and (options.quick or options.only != [*FAMILIES]):
+        parser.error("--write keeps the whole table; leave --only and --quick out")
     load, start = os.getloadavg()[0], time.monotonic()
     root = find_root(Path(options.real)) if options.real else phantom_root()
     if not root:

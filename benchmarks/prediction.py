@@ -1,4 +1,4 @@
-"""Predicting a patient, against slice by slice, against the ensemble released before, and beside the bare network."""
+"""Predicting a patient, against slice by slice, against the first edition's ensemble, and beside the bare network."""
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ def slice_by_slice(network: nn.Module, image: np.ndarray, recipe: Recipe) -> np.
     return np.stack(found)
 
 
-def last_release(networks: int = 8) -> Segmenter:
-    """What the release before had: eight U-Nets of full resolution with a neighbouring slice on either side.
+def first_edition(networks: int = 8) -> Segmenter:
+    """What the first edition had: eight U-Nets of full resolution with a neighbouring slice on either side.
 
     The weights are random: speed does not depend on them.
     """
@@ -39,7 +39,7 @@ def last_release(networks: int = 8) -> Segmenter:
 def rows(bench: Bench) -> list[Row]:
     """One patient of middle depth; the network of the default settings, with fresh weights."""
     image = bench.patient().image[:4 if bench.quick else None]
-    new, old, plain = TrainConfig().model().eval(), last_release(), TrainConfig().model().networks[0].eval()
+    new, old, plain = TrainConfig().model().eval(), first_edition(), TrainConfig().model().networks[0].eval()
     head = find_head(image)
     inputs = standardise(slices_to_grid(image, head, new.recipe.size), head, np.arange(len(head.slices)), 0)
 
@@ -55,6 +55,6 @@ def rows(bench: Bench) -> list[Row]:
     predict, one, ensemble, segment, forward, peak = costs.T
     return [Row("predict a patient", "slice by slice, contiguous float32, scikit-image's resize",
                 Ratio.of(one / predict), None, f"{share(peak / predict)} of the convolution peak"),
-            Row("predict a patient", "eight networks of the release before", Ratio.of(ensemble / predict)),
+            Row("predict a patient", "eight networks of the first edition", Ratio.of(ensemble / predict)),
             Row("segment a patient", "the network's forward pass alone", Ratio.of(forward / segment),
                 None, f"{share(peak / segment)} of the convolution peak")]

@@ -64,5 +64,3 @@ def setup(app):
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_block, None))
     app.connect("autodoc-process-docstring",
                 lambda app, what, name, obj, options, lines: lines.__setitem__(slice(None), as_rst(lines)))
-
-

@@ -17,6 +17,8 @@ from living import for_reading, has_viewer, is_living
 from reference import errors_page, reference_pages
 from run_series import run_notebook, settle_environment
 
+from lggseg.files import whole
+
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-source"
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md", "docs/reliability.md",
@@ -83,11 +85,11 @@ def notebook_page(path: Path, entry: dict) -> nbformat.NotebookNode:
 def executed(path: Path, entry: dict) -> Path:
     """A run of the notebook on phantoms, made anew if it or the package has changed since the last one."""
     target = BUILD / "site-runs" / path.name
-    newest = max(file.stat().st_mtime for file in (path, *(ROOT / "lggseg").rglob("*.py")))
+    package = [file for file in (ROOT / "lggseg").rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    newest = max(file.stat().st_mtime for file in (path, *package))
     if not target.exists() or target.stat().st_mtime < newest:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        run_notebook(path, target.with_suffix(".part"), entry)
-        target.with_suffix(".part").replace(target)
+        with whole(target) as part:
+            run_notebook(path, part, entry)
     return target
 
 

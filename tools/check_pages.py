@@ -36,8 +36,6 @@ class Page(HTMLParser):
         if tag == "img" and not values.get("alt", "").strip() and values.get("role") != "presentation":
             self.wordless.append(self.get_starttag_text()[:120])
 
-    handle_startendtag = handle_starttag
-
 
 @cache
 def read(path: Path) -> Page:

@@ -14,6 +14,7 @@ import nbformat
 from latex2mathml.converter import convert
 from nbclient import NotebookClient
 from nbformat import v4
+from reference import messages
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ASK = 'display({"text/html": viewer.page()}, raw=True)'
@@ -41,7 +42,7 @@ async def frame_viewer(client: NotebookClient, cell: nbformat.NotebookNode, inde
 
 def living(page: str) -> nbformat.NotebookNode:
     """An output that shows a viewer's page inside another page."""
-    frame = (f'<iframe class="viewer" title="Viewer: one scan under a slice slider" srcdoc="{escape(page)}" '
+    frame = (f'<iframe class="viewer" title="Viewer of scans, with a slice slider" srcdoc="{escape(page)}" '
              f'style="width: 100%; height: 640px; border: 0" onload="{GROW}"></iframe>')
     return v4.new_output("display_data", {"text/html": frame}, metadata={"living": True})
 
@@ -58,10 +59,9 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "markdown":
             heading = (re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE) or [heading])[-1]
             continue
-        outputs = cell.get("outputs", [])
-        cell.outputs = [o for o in outputs if is_living(o)] + [o for o in outputs if "image/png" in o.get("data", {})] \
-            if any(map(is_living, outputs)) else outputs
-        for output in cell.outputs:
+        if any(map(is_living, cell.get("outputs", []))):  # in place of the widget
+            cell.outputs = [output for output in cell.outputs if output.output_type != "execute_result"]
+        for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
             if "image/png" in output.get("data", {}):
                 figures += 1
@@ -86,19 +86,9 @@ def said(code: str) -> list[str]:
     found = [call.args[0] for call in calls if getattr(call.func, "attr", "") in WORDS and call.args]
     found += [entry.value for call in calls for entry in call.keywords if entry.arg in WORDS]
     found.sort(key=lambda node: (node.lineno, node.col_offset))
-    texts = [" ".join(text_of(node).replace("(…)", "").split()).strip(" :;,…") for node in found]
+    known = [re.sub("⟨[^⟩]*⟩", "…", messages(node)[0]) for node in found]
+    texts = [" ".join(text.replace("(…)", "").split()).strip(" :;,…") for text in known]
     return list(dict.fromkeys(filter(None, texts)))
-
-
-def text_of(node: ast.expr) -> str:
-    """What is known of a string before the code runs."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(map(text_of, node.values))
-    if isinstance(node, ast.BinOp):
-        return text_of(node.left) + text_of(node.right)
-    if isinstance(node, ast.Constant):
-        return str(node.value or "")
-    return "…" if isinstance(node, ast.FormattedValue) else ""
 
 
 def formulas(markdown: str, write: Callable[[str, str], str]) -> str:

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from frame import ROOT
+
 PACKAGE = ROOT / "lggseg"
 AREAS = {  # what one does: title, and files or folders of the package, in the order of reading
     "cohort": ("Opening the data set", ["data.cohort", "data.places", "data.folder", "data.clinical", "data.splits",
@@ -136,7 +137,8 @@ def reference_pages() -> dict[str, str]:
     for area, (title, names) in AREAS.items():
         text = [f"# {title}\n"]
         for module, path in modules(names).items():
-            if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.parse(path.read_text()).body):
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+            if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body):
                 text.append(f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n")
         pages[area] = "\n".join(text)
     return pages

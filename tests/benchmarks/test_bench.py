@@ -1,7 +1,12 @@
 """The benchmark runs, its sides take turns, and its own ways of doing things give right answers. No time is judged."""
 
+import sys
+
 import numpy as np
 import pytest
+
+if sys.platform == "win32":
+    pytest.skip("the benchmark asks for the load of the machine and the peak of a process", allow_module_level=True)
 
 from benchmarks import __main__ as command
 from benchmarks import table
