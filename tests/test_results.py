@@ -39,6 +39,9 @@ def test_pictures_lie_on_the_slices_own_pixels():
     of_kind = {kind: np.asarray(Image.open(BytesIO(files[f"a_2_{kind}.png"]))) for kind in results.KINDS}
     np.testing.assert_array_equal(of_kind["mask"], 255 * mask()[1])
     np.testing.assert_array_equal(of_kind["probability"], 204 * mask()[1])
+    half = Image.open(BytesIO(result_files(scan(), mask() * np.float32(0.999), mask(), measure(scan(), mask()))[
+        "a_2_probability.png"]))
+    assert np.asarray(half)[5, 5] == 255  # 254.7 is rounded, not cut
     overlay = of_kind["overlay"]
     assert overlay.shape == (20, 30, 3) and (overlay[0] == 99).all() and overlay[5, 5].tolist() == [213, 94, 0]
 
