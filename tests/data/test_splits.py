@@ -69,6 +69,7 @@ def test_folds_hold_out_every_patient_once(folds):
 @pytest.mark.parametrize(("patients", "fractions", "rule"), [
     (made_up(CS=2), (0.8, 0.2), "too few"), ([], (0.5, 0.5), "too few"), (made_up(CS=9), (0.8, 0.3), "sum to 1"),
     (made_up(CS=9), (0.8, 0.205), "sum to 1"), (made_up(CS=9), (1.0, 0.0), "positive"),
+    (made_up(CS=9), (float("nan"), 1.0), "positive"), (made_up(CS=9), (), "sum to 1"),
     (2 * made_up(CS=5), (0.8, 0.2), "twice"),
 ])
 def test_refusals_of_splits(patients, fractions, rule):
