@@ -68,7 +68,8 @@ def test_what_fails_everywhere_is_told_once(tmp_path):
 
 def test_the_mean_of_two_processes(monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
-    monkeypatch.setattr(distributed.distributed, "all_reduce", lambda values: values.add_(torch.tensor([3.0, torch.nan])))
+    other = torch.tensor([3.0, torch.nan])
+    monkeypatch.setattr(distributed.distributed, "all_reduce", lambda values: values.add_(other))
     mean = distributed.mean_of_all(torch.tensor([1.0, 1.0]))
     assert mean[0] == 2 and mean[1].isnan()
 

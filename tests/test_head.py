@@ -103,6 +103,12 @@ def test_air_by_hand():
     assert air_level(image).tolist() == [[5, 5, 5]]
 
 
+def test_air_beside_a_frame_at_the_left_and_right_alone():
+    image = np.zeros((1, 6, 14, 3), np.uint8)
+    image[:, :, 4:10] = np.array([20, 21] * 3)[:, None, None]
+    assert air_level(image).tolist() == [[20, 20, 20]]
+
+
 def test_a_frame_of_one_value_is_left_out():
     image = np.zeros((2, 9, 8, 3), np.uint8)
     image[:, 2:5, 3:6] = np.arange(9).reshape(3, 3, 1)
@@ -232,9 +238,9 @@ def test_without_flair_there_is_nothing_to_go_by(image):
 
 
 def test_an_empty_volume_has_no_head():
-    head = find_head(np.full((2, 8, 9, 3), 5, np.uint8))
-    assert len(head.slices) == 0 and head.box == (0, 0, 9) and not head.mirrored and head.missing == []
-    assert head.shape == (2, 8, 9) and head.centre.tolist() == [0] * 3 and head.spread.tolist() == [1] * 3
+    head = find_head(np.full((2, 9, 8, 3), 5, np.uint8))
+    assert len(head.slices) == 0 and head.box == (0, 0, 9) and not head.mirrored and head.source == (0, 1, 2)
+    assert head.shape == (2, 9, 8) and head.centre.tolist() == [0] * 3 and head.spread.tolist() == [1] * 3
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 4), np.uint8),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import lggseg
+from lggseg.head import Head
 
 PACKAGE = Path(lggseg.__path__[0])
 DESIGNED = """open_cohort download_cohort Cohort Volume split_patients fold_patients SliceDataset UNet UNetBlock
@@ -53,7 +54,7 @@ def test_defaults_are_promises(name):
         value is inspect.Parameter.empty or value is None or callable(value))}
 
 
-@pytest.mark.parametrize("kind", [lggseg.Recipe, lggseg.TrainConfig, lggseg.Volume])
+@pytest.mark.parametrize("kind", [lggseg.Recipe, lggseg.TrainConfig, lggseg.Volume, Head])
 def test_what_is_settled_cannot_be_changed(kind):
     with pytest.raises(dataclasses.FrozenInstanceError):
         kind.__setattr__(object.__new__(kind), dataclasses.fields(kind)[0].name, 1)
