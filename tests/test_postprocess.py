@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lggseg.postprocess import postprocess
+from lggseg.postprocess import around, postprocess
 
 
 def components():
@@ -34,3 +34,10 @@ def test_pieces_that_touch_at_a_corner_are_one():
 
 def test_the_threshold_itself_is_tumour():
     assert postprocess(np.array([[[0.25, 0.2]]]), 0.25).tolist() == [[[True, False]]]
+
+
+def test_the_box_around_a_mask():
+    mask = np.zeros((3, 5, 6), bool)
+    mask[1, 2, 3] = mask[2, 4, 5] = True
+    assert around(mask) == (slice(1, 3), slice(2, 5), slice(3, 6))
+    assert not mask[around(mask & False)].size
