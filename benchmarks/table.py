@@ -43,9 +43,15 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def write(text: str, path: Path = README) -> None:
-    """Put `text` between the marks of README.md."""
+def best(rows: Iterable[Row]) -> str:
+    """The three rows with the highest ratios, in words, for the project's first page."""
+    fastest = sorted(rows, key=lambda row: row.time.median, reverse=True)[:3]
+    return "\n".join(f"- {row.what}: {row.time} times as fast as {row.usual}" for row in fastest)
+
+
+def write(text: str, path: Path = README, name: str = "table") -> None:
+    """Put `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page."""
     before = path.read_text(encoding="utf-8")
-    start, end = "<!-- table -->\n", "\n<!-- end of table -->"
+    start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
     parts = before.partition(start)[0], before.partition(end)[2]
     path.write_text(f"{parts[0]}{start}{text}{end}{parts[1]}", encoding="utf-8")

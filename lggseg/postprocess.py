@@ -24,6 +24,15 @@ def postprocess(probability: np.ndarray, threshold: float = 0.5, min_component_s
 
 def components(probability: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Labels int (D,H,W), 0 where `probability` is below `threshold`, and the weight of each component 1, 2, ..."""
-    labels, n = ndimage.label(probability >= threshold, np.ones((3,) * probability.ndim))
-    weight = np.bincount(labels.ravel(), (probability - threshold).ravel(), minlength=n + 1)
+    labels, found = np.zeros(probability.shape, np.int32), probability >= threshold
+    box = around(found)  # most of a volume is not tumour, and labelling air takes as long
+    n = ndimage.label(found[box], np.ones((3,) * probability.ndim), output=labels[box])
+    weight = np.bincount(labels[box].ravel(), (probability[box] - threshold).ravel(), minlength=n + 1)
     return labels, weight[1:]
+
+
+def around(mask: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box that holds all of a mask, one slice per axis; empty where the mask is."""
+    axes = range(mask.ndim)
+    hits = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
+    return tuple(slice(hit[0], hit[-1] + 1) if len(hit) else slice(0) for hit in hits)

@@ -109,7 +109,7 @@ def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int
     offsets = torch.arange(-context, context + 1)
     wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (N, 2c+1)
     centre, spread = (torch.from_numpy(values).view(3, 1, 1) for values in (head.centre, head.spread))
-    return ((slices[wanted].float() - centre) / spread).clamp_(*Z_RANGE).flatten(1, 2)
+    return slices[wanted].float().sub_(centre).div_(spread).clamp_(*Z_RANGE).flatten(1, 2)
 
 
 def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:

@@ -110,8 +110,13 @@ class Segmenter(nn.Module):
         self.recipe, self.patients = recipe, [sorted({*names, *patients}) for names in self.patients]
 
     def save(self, path: Path | str, bits: int = 32) -> Path:
-        """Write networks, recipe and training patients in 32, 16 or 8 `bits` a weight; see `checkpoint`."""
+        """Write networks, recipe and training patients in 32, 16 or 8 `bits` a weight; see `checkpoint`.
+
+        LggError, and nothing is written, where a weight is no finite number.
+        """
         states = [network.state_dict() for network in self.networks]
+        for state in states:
+            check_finite(state)
         stacked = {name: torch.stack([state[name].detach().cpu() for state in states]) for name in states[0]}
         return write_checkpoint({"architecture": self.networks[0].architecture, "recipe": asdict(self.recipe),
                                  "patients": self.patients,
@@ -119,17 +124,30 @@ class Segmenter(nn.Module):
 
     @classmethod
     def load(cls, path: Path | str) -> "Segmenter":
-        """A Segmenter from its file, in eval mode and float32; LggError where the file is not whole or not ours."""
+        """A Segmenter from its file, in eval mode and float32.
+
+        LggError where the file is not whole or not ours, or a weight in it is no finite number.
+        """
         content = read_checkpoint(path)
         try:
             whole = {name: lengthen(stored) for name, stored in content["states"].items()}
             networks = [UNet(**content["architecture"]) for _ in content["patients"]]
             for i, network in enumerate(networks):
                 network.load_state_dict({name: values[i] for name, values in whole.items()})
+                check_finite(network.state_dict())
             return cls(networks, Recipe(**content["recipe"]), content["patients"]).eval()
+        except LggError as error:
+            raise LggError(f"{path}: {error}") from error
         except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
             raise LggError(f"{path}: a checkpoint, but not one of a Segmenter ({error}); give best.pt, last.pt or "
                            "weights of the package") from error
+
+
+def check_finite(state: dict[str, torch.Tensor]) -> None:
+    """Raise LggError, naming the tensor, where a network's state holds infinities or NaN."""
+    for name, values in state.items():
+        if not values.isfinite().all():
+            raise LggError(f"{name} holds what is no finite number; such a network is of no use: train it again")
 
 
 def as_segmenter(model: nn.Module) -> Segmenter:

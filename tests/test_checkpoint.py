@@ -62,9 +62,21 @@ def test_eight_bits_by_hand():
     assert stored["steps"].dtype == torch.int8
     worst = (lengthen(stored)[0] - kernels).abs().amax(dim=1)
     assert (worst <= kernels.abs().amax(dim=1) / 254 + 1e-7).all()  # half a step at most
-    assert shorten(kernels, 8).dtype == torch.float16 and shorten(kernels.int(), 8).dtype == torch.int32
+    assert shorten(kernels.int(), 8).dtype == torch.int32
     with pytest.raises(LggError, match="bits is 4; a weight is stored in 32, 16 or 8"):
         shorten(kernels, 4)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_norms_keep_their_digits(bits):
+    """A running variance may be greater than 16 bits can say (65,504)."""
+    variances = torch.tensor([[1e5, 1e-9, 1.23456789]])
+    torch.testing.assert_close(lengthen(shorten(variances, bits)), variances, rtol=0, atol=0)
+
+
+def test_what_sixteen_bits_cannot_say_is_refused():
+    with pytest.raises(LggError, match="16 bits hold numbers up to 65,504; store 32"):
+        shorten(torch.full((1, 2, 2, 3, 3), 1e5), 16)
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lggseg.postprocess import postprocess
+from lggseg.postprocess import around, postprocess
 
 
 def components():
@@ -38,10 +38,19 @@ def test_the_threshold_itself_is_tumour(share):
 
 
 def test_a_component_alone_stays_however_weak():
-    assert postprocess(np.array([[[0.51, 0.0]]]), 0.5, 1.0).tolist() == [[[True, False]]]
+    probability = np.zeros((3, 6, 7))
+    probability[1, 2:4, 3] = 0.51
+    np.testing.assert_array_equal(postprocess(probability, 0.5, 1.0), probability > 0)
 
 
 def test_unless_told_otherwise_half_is_enough_and_all_stays():
     probability = np.zeros((1, 12, 12))
     probability[0, :10, :10], probability[0, 11, 10:] = 1.0, (0.49, 0.5)
     assert postprocess(probability)[0, 11, 10:].tolist() == [False, True]
+
+
+def test_the_box_around_a_mask():
+    mask = np.zeros((3, 5, 6), bool)
+    mask[1, 2, 3] = mask[2, 4, 5] = True
+    assert around(mask) == (slice(1, 3), slice(2, 5), slice(3, 6))
+    assert not mask[around(mask & False)].size

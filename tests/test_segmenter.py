@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -242,6 +242,31 @@ def test_fewer_bits_are_smaller_and_close(tmp_path, grid, bits, size, error):
     whole, short = segmenter.save(tmp_path / "a.pt"), segmenter.save(tmp_path / "b.pt", bits)
     assert short.stat().st_size < size * whole.stat().st_size
     torch.testing.assert_close(Segmenter.load(short)(grid), segmenter(grid), rtol=0, atol=error)
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_what_comes_back_answers_alike_whatever_the_norms_hold(tmp_path, grid, bits):
+    segmenter = unet()
+    convolution, norm, *_ = segmenter.networks[0].decoder[0]
+    for channel in range(4):  # the same answer by greater numbers
+        convolution.weight.data[channel] *= 1000
+        norm.running_mean[channel] *= 1000
+        norm.running_var[channel] *= 1e6
+    again = Segmenter.load(segmenter.save(tmp_path / "net.pt", bits))
+    torch.testing.assert_close(again(grid), segmenter(grid), rtol=0, atol=0.05)
+
+
+def test_weights_that_are_no_numbers_are_neither_written_nor_read(tmp_path):
+    segmenter = unet()
+    segmenter.networks[0].head.bias.data[0] = float("inf")
+    with pytest.raises(LggError, match="head.bias holds what is no finite number"):
+        segmenter.save(tmp_path / "net.pt")
+    assert not (tmp_path / "net.pt").exists()
+    content = {"architecture": segmenter.networks[0].architecture, "recipe": asdict(segmenter.recipe),
+               "patients": segmenter.patients,
+               "states": {name: value[None] for name, value in segmenter.networks[0].state_dict().items()}}
+    with pytest.raises(LggError, match="net.pt: head.bias holds what is no finite number"):
+        Segmenter.load(write_checkpoint(content, tmp_path / "net.pt"))
 
 
 def test_a_checkpoint_of_something_else_is_named(tmp_path):

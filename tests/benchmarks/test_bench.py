@@ -13,7 +13,7 @@ from benchmarks import table
 from benchmarks.bench import Bench, folders
 from benchmarks.feed import fitted, one_by_one
 from benchmarks.genomics import every_table, textbook_ellipsoid
-from benchmarks.timing import Ratio, Row, clock, compare, in_child, rounds, share, short
+from benchmarks.timing import ROOT, Ratio, Row, clock, compare, in_child, rounds, share, short
 
 
 @pytest.fixture
@@ -72,13 +72,20 @@ def test_ratios_are_told_with_their_range():
 
 def test_the_table_goes_between_its_marks(tmp_path):
     path = tmp_path / "README.md"
-    path.write_text("above\n<!-- table -->\nold\n<!-- end of table -->\nbelow\n")
+    path.write_text("above\n<!-- table -->\nold\n<!-- /table -->\nbelow\n")
     text = table.table([Row("a", "b", Ratio(2, 1, 3), note="Told below.")], "here")
     for _ in range(2):  # a second time changes nothing
         table.write(text, path)
     assert path.read_text() == (f"above\n<!-- table -->\nhere\n\n{table.HEAD}\n| a | b | 2.0 (1.0-3.0) |  |  |\n\n"
-                                "Told below.\n<!-- end of table -->\nbelow\n")
-    assert "<!-- table -->\n" in table.README.read_text() and "\n<!-- end of table -->" in table.README.read_text()
+                                "Told below.\n<!-- /table -->\nbelow\n")
+    assert "<!-- table -->\n" in table.README.read_text() and "\n<!-- /table -->" in table.README.read_text()
+
+
+def test_the_three_fastest_are_told():
+    rows = [Row(name, "that", Ratio(times, 1, 30)) for name, times in (("a", 3), ("b", 20), ("c", 2), ("d", 5))]
+    assert table.best(rows).splitlines() == [f"- {name}: {ratio} (1.0-30) times as fast as that" for name, ratio
+                                                     in (("b", "20"), ("d", "5.0"), ("a", "3.0"))]
+    assert "<!-- bench -->\n" in (ROOT / "README.md").read_text()
 
 
 def test_a_part_of_a_cohort_is_a_cohort(bench):
