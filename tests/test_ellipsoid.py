@@ -74,6 +74,8 @@ def test_corners_of_every_voxel_lie_between_those_given():
     runs = {tuple(a[:2]): (a[2], b[2]) for a, b in zip(first, last)}
     assert runs == {(z, y): ends for z in (0, 1) for y, ends in ((0, (0, 2)), (1, (0, 3)), (2, (2, 3)))}
     assert points.dtype == float
+    assert {tuple(point) for point in corners(np.array([[[0, 1, 0, 0, 0]]], bool))} == {
+        (z, y, x) for z in (0, 1) for y in (0, 1) for x in (1, 2)}
 
 
 @pytest.mark.parametrize("points", [np.zeros((3, 3)), np.eye(3), np.ones((20, 3)), np.full((9, 3), np.nan),

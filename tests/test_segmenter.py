@@ -168,6 +168,7 @@ def test_several_networks_average_their_probabilities_not_their_logits():
     torch.testing.assert_close(answer, torch.full((1, 1, 4, 4), (0.99995 + 0.1192) / 2), rtol=0, atol=1e-3)
     sure = Segmenter([Says(20.0), Says(20.0)], Recipe(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
     assert sure.min() > 0.9999
+    assert (Segmenter(Says(20.0), Recipe(block=1))(torch.zeros(1, 3, 4, 4)) == 20).all()  # one alone is left as it is
 
 
 def test_another_recipe_for_the_same_networks():

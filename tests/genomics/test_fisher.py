@@ -78,6 +78,7 @@ def test_tea_tasting():
     """Fisher's lady: 3 of 4 cups right, both sides (1 + 16 + 16 + 1) / 70."""
     assert freeman_halton([[3, 1], [1, 3]]) == pytest.approx(34 / 70, rel=1e-14)
     assert freeman_halton([[5, 5], [5, 5]]) == 1
+    assert freeman_halton([[1, 0], [0, 0]]) == 1  # one patient
 
 
 def test_small_p_keeps_its_digits():
