@@ -182,4 +182,4 @@ def centre_and_spread(histogram: np.ndarray) -> tuple[float, float]:
     if histogram[1:].sum() == 0:
         return 0.0, 0.0
     low, middle, high = (quantile(histogram, share) for share in (0.25, 0.5, 0.75))
-    return middle, max((high - low) / 1.349, 0.05 * middle, 0.25)
+    return middle, max((high - low) / 1.349, 0.05 * middle)  # above 0: a level is spread over half a level each way

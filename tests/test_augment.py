@@ -32,6 +32,46 @@ def test_affine_at_strength_zero_mirrors_or_keeps():
     assert 0 < sum(which) < 20 and all(torch.allclose(m, kept if k else mirrored) for m, k in zip(matrices, which))
 
 
+def test_affine_by_hand():
+    """All at their largest: 0.35 of turn, 0.12 of shear, 0.16 of shift (half the width is 1), 0.2 and 0.06 of zoom."""
+    augment = Augment(1.0)
+    augment.draw = lambda spread, *shape: torch.full(shape, spread)
+    sin, cos, scale = 0.34290, 0.93937, 1.29693  # of 0.35; e to the 0.26
+    across, down = augment.affine(1)[0].tolist()
+    mirror = 1 if across[0] > 0 else -1
+    assert across == pytest.approx([mirror * cos * scale, (0.12 - sin) * scale, 0.16], abs=1e-4)
+    assert down == pytest.approx([mirror * sin * scale, cos * scale, 0.16], abs=1e-4)
+
+
+def test_half_of_the_slices_are_mirrored():
+    torch.manual_seed(0)
+    assert (Augment(0.0).affine(4000)[:, 0, 0] < 0).float().mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_draws_are_even_between_their_limits():
+    torch.manual_seed(0)
+    drawn = Augment(2.0).draw(0.5, 4000)
+    assert drawn.min() == pytest.approx(-1, abs=0.01) and drawn.max() == pytest.approx(1, abs=0.01)
+    assert drawn.mean().abs() < 0.05 and drawn.std() == pytest.approx(2 / 12**0.5, abs=0.02)
+
+
+def test_smooth_fields_have_their_spread():
+    torch.manual_seed(0)
+    field = Augment(2.0).smooth(0.1, 200, 2, (32, 32))
+    assert field.std() == pytest.approx(0.17, abs=0.03)  # interpolation takes a little of the 0.2
+    assert field.diff(dim=-1).std() < 0.2 * field.std()
+
+
+def test_slices_are_bent_a_little():
+    """By a hundredth of the picture, where nothing else moves: half the width is 1."""
+    torch.manual_seed(0)
+    augment = Augment(1.0)
+    augment.affine = lambda n: torch.eye(2, 3).repeat(n, 1, 1)
+    ramp = torch.linspace(-1, 1, 64).expand(100, 1, 64, 64)
+    moved = augment.space(ramp.contiguous(), ramp.contiguous())[0]
+    assert (moved - ramp)[..., 8:-8, 8:-8].std() == pytest.approx(0.017, abs=0.003)
+
+
 def test_affine_turns_without_distorting():
     augment = Augment(1.0)
     augment.draw = lambda spread, *shape: torch.full(shape, 0.3 if spread == 0.35 else 0.0)
@@ -56,11 +96,53 @@ def test_augment_returns_plain_tensors_and_changes_intensities():
 
 def test_strength_zero_only_mirrors():
     torch.manual_seed(0)
-    image, mask = torch.randn(20, 3, 8, 8), torch.zeros(20, 1, 8, 8)
-    changed, _ = Augment(0.0, drop=0.0)(image, mask)
+    image, mask = torch.randn(20, 3, 8, 8), (torch.rand(20, 1, 8, 8) > 0.5).float()
+    changed, moved = Augment(0.0, drop=0.0)(image, mask)
+    masks = [torch.allclose(new, old, atol=1e-5) for new, old in zip(moved, mask)]
+    assert all(torch.allclose(m if k else m.flip(-1), n, atol=1e-5) for m, n, k in zip(mask, moved, masks))
     kept = [torch.allclose(new, old, atol=1e-5) for new, old in zip(changed, image)]
     flipped = [torch.allclose(new, old.flip(-1), atol=1e-5) for new, old in zip(changed, image)]
-    assert 0 < sum(kept) < 20 and all(k or f for k, f in zip(kept, flipped))
+    assert 0 < sum(kept) < 20 and all(k or f for k, f in zip(kept, flipped)) and kept == masks
+
+
+def fixed(monkeypatch, uniform, normal):
+    """Random numbers that are all alike."""
+    def full(value):
+        return lambda *shape, **_: torch.full(shape[0] if isinstance(shape[0], tuple | torch.Size) else shape, value)
+    monkeypatch.setattr(torch, "rand", full(uniform))
+    monkeypatch.setattr(torch, "randn", full(normal))
+
+
+@pytest.mark.parametrize(("uniform", "normal", "strength", "expected"), [
+    (0.5, 0.0, 1.0, 1.0),  # the middle of all: nothing
+    (1.0, 0.0, 1.0, 1.25 + 0.25 * (2**0.5 - 1) + 0.25),  # gain, curve, offset
+    (0.0, 0.0, 1.0, 0.75 - 0.25 * (2**0.5 - 1) - 0.25),
+    (1.0, 1.0, 1.0, 1.25 + 0.25 * (2**0.5 - 1) + 0.25 + 0.1 + 0.15),  # bias and noise
+    (1.0, 1.0, 0.5, 1.125 + 0.125 * (2**0.5 - 1) + 0.125 + 0.05 + 0.075)])
+def test_intensities_by_hand(monkeypatch, uniform, normal, strength, expected):
+    fixed(monkeypatch, uniform, normal)
+    changed = Augment(strength, drop=0.0).intensity(torch.ones(2, 6, 8, 8))
+    torch.testing.assert_close(changed, torch.full((2, 6, 8, 8), expected))
+
+
+def test_blur_by_hand(monkeypatch):
+    """One pixel of 9 over its nine: at most six tenths of the way to a mean of 1, or as far beyond itself."""
+    image = torch.zeros(1, 3, 8, 8)
+    image[..., 4, 4] = 9
+    for uniform, expected in ((1.0, 9 - 0.6 * 8), (0.0, 9 + 0.6 * 8)):
+        fixed(monkeypatch, uniform, 0.0)
+        augment, draw = Augment(drop=0.0), Augment().draw
+        augment.draw = lambda spread, *shape, draw=draw: draw(spread if spread == 0.6 else 0, *shape)
+        assert augment.intensity(image)[0, :, 4, 4].tolist() == pytest.approx([expected] * 3)
+
+
+def test_noise_differs_between_pixels():
+    torch.manual_seed(0)
+    augment = Augment(drop=0.0)
+    augment.draw = lambda spread, *shape: torch.zeros(shape)
+    augment.smooth = lambda spread, n, channels, size: torch.zeros(n, channels, *size)
+    spread = augment.intensity(torch.zeros(400, 3, 16, 16)).flatten(1).std(dim=1)
+    assert spread.min() < 0.01 and spread.max() == pytest.approx(0.15, abs=0.01)
 
 
 def test_intensities_are_drawn_per_sequence_and_alike_for_neighbouring_slices(monkeypatch):
@@ -77,6 +159,24 @@ def test_drop_copies_flair_exactly_and_never_into_pre_contrast_alone():
     assert torch.equal(image[:, [2, 5]], image[:, [1, 4]])
     pre = [torch.equal(one[0], one[1]) for one in image]
     assert pre == [torch.equal(one[3], one[4]) for one in image] and 10 < sum(pre) < 40
+
+
+def test_pre_contrast_is_dropped_half_as_often_as_post():
+    torch.manual_seed(0)
+    slices = Augment(drop=0.4).drop_sequences(torch.tensor([1.0, 2, 3]).view(1, 1, 3, 1, 1).repeat(4000, 1, 1, 1, 1))
+    pre, flair, post = slices.flatten(1).T
+    assert (post == 2).float().mean() == pytest.approx(0.4, abs=0.02) and (flair == 2).all()
+    assert (pre == 2).float().mean() == pytest.approx(0.2, abs=0.02)
+
+
+def test_carve_mix_has_a_soft_edge(monkeypatch):
+    monkeypatch.setattr(torch, "randperm", lambda n: torch.arange(n).flip(0))
+    image, mask = torch.zeros(2, 3, 32, 32), torch.zeros(2, 1, 32, 32)
+    image[0], mask[0, :, 16, 16] = 5, 1
+    mixed, moved = Augment(carve_mix=1.0).carve_mix(image, mask)
+    row = [0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0]  # three pixels more, and five of a fading edge
+    assert mixed[1, 1, 16, 10:23].tolist() == pytest.approx([5 * weight for weight in row], abs=1e-5)
+    assert moved[1].sum() == 1 and moved[1, 0, 16, 16] == 1
 
 
 def test_carve_mix_moves_a_tumour_with_its_image():
@@ -102,6 +202,36 @@ def test_cyst_changes_tumours_only_and_neighbouring_slices_alike():
     assert (changed[:, 0][~inside] == 1).all() and torch.equal(changed[:, 0], changed[:, 1])
     assert changed.min() > -2 and changed.max() < 2.5 and (changed[:, 0] != 1).flatten(1).any(1).all()
     assert torch.equal(Augment(cyst=1.0).cyst(image, 0 * mask), image)
+
+
+@pytest.mark.parametrize(("uniform", "normal", "expected"), [
+    (0.0, 0.0, 1 - 3 * 0.3 * 0.16798), (0.999999, 0.0, 1 + 1.5 * 0.83202),  # the logistic function of -1.6 and 1.6
+    (0.0, 1.0, 1 - 3 * 0.3 * 0.91683)])  # of 4 - 1.6
+def test_cyst_by_hand(monkeypatch, uniform, normal, expected):
+    """Towards -2 by three tenths, or towards 2.5 wholly, of a part that is soft."""
+    fixed(monkeypatch, uniform, normal)
+    changed = Augment(cyst=1.0).cyst(torch.ones(1, 3, 24, 24), torch.ones(1, 1, 24, 24))
+    torch.testing.assert_close(changed, torch.full((1, 3, 24, 24), expected), atol=1e-4, rtol=0)
+
+
+def test_cyst_changes_sequences_differently():
+    torch.manual_seed(0)
+    changed = Augment(cyst=1.0).cyst(torch.ones(8, 3, 24, 24), torch.ones(8, 1, 24, 24))
+    assert len(changed.flatten(2).mean(2).flatten().unique()) == 24
+
+
+def test_tricks_are_left_out_unless_asked_for():
+    torch.manual_seed(0)
+    image, mask = torch.zeros(8, 3, 16, 16), torch.zeros(8, 1, 16, 16)
+    plain = Augment()
+    assert (plain.strength, plain.drop, plain.zoom, plain.mix_share, plain.cyst_share) == (1, 0.2, 0.2, 0, 0)
+    plain.carve_mix = plain.cyst = lambda *_: pytest.fail("not asked for")
+    plain(image, mask)
+    asked, called = Augment(carve_mix=0.5, cyst=0.5), []
+    asked.carve_mix = lambda image, mask: called.append("carve_mix") or (image, mask)
+    asked.cyst = lambda image, mask: called.append("cyst") or image
+    asked(image, mask)
+    assert called == ["carve_mix", "cyst"]
 
 
 def test_carve_mix_and_cyst_are_chances():

@@ -28,12 +28,14 @@ def test_the_same_seed_gives_the_same_weights():
 def test_a_network_for_blocks_answers_for_every_pixel():
     model = replace(SMALL, block=2, context=1).model().eval()
     assert model.networks[0].in_channels == 36 and model(torch.zeros(1, 9, 32, 32)).shape == (1, 1, 32, 32)
+    assert replace(SMALL, block=3).model().eval()(torch.zeros(1, 3, 48, 48)).shape == (1, 1, 48, 48)
 
 
 def test_coarse_then_fine_and_strong_then_weak():
     config = replace(SMALL, epochs=6, coarse_share=0.5, augment=2.0, late_augment=0.1)
     assert [config.size_at(epoch) for epoch in range(6)] == [16, 16, 16, 32, 32, 32]
     assert [config.strength_at(epoch) for epoch in range(6)] == [2.0] * 4 + [0.1] * 2
+    assert replace(config, coarse_share=0.0).size_at(0) == 32 and replace(config, coarse_share=1.0).size_at(5) == 16
 
 
 def test_start_begins_with_the_weights_of_a_checkpoint(tmp_path):
@@ -62,6 +64,27 @@ def test_start_with_another_architecture_is_refused(tmp_path):
 def test_values_that_cannot_work_are_refused(name, value, rule):
     with pytest.raises(LggError, match=rule):
         TrainConfig(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [
+    ("size", 8, None), ("coarse_size", 8, None), ("coarse_share", 0, 1), ("block", 1, None), ("context", 0, None),
+    ("features", 1, None), ("depth", 2, None), ("growth", 1, None), ("epochs", 1, None), ("epoch_slices", 1, None),
+    ("batch", 1, None), ("lr", 0, None), ("weight_decay", 0, None), ("ema", 0, 1), ("oversample_foreground", 0, 1),
+    ("balance", 0, 1), ("augment", 0, None), ("late_augment", 0, None), ("carve_mix", 0, 1), ("cyst", 0, 1),
+    ("patience", 0, None), ("validate_every", 1, None), ("seed", 0, None), ("workers", 0, None)])
+def test_settings_reach_to_their_bounds_and_no_further(name, least, most):
+    TrainConfig(**{name: least})
+    with pytest.raises(LggError, match=f"{name}={least - 1}: it must be"):
+        TrainConfig(**{name: least - 1})
+    if most is not None:
+        TrainConfig(**{name: most})
+        with pytest.raises(LggError, match=f"{name}=1.01: it must be from 0 to 1"):
+            TrainConfig(**{name: 1.01})
+
+
+@pytest.mark.parametrize("loss", ["dice_bce", "dice", "focal_tversky"])
+def test_losses_are_accepted_by_name(loss):
+    assert TrainConfig(loss=loss).loss == loss
 
 
 # --- options and files ---

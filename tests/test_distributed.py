@@ -6,6 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 
 from lggseg import distributed, train
 from lggseg.errors import LggError
@@ -63,6 +64,33 @@ def test_what_fails_everywhere_is_told_once(tmp_path):
     failed = train_in_two("--data", str(tmp_path), *TINY)
     assert failed.returncode != 0
     assert sum(line.startswith("error: ") for line in failed.stderr.splitlines()) == 1
+
+
+def test_the_mean_of_two_processes(monkeypatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    other = torch.tensor([3.0, torch.nan])
+    monkeypatch.setattr(distributed.distributed, "all_reduce", lambda values: values.add_(other))
+    mean = distributed.mean_of_all(torch.tensor([1.0, 1.0]))
+    assert mean[0] == 2 and mean[1].isnan()
+
+
+@pytest.mark.parametrize(("rank", "ran"), [(0, ["mine"]), (1, [])])
+def test_the_first_process_decides(monkeypatch, rank, ran):
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "rank", lambda: rank)
+    monkeypatch.setattr(distributed.distributed, "broadcast_object_list", lambda answer: answer.__setitem__(0, "its"))
+    done = []
+    assert distributed.first_decides(lambda: done.append("mine")) == "its" and done == ran
+
+
+@pytest.mark.parametrize(("rank", "order"), [(0, ["task", "barrier"]), (1, ["barrier", "task"])])
+def test_the_first_process_does_it_before_the_others(monkeypatch, rank, order):
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "rank", lambda: rank)
+    done = []
+    monkeypatch.setattr(distributed.distributed, "barrier", lambda: done.append("barrier"))
+    distributed.first_then_all(lambda: done.append("task"))
+    assert done == order
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):

@@ -1,3 +1,6 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 
@@ -35,5 +38,24 @@ def test_out_of_fold_nobody_is_judged_by_a_network_that_saw_them(phantom_cohort)
         evaluate(both.without(b), phantom_cohort, [a], out_of_fold=True, progress=False)
 
 
-def test_a_plain_network_has_seen_nobody(phantom_cohort):
-    assert not evaluate(network(0), phantom_cohort, phantom_cohort.patients[:1], progress=False).seen.any()
+class Half:
+    """A cohort of two, of which a model that finds nothing but the first voxel finds half, and nothing."""
+
+    patients = ["P2", "P1"]
+
+    def volume(self, patient):
+        mask = np.zeros((1, 2, 2), bool)
+        mask[0, 0 if patient == "P2" else 1] = True
+        return SimpleNamespace(image=np.zeros((1, 2, 2, 3), np.uint8), mask=mask)
+
+
+def test_without_a_list_all_are_judged(monkeypatch, capsys):
+    """And who was in training is judged too, unless asked for out of fold; a bar tells how far it is."""
+    segmenter = Segmenter(network(0), Recipe(32, block=1), [["P1"]])
+    monkeypatch.setattr(Segmenter, "segment", lambda self, image, device: np.array([[[1, 0], [0, 0]]], bool))
+    table = evaluate(segmenter, Half())
+    assert table.index.tolist() == ["P2", "P1"] and table.seen.tolist() == [False, True]
+    assert table.dice.tolist() == pytest.approx([2 / 3, 0]) and table.tumour_voxels.tolist() == [2, 2]
+    assert table.predicted_voxels.tolist() == [1, 1] and "evaluate" in capsys.readouterr().err
+    assert not evaluate(network(0), Half(), progress=False).seen.any()  # a plain network has seen nobody
+    assert capsys.readouterr().err == ""

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 
 from lggseg.errors import LggError
-from lggseg.head import above_air, air_level, centre_and_spread, dim_level, find_head, head_box, inner, quantile
+from lggseg.head import (
+    above_air,
+    air_level,
+    centre_and_spread,
+    dim_level,
+    ends,
+    find_head,
+    head_box,
+    heavier_left,
+    inner,
+    quantile,
+)
 
 
 def ball(size: int = 60, depth: int = 6, radius: float = 20, centre: tuple[float, float] = (29.5, 29.5)) -> np.ndarray:
@@ -39,6 +50,7 @@ def test_centre_and_spread_are_those_of_the_tissue():
     histogram = np.bincount(rng.normal(100, 12, 100_000).round().astype(int), minlength=256)
     assert centre_and_spread(histogram) == pytest.approx((100, 12), abs=0.1)
     assert centre_and_spread(np.bincount([0] * 9, minlength=256)) == (0, 0)
+    assert centre_and_spread(np.bincount([1], minlength=256)) == pytest.approx((1, 0.5 / 1.349))  # one pixel is enough
 
 
 def test_a_bright_tumour_hardly_moves_the_centre(image):
@@ -51,6 +63,7 @@ def test_a_bright_tumour_hardly_moves_the_centre(image):
 def test_quantile_of_counts():
     assert quantile(np.array([1, 0, 0, 1]), 0.5) == pytest.approx(0.5, abs=2.1)  # anywhere between the two
     assert quantile(np.bincount([5] * 10, minlength=9), 0.25) == 4.75
+    assert quantile(np.array([4, 4]), 0.25) == 0
     values = np.random.default_rng(0).integers(0, 200, 10_001)
     assert quantile(np.bincount(values), 0.3) == pytest.approx(np.quantile(values, 0.3), abs=0.6)
 
@@ -65,10 +78,35 @@ def test_the_dim_level_does_not_depend_on_the_air():
     assert dim_level(np.bincount([0, 0], minlength=256)) is None
 
 
+def test_the_dim_level_by_hand():
+    """Three tenths of the tissue's level, whatever one pixel in twenty says."""
+    assert dim_level(np.bincount([100] * 9, minlength=256)) == pytest.approx(30)
+    assert dim_level(np.bincount([50] * 99 + [255], minlength=256)) == pytest.approx(15, abs=0.1)
+    assert dim_level(np.bincount([10] * 99 + [50] * 99, minlength=256)) == pytest.approx(15)  # the dim half is air
+
+
 def test_air_is_the_level_of_the_rim_per_slice_and_sequence(image):
     grey = (image // 2 + np.arange(6 * 3, dtype=np.uint8).reshape(6, 1, 1, 3))
     assert (abs(air_level(grey).astype(int) - np.arange(18).reshape(6, 3)) <= 1).all()
     np.testing.assert_array_equal(above_air(grey, air_level(grey)).min(axis=(1, 2)), 0)
+
+
+def test_air_by_hand():
+    """A rim two pixels wide, a tenth of which may be darker than air; what lies inside it does not count."""
+    image = np.zeros((1, 10, 10, 1), np.uint8)
+    image[:, :2], image[:, -2:], image[:, :, :2], image[:, :, -2:] = 10, 10, 10, 10
+    image[0, -1, 5] = image[0, 5, 0] = image[0, 5, -1] = 11  # else the outermost lines are a frame of one value
+    image[0, 0, 2:8], image[0, 1, 2:4] = 5, 5  # 8 of the 80 that two rows and columns at each side have
+    image = image.repeat(3, axis=3)
+    assert air_level(image).tolist() == [[10, 10, 10]]
+    image[0, 1, 4] = 5
+    assert air_level(image).tolist() == [[5, 5, 5]]
+
+
+def test_air_beside_a_frame_at_the_left_and_right_alone():
+    image = np.zeros((1, 6, 14, 3), np.uint8)
+    image[:, :, 4:10] = np.array([20, 21] * 3)[:, None, None]
+    assert air_level(image).tolist() == [[20, 20, 20]]
 
 
 def test_a_frame_of_one_value_is_left_out():
@@ -76,6 +114,9 @@ def test_a_frame_of_one_value_is_left_out():
     image[:, 2:5, 3:6] = np.arange(9).reshape(3, 3, 1)
     assert inner(image) == slice(2, 5) and inner(image.swapaxes(1, 2)) == slice(3, 6)
     assert inner(np.full((2, 9, 8, 3), 7, np.uint8)) == slice(None)
+    tall = np.zeros((1, 6, 2, 3), np.uint8)
+    tall[:, 3:5, 1] = 9
+    assert inner(tall) == slice(3, 5)
 
 
 def test_box_is_square_and_centred():
@@ -90,6 +131,36 @@ def test_box_ignores_pixels_that_are_bright_in_few_slices():
     tissue[:, 30:70, 30:70] = True
     tissue[:2, :, 0] = True
     assert head_box(tissue)[1:] == (28, 44)
+
+
+def test_box_counts_a_quarter_of_the_slices_and_leaves_a_little_air():
+    tissue = np.zeros((20, 100, 100), bool)
+    tissue[:, 30:70, 32:68] = tissue[:5, 20:30, 32:68] = tissue[:4, 10:20, 32:68] = True
+    assert head_box(tissue) == (18, 23, 54)  # rows 20 to 70: 1.06 x 50 = 53, and one more for the 36 columns' sake
+    tissue[:, :, :] = True
+    assert head_box(tissue) == (-3, -3, 106)
+
+
+def test_lines_count_from_a_twentieth_of_the_widest():
+    assert ends(np.array([0, 2, 3, 42, 42, 2])) == (2, 5)
+    assert ends(np.array([1, 3, 60, 2])) == (1, 3)
+    assert ends(np.array([0, 1, 0])) == (1, 2)
+    assert ends(np.zeros(5, int)) == (0, 5)
+
+
+def test_slices_count_from_a_twentieth_of_the_largest():
+    image = np.zeros((4, 40, 40, 3), np.uint8)
+    image[0, 10:31, 10:30] = image[1, 10:17, 10:13] = image[2, 10:15, 10:14] = 100  # 420, 21 and 20 pixels
+    image[3, 0, 0] = image[3, -1, -1] = 1  # else all around is a frame of one value
+    assert find_head(image).slices.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("row", "left"), [([0, 0, 10, 10, 0, 0], False), ([0, 0, 11, 10, 0, 0], True),
+                                           ([0, 0, 10, 11, 0, 0], False), ([0, 1, 0, 3, 0, 0], False),
+                                           ([0, 1, 0, 2, 0, 0], True)])
+def test_the_heavier_side_by_hand(row, left):
+    """About the middle of columns 1 to 4; where both sides weigh the same, nothing is mirrored."""
+    assert heavier_left(np.array([[row]], np.uint8), (0, 1, 4)) is left
 
 
 # --- what does not matter ---
@@ -155,6 +226,9 @@ def test_a_constant_sequence_is_missing_and_flair_stands_in(image, value):
     image[..., 2] = value
     head = find_head(image)
     assert head.source == (0, 1, 1) and head.centre[2] == head.centre[1] and head.spread[2] == head.spread[1]
+    assert head.missing == ["post-contrast"]
+    image[..., 0] = value
+    assert find_head(image).missing == ["pre-contrast", "post-contrast"]
 
 
 def test_without_flair_there_is_nothing_to_go_by(image):
@@ -164,7 +238,9 @@ def test_without_flair_there_is_nothing_to_go_by(image):
 
 
 def test_an_empty_volume_has_no_head():
-    assert len(find_head(np.full((2, 8, 9, 3), 5, np.uint8)).slices) == 0
+    head = find_head(np.full((2, 9, 8, 3), 5, np.uint8))
+    assert len(head.slices) == 0 and head.box == (0, 0, 9) and not head.mirrored and head.source == (0, 1, 2)
+    assert head.shape == (2, 9, 8) and head.centre.tolist() == [0] * 3 and head.spread.tolist() == [1] * 3
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 4), np.uint8),

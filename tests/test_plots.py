@@ -131,8 +131,12 @@ def test_architecture_of_any_depth(depth):
                                       + [2 * 2**level for level in range(depth - 1)])
     left, right = ax.get_xlim()
     bottom, top = ax.get_ylim()
-    for box in (patch.get_bbox() for patch in ax.patches):
+    boxes = sorted((patch.get_bbox() for patch in ax.patches), key=lambda box: box.x0)
+    for box in boxes:
         assert left < box.x0 < box.x1 < right and bottom < box.y0 < box.y1 < top
+    levels = [round(-(box.y0 + box.y1) / 2) for box in boxes]
+    turn = levels.index(depth - 1)  # the letter U: down to the bottom, and up again
+    assert levels[:turn] == sorted(levels[:turn]) and levels[turn:] == sorted(levels[turn:], reverse=True)
 
 
 def test_style_is_opaque_and_colours_differ():

@@ -32,8 +32,21 @@ def test_pieces_that_touch_at_a_corner_are_one():
     assert postprocess(probability, 0.5, 1.0).sum() == 5
 
 
-def test_the_threshold_itself_is_tumour():
-    assert postprocess(np.array([[[0.25, 0.2]]]), 0.25).tolist() == [[[True, False]]]
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_threshold_itself_is_tumour(share):
+    assert postprocess(np.array([[[0.6, 0.25, 0.2]]]), 0.25, share).tolist() == [[[True, True, False]]]
+
+
+def test_a_component_alone_stays_however_weak():
+    probability = np.zeros((3, 6, 7))
+    probability[1, 2:4, 3] = 0.51
+    np.testing.assert_array_equal(postprocess(probability, 0.5, 1.0), probability > 0)
+
+
+def test_unless_told_otherwise_half_is_enough_and_all_stays():
+    probability = np.zeros((1, 12, 12))
+    probability[0, :10, :10], probability[0, 11, 10:] = 1.0, (0.49, 0.5)
+    assert postprocess(probability)[0, 11, 10:].tolist() == [False, True]
 
 
 def test_the_box_around_a_mask():

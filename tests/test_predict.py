@@ -87,6 +87,17 @@ def test_the_network_sees_square_pixels_and_the_scan_gets_its_own_back(monkeypat
     np.testing.assert_array_equal(mask, image[..., 1] > 50)
 
 
+def test_the_recipes_threshold_and_components_count(monkeypatch):
+    """A blob at 0.9, and a weak one at 0.5 that weighs a ninth of it."""
+    answer = np.zeros((1, 16, 16), np.float32)
+    answer[0, :4, :4], answer[0, 10:14, 10:14] = 0.9, 0.5
+    for threshold, share, found in ((0.45, 0.0, 32), (0.45, 0.2, 16), (0.45, 0.1, 32), (0.55, 0.0, 16)):
+        model = network(threshold).with_recipe(min_component_share=share)
+        monkeypatch.setattr(model, "probability", lambda image, device: answer)
+        _, mask = segment_scan(model, OwnScan(np.zeros((1, 16, 16, 3), np.uint8), ["a"]))
+        assert mask.sum() == found
+
+
 @pytest.mark.parametrize("code", ["RAS", "LPS", "PIR", "ASR", "SLA"])
 def test_nifti_comes_back_on_its_own_grid(tmp_path, weights, code):
     nibabel = pytest.importorskip("nibabel")

@@ -60,6 +60,14 @@ def test_shrinking_averages(volume):
     np.testing.assert_allclose(grid.float().mean((2, 3)), as_tensor(volume).float().mean((2, 3)), atol=8)
 
 
+def test_no_pixel_is_passed_over_where_it_shrinks():
+    """One bright column in four: reading between pixels alone would see none of them."""
+    stripes = np.zeros((1, 32, 32, 3), np.uint8)
+    stripes[:, :, ::4] = 160
+    inner = slices_to_grid(stripes, head_of((1, 32, 32), (0, 0, 32)), 8)[..., 1:-1]
+    np.testing.assert_allclose(inner, 160 / 4, atol=1)
+
+
 def test_masks_become_shares():
     mask = np.zeros((2, 8, 8), bool)
     mask[0, :4, :3] = True
@@ -117,6 +125,12 @@ def test_a_blank_slice_gets_the_mean_of_its_neighbours_and_air_at_the_ends_nothi
     np.testing.assert_allclose(found[:, 0, 0], [0, 0.2, 0.4, 0.4, 0.6, 0])
 
 
+def test_a_blank_slice_is_bridged_wherever_it_lies():
+    answers = torch.tensor([0.2, 0.6, 0.8]).view(3, 1, 1, 1).expand(3, 1, 4, 4)
+    found = from_grid(answers, head_of((5, 4, 4), (0, 0, 4), slices=[0, 1, 3]))
+    np.testing.assert_allclose(found[:, 0, 0], [0.2, 0.6, 0.7, 0.8, 0])
+
+
 def test_a_cohort_that_is_not_square_keeps_its_shapes(phantom_cohort):
     """Training (mask_to_grid) and prediction (from_grid) go the same way there and back, in any frame."""
     volume = phantom_cohort.volume(phantom_cohort.patients[0])
@@ -134,10 +148,13 @@ def test_a_cohort_that_is_not_square_keeps_its_shapes(phantom_cohort):
 
 def test_the_plain_recipe_of_a_network():
     assert Recipe.of(UNet(9, features=2, depth=2)) == Recipe(context=1, block=1)
+    assert Recipe.of(nn.Conv2d(1, 1, 1)) == Recipe(context=0, block=1)
+    assert repr(Recipe.of(nn.Conv2d(12, 1, 1)).context) == "1"  # whole slices, though nothing takes 12 channels
     assert Recipe.of(nn.Conv2d(3, 1, 1)) == Recipe.of(nn.Identity()) == Recipe(context=0, block=1)
 
 
 def test_channels_that_contradict_the_recipe_are_refused():
     Recipe(block=2).check(UNet(12, 4, features=2, depth=2))
+    Recipe(block=3).check(nn.Conv2d(27, 9, 1))
     with pytest.raises(LggError, match=r"takes 9 channels but its recipe \(context=0, block=2\) gives 12"):
         Recipe(block=2).check(UNet(9, features=2, depth=2))

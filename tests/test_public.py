@@ -1,6 +1,8 @@
 """What a reader can rely on: the names of `import lggseg`, type checkers too, and commands that run clean."""
 
 import ast
+import dataclasses
+import inspect
 import subprocess
 import sys
 from importlib import import_module
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import lggseg
+from lggseg.head import Head
 
 PACKAGE = Path(lggseg.__path__[0])
 DESIGNED = """open_cohort download_cohort Cohort Volume split_patients fold_patients SliceDataset UNet UNetBlock
@@ -22,6 +25,39 @@ DESIGNED = """open_cohort download_cohort Cohort Volume split_patients fold_pati
 def test_public_names(name):
     value = getattr(lggseg, name)
     assert value.__doc__ and value.__module__.startswith("lggseg.") and name in dir(lggseg)
+
+
+DEFAULTS = {
+    "Recipe": {"size": 224, "context": 0, "block": 2, "threshold": 0.5, "min_component_share": 0.0, "flip": False},
+    "TrainConfig": {
+        "size": 224, "coarse_size": 160, "coarse_share": 0.5, "block": 2, "context": 0, "features": 16, "depth": 5,
+        "growth": 2.0, "epochs": 32, "epoch_slices": 2000, "batch": 16, "lr": 3e-3, "weight_decay": 1e-2, "ema": 0.995,
+        "loss": "dice_bce", "oversample_foreground": 0.5, "balance": 0.5, "augment": 1.25, "late_augment": 0.5,
+        "carve_mix": 0.0, "cyst": 0.0, "patience": 0, "validate_every": 1, "seed": 0, "workers": 0, "compile": False},
+    "UNet": {"in_channels": 3, "out_channels": 1, "features": 16, "depth": 5, "growth": 2},
+    "SliceDataset": {"tumour_only": False, "soft": False}, "Volume": {"missing": ()}, "Segmenter": {"patients": ()},
+    "split_patients": {"fractions": (0.8, 0.2), "seed": 0}, "fold_patients": {"folds": 5, "seed": 0},
+    "dice_loss": {"smooth": 1.0}, "DiceBCELoss": {"weight": 0.5}, "fit": {"valid_patients": (), "progress": True},
+    "evaluate": {"out_of_fold": False, "progress": True}, "predict_volume": {"batch": 16},
+    "save_checkpoint": {"bits": 32}, "load_pretrained": {"kind": "kaggle"}, "open_cohort": {"progress": True},
+    "write_phantom_cohort": {"patients": 60, "seed": 0, "progress": True},
+    "SliceViewer": {"patient": "", "missing": (), "phantom": False, "threshold": 0.5, "width": 448},
+    "CohortViewer": {"width": 448}, "ActivationViewer": {"channels": 64, "width": 448},
+}
+
+
+@pytest.mark.parametrize("name", sorted({*DESIGNED, *lggseg.__all__} - {"LggError"}))
+def test_defaults_are_promises(name):
+    """Texts, tables of results and weights of the notebooks were made with them; None and functions are left out."""
+    given = {key: parameter.default for key, parameter in inspect.signature(getattr(lggseg, name)).parameters.items()}
+    assert DEFAULTS.get(name, {}) == {key: value for key, value in given.items() if not (
+        value is inspect.Parameter.empty or value is None or callable(value))}
+
+
+@pytest.mark.parametrize("kind", [lggseg.Recipe, lggseg.TrainConfig, lggseg.Volume, Head])
+def test_what_is_settled_cannot_be_changed(kind):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        kind.__setattr__(object.__new__(kind), dataclasses.fields(kind)[0].name, 1)
 
 
 def test_unknown_names_are_refused():

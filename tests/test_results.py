@@ -15,6 +15,7 @@ from lggseg.data.grid import Grid
 from lggseg.data.own_scan import RESULTS, OwnScan
 from lggseg.errors import LggError
 from lggseg.results import check_place, measure, result_files, result_names, write_results
+from lggseg.shape import shape_features
 
 
 def scan(**more) -> OwnScan:
@@ -39,6 +40,9 @@ def test_pictures_lie_on_the_slices_own_pixels():
     of_kind = {kind: np.asarray(Image.open(BytesIO(files[f"a_2_{kind}.png"]))) for kind in results.KINDS}
     np.testing.assert_array_equal(of_kind["mask"], 255 * mask()[1])
     np.testing.assert_array_equal(of_kind["probability"], 204 * mask()[1])
+    half = Image.open(BytesIO(result_files(scan(), mask() * np.float32(0.999), mask(), measure(scan(), mask()))[
+        "a_2_probability.png"]))
+    assert np.asarray(half)[5, 5] == 255  # 254.7 is rounded, not cut
     overlay = of_kind["overlay"]
     assert overlay.shape == (20, 30, 3) and (overlay[0] == 99).all() and overlay[5, 5].tolist() == [213, 94, 0]
 
@@ -66,6 +70,14 @@ def test_shape_is_measured_on_square_pixels():
     straight = measure(OwnScan(np.zeros((1, 40, 120, 3), np.uint8), ["a"], pixel=(3.0, 1.0)), squeezed)
     assert straight.asd < 0.02 and straight.tumour_voxels == squeezed.sum()
     assert measure(OwnScan(np.zeros((1, 40, 120, 3), np.uint8), ["a"]), squeezed).asd > 0.05
+
+
+def test_square_pixels_of_a_small_tumour():
+    """Two by two pixels twice as high as wide are four by two square ones, whatever is interpolated at the border."""
+    small, square = np.zeros((1, 20, 40), bool), np.zeros((1, 40, 40), bool)
+    small[0, 10:12, 20:22] = square[0, 20:24, 20:22] = True
+    found = measure(OwnScan(np.zeros((1, 20, 40, 3), np.uint8), ["a"], pixel=(2.0, 1.0)), small)
+    assert found[["asd", "mf", "bevr"]].to_dict() == pytest.approx(shape_features(square))
 
 
 def test_a_second_run_leaves_no_stale_file_and_touches_nothing_else(tmp_path):

@@ -10,7 +10,15 @@ from lggseg.checkpoint import write_checkpoint
 from lggseg.errors import LggError
 from lggseg.metrics import dice
 from lggseg.preprocess import Recipe
-from lggseg.segmenter import WEIGHTS, Segmenter, load_pretrained, predict_volume, segment_volume
+from lggseg.segmenter import (
+    WEIGHTS,
+    Segmenter,
+    load_checkpoint,
+    load_pretrained,
+    predict_volume,
+    save_checkpoint,
+    segment_volume,
+)
 from lggseg.unet import UNet
 
 
@@ -108,9 +116,14 @@ def test_mixed_precision_hardly_changes_a_probability(image, monkeypatch):
 
 
 def test_mode_is_restored(image):
-    segmenter = unet().train()
-    segmenter.probability(image)
-    assert segmenter.training
+    segmenter, expected = unet().train(), unet().probability(image)
+    np.testing.assert_allclose(segmenter.probability(image), expected, atol=1e-6)  # without the batch's statistics
+    assert segmenter.training and not unet().training
+
+
+def test_a_single_slice_is_a_volume(image):
+    image[2, 6:8, 8:12, 1] = 50  # half of the patch: it must not be as large as a twentieth of the head
+    assert bright().segment(image[2:3]).sum() == pytest.approx(8, abs=3)
 
 
 def test_an_empty_volume_has_an_empty_mask():
@@ -154,6 +167,15 @@ class Says(nn.Module):
 def test_several_networks_average_their_probabilities_not_their_logits():
     answer = Segmenter([Says(10.0), Says(-2.0)], Recipe(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
     torch.testing.assert_close(answer, torch.full((1, 1, 4, 4), (0.99995 + 0.1192) / 2), rtol=0, atol=1e-3)
+    sure = Segmenter([Says(20.0), Says(20.0)], Recipe(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
+    assert sure.min() > 0.9999
+
+
+def test_another_recipe_for_the_same_networks():
+    one = unet()
+    other = one.with_recipe(threshold=0.7)
+    assert other.recipe == replace(one.recipe, threshold=0.7) and one.recipe.threshold == 0.4
+    assert other.networks[0] is one.networks[0] and other.patients == one.patients
 
 
 def test_several_networks_are_stored_together(tmp_path, grid):
@@ -207,6 +229,13 @@ def test_round_trip(tmp_path, grid):
     assert again.recipe == segmenter.recipe and again.patients == segmenter.patients and not again.training
 
 
+def test_a_plain_network_is_stored_as_a_segmenter(tmp_path, image):
+    network = UNet(features=4, depth=3).eval()
+    path = save_checkpoint(network, tmp_path / "net.pt")
+    assert path == tmp_path / "net.pt"
+    np.testing.assert_array_equal(predict_volume(load_checkpoint(path), image), predict_volume(network, image))
+
+
 @pytest.mark.parametrize(("bits", "size", "error"), [(16, 0.6, 0.02), (8, 0.4, 0.1)])
 def test_fewer_bits_are_smaller_and_close(tmp_path, grid, bits, size, error):
     torch.manual_seed(0)
@@ -253,7 +282,7 @@ def test_shipped_weights_load(kind):
 
 
 def test_unknown_weights_are_named():
-    with pytest.raises(LggError, match="'ct'; there are"):
+    with pytest.raises(LggError, match="'ct'; there are kaggle, kaggle_halves, phantom"):
         load_pretrained("ct")
 
 
@@ -264,3 +293,7 @@ def test_shipped_weights_have_learned_from_whom_they_name(real_cohort):
     chosen = [patient for patient in real_cohort.patients if patient in model.training_patients][::10]
     found = [dice(model.segment(volume.image), volume.mask) for volume in map(real_cohort.volume, chosen)]
     assert np.mean(found) > 0.85
+
+
+def test_the_usual_weights_are_those_of_real_patients():
+    assert load_pretrained().patients == load_pretrained("kaggle").patients != load_pretrained("phantom").patients

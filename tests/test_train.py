@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lggseg import device, train
+from lggseg.data.splits import split_patients
 from lggseg.errors import LggError
 from lggseg.segmenter import load_checkpoint
 from lggseg.train import TrainConfig, fit, main
@@ -28,6 +29,8 @@ def test_history_and_what_the_model_carries(phantom_cohort, split):
     history = fit(model, phantom_cohort, *split, TINY, progress=False)
     assert history.columns.tolist() == ["epoch", "loss", "valid_dice", "lr", "seconds"] and len(history) == 2
     assert history.valid_dice.between(0, 1).all() and not model.training
+    assert history.epoch.tolist() == [1, 2] and history.seconds.between(0, 600).all()
+    assert 1e-4 < history.lr[0] < TINY.lr and history.lr[1] < 1e-6  # it ends where the schedule does
     assert model.recipe == TINY.recipe and model.training_patients == split[0]
 
 
@@ -146,12 +149,44 @@ def test_command_line(phantom_cohort, tmp_path, monkeypatch, capsys):
     main(["--out", str(tmp_path), "--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4", "--depth",
           "3", "--epochs", "1", "--epoch-slices", "16", "--batch", "8", "--context", "0"])
     assert load_checkpoint(tmp_path / "last.pt").recipe.channels == 3
-    assert "valid_dice" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "valid_dice" in told.out and "epoch   1  loss " in told.out and "no --out" not in told.err
+
+
+@pytest.mark.parametrize(("share", "held_out"), [([], 2), (["--valid", "0.5"], 4), (["--valid", "0"], 0)])
+def test_the_command_holds_patients_out(phantom_cohort, monkeypatch, capsys, share, held_out):
+    asked = []
+
+    def fit(model, cohort, train_patients, valid_patients, config, progress):
+        asked.append((train_patients, valid_patients, config.seed))
+        return pd.DataFrame({"epoch": [1, 2], "valid_dice": [0.25, 0.75]})
+
+    monkeypatch.setattr(train, "open_cohort", lambda path, progress: phantom_cohort)
+    monkeypatch.setattr(train, "fit", fit)
+    main(["--features", "4", "--depth", "2", "--seed", "3", *share])
+    (training, held, seed), told = asked[0], capsys.readouterr()
+    assert len(held) == held_out and sorted([*training, *held]) == phantom_cohort.patients and seed == 3
+    if held:
+        assert held == split_patients(phantom_cohort.patients, (1 - len(held) / 8, len(held) / 8), seed=3)[1]
+    assert told.out.split() == ["epoch", "valid_dice", "2", "0.75"]  # the last epoch's row
+    assert told.err == "no --out: nothing of this run will be kept\n"
+
+
+def test_other_processes_than_the_first_let_it_speak(monkeypatch):
+    slept = []
+    monkeypatch.setattr(train.time, "sleep", slept.append)
+    for rank, waited in (("0", []), ("1", [2])):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(SystemExit):
+            main(["--data", "/nowhere"])
+        assert slept == waited
 
 
 def test_denormal_numbers_are_back_after_training(phantom_cohort, split):
-    fit(TINY.model(), phantom_cohort, split[0], [], replace(TINY, epochs=1, epoch_slices=8), progress=False)
-    assert (torch.tensor(2.0**-1060, dtype=torch.float64) * 1).item() > 0
+    tiny, seen = torch.tensor(2.0**-1060, dtype=torch.float64), []
+    fit(TINY.model(), phantom_cohort, split[0], [], replace(TINY, epochs=1, epoch_slices=8), progress=False,
+        on_epoch=lambda history: seen.append((tiny * 1).item()))
+    assert seen == [0] and (tiny * 1).item() > 0
 
 
 def test_a_loss_that_is_no_number_leaves_the_last_good_weights(phantom_cohort, split, tmp_path, monkeypatch):

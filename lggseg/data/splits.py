@@ -1,6 +1,7 @@
 """Parts of a cohort by patient, never by slice, every site in proportion."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -23,13 +24,13 @@ def split_patients(patients: Iterable[str], fractions: Sequence[float] = (0.8, 0
     patients = list(patients)
     if len(set(patients)) < len(patients):
         raise LggError("a patient is listed twice, and could land on both sides of the split; give each one once")
-    if min(fractions, default=0) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    if not all(share > 0 for share in fractions) or abs(sum(fractions) - 1) > 1e-6:
         raise LggError(f"fractions {tuple(fractions)} must be positive and sum to 1")
     order = stratified_order(patients, np.random.default_rng(seed))
     cuts = np.rint(np.cumsum([0, *fractions]) * len(order)).astype(int)
     if (np.diff(cuts) == 0).any():
         raise LggError(f"{len(order)} patients are too few for the fractions {tuple(fractions)}: a part would be empty")
-    return tuple(sorted(order[a:b]) for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    return tuple(sorted(order[a:b]) for a, b in pairwise(cuts))
 
 
 def fold_patients(patients: Iterable[str], folds: int = 5, seed: int = 0) -> list[list[str]]:
@@ -49,10 +50,10 @@ def stratified_order(patients: list[str], rng: np.random.Generator) -> list[str]
     Patient i of the n of a site, itself shuffled, is put at (i + u) / n, u drawn once per site
     (systematic sampling).
     """
-    site = pd.Series({patient: (patient.split("_") + [""])[1] for patient in sorted(patients)}, dtype=object)
+    site = pd.Series({name: name.partition("_")[2].partition("_")[0] for name in sorted(patients)}, dtype=object)
     site = site.where(site.map(site.value_counts()) > 2, "pooled")
     place = {}
     for _, members in site.groupby(site):
         shuffled = rng.permutation(members.index.to_numpy())
-        place |= dict(zip(shuffled, (np.arange(len(shuffled)) + rng.random()) / len(shuffled), strict=True))
+        place |= dict(zip(shuffled, (np.arange(len(shuffled)) + rng.random()) / len(shuffled)))
     return sorted(place, key=place.get)

@@ -118,6 +118,13 @@ def test_a_folder_that_cannot_be_removed_stays(tmp_path, source, monkeypatch):
     assert names(tmp_path) == ["held"] and len(list(folder.iterdir())) == 2
 
 
+def test_20_gb_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv("LGGSEG_CACHE_GB", raising=False)
+    assert cache.cache_limit() == 20e9
+    monkeypatch.setenv("LGGSEG_CACHE_GB", "0.5")
+    assert cache.cache_limit() == 5e8
+
+
 @pytest.mark.parametrize("limit", ["much", "-1", "nan"])
 def test_a_limit_is_a_number(tmp_path, monkeypatch, limit):
     monkeypatch.setenv("LGGSEG_CACHE_GB", limit)

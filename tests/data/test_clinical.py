@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from small_cohort import HEADER
 
-from lggseg.data.clinical import CLUSTERS, read_clinical
+from lggseg.data.clinical import CLUSTERS, CODEBOOK, read_clinical
 from lggseg.errors import LggError
 
 
@@ -18,6 +18,22 @@ def test_codes_become_words(root):
     assert clusters.columns.tolist() == list(CLUSTERS) and (clusters.dtypes == "Int64").all()
     assert clusters.loc["TCGA_HT_A61B"].tolist() == [1, 5, 2, 1, 1, 2, 1]
     assert clusters.RPPACluster["TCGA_CS_4941"] is pd.NA
+
+
+@pytest.mark.parametrize(("column", "words"), [
+    ("histological_type", {1: "astrocytoma", 2: "oligoastrocytoma", 3: "oligodendroglioma"}),
+    ("neoplasm_histologic_grade", {1: "G2", 2: "G3"}), ("laterality", {1: "left", 2: "midline", 3: "right"}),
+    ("tumor_location", {1: "cerebellum", 2: "frontal", 4: "occipital", 5: "parietal", 6: "temporal"}),
+    ("gender", {1: "female", 2: "male"}), ("race", {2: "black", 3: "white"}), ("death01", {0: "no", 1: "yes"}),
+    ("ethnicity", {1: "hispanic", 2: "not hispanic"})])
+def test_the_codebook_is_that_of_tcgas_clinical_table(tmp_path, column, words):
+    """As looked up there; the data set comes without one."""
+    place = HEADER.split(",").index(column)
+    rows = [",".join([f"P{code}", *[str(code) if i == place else "" for i in range(1, HEADER.count(",") + 1)]])
+            for code in words]
+    (tmp_path / "data.csv").write_text("\n".join([HEADER, *rows]))
+    clinical, _ = read_clinical(tmp_path / "data.csv")
+    assert clinical[CODEBOOK[column][0]].tolist() == list(words.values())
 
 
 @pytest.mark.parametrize(("old", "new", "rule"), [

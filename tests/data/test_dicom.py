@@ -125,6 +125,22 @@ def test_a_lost_slice_and_a_double_one_are_told(tmp_path):
         read(tmp_path)
 
 
+@pytest.mark.parametrize(("last", "told"), [(15.9, False), (16.1, True), (14.1, False), (13.9, True)])
+def test_slices_a_fifth_nearer_or_further_are_still_a_series(tmp_path, last, told):
+    for z, place in enumerate((0, 5, 10, last)):
+        write(tmp_path / str(z), WORLD[z], (0, 0, place))
+    if told:
+        with pytest.raises(LggError, match="one is lost"):
+            read(tmp_path)
+    else:
+        assert read(tmp_path).grid.thickness == pytest.approx(last / 3)
+
+
+def test_a_single_slice_is_as_thick_as_it_says(tmp_path):
+    write(tmp_path / "a", WORLD[0])
+    assert read(tmp_path).grid.thickness == 5
+
+
 def test_a_localizer_in_the_series_is_told(tmp_path):
     write(write_series(tmp_path) / "localizer", WORLD[0], orientation=(0, 1, 0, 0, 0, -1))
     with pytest.raises(LggError, match="differs in ImageOrientationPatient"):

@@ -41,6 +41,9 @@ def test_same_places_or_not():
     moved, wider = np.eye(4), np.diag([1.2, 1, 1, 1])
     moved[0, 3] = 0.05
     assert grid.same_as(Grid((4, 4, 4), moved)) and not grid.same_as(Grid((4, 4, 4), wider))
+    for shift, same in ((0.09, True), (0.11, False)):  # a tenth of a voxel
+        moved[0, 3] = shift
+        assert grid.same_as(Grid((4, 4, 4), moved)) is same
     assert not grid.same_as(Grid((4, 4, 5), np.eye(4)))
     moved[0, 3] = 0.5
     assert not grid.same_as(Grid((4, 4, 4), moved))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lggseg.data.intensity import to_bytes
+from lggseg.data.intensity import levels, lowest_plateau, picture, to_bytes
 
 
 def scan(dtype=np.int16) -> np.ndarray:
@@ -81,3 +81,57 @@ def test_two_levels_are_black_and_white():
     volume = np.zeros((1, 6, 6), np.uint16)
     volume[0, 2:4, 2:4] = 4095
     np.testing.assert_array_equal(to_bytes(volume), np.where(volume, 255, 0))
+
+
+def test_numbers_beyond_float32_are_as_infinite_ones():
+    volume = scan(float)
+    plain = to_bytes(volume).astype(int)
+    volume[3, 20, 20] = 1e300
+    assert np.delete(np.abs(to_bytes(volume).astype(int) - plain).ravel(), 3 * 1600 + 20 * 40 + 20).max() <= 1
+
+
+# --- where black and white lie, by hand ---
+
+RAMP = np.arange(1001.0)  # its percentile p is 10 p
+
+
+@pytest.mark.parametrize(("values", "around", "black", "white"), [
+    (RAMP, None, 0, 995.5),  # foreground 100 to 1000: 99.5 % of the way
+    (RAMP, 0.0, 0, 995.5), (RAMP, -7.0, 0, 995.5), (RAMP + 2, 1.0, 1, 997.495),
+    (RAMP + 980, None, 0, 1975),  # the darkest, 985, is less than half as bright as the brightest, 1975
+    (RAMP + 1000, None, 1005, 1995.525),  # 1005 of 1995 is more; foreground 1105 to 2000
+    (np.full(9, 7.0), 0.0, 6, 7),
+])
+def test_black_and_white_by_hand(values, around, black, white):
+    assert levels(values, around) == pytest.approx((black, white))
+
+
+@pytest.mark.parametrize(("below", "black"), [(9, 0), (10, -1), (11, -1)])
+def test_black_lies_below_zero_where_a_tenth_does(below, black):
+    values = np.concatenate([np.full(below, -1.0), np.zeros(20), np.full(80 - below, 5.0)])
+    assert levels(values, None) == pytest.approx((black, 5))
+
+
+@pytest.mark.parametrize(("values", "padding"), [
+    ([], None), ([3, 3, 3], None),
+    ([500, *range(1000, 1999)], 500), ([500, *range(1000, 2000)], None),  # one in 1000, one in 1001
+    ([901.5, *(RAMP + 1000)], None), ([901.5] * 2 + [*(RAMP + 1000)], 901.5),
+    ([901.7] * 2 + [*(RAMP + 1000)], None),  # the gap to 1001 is to exceed 99.4, a tenth of 1001 to 1995
+    ([-1] * 10 + [*range(990)], -1), ([-1] * 9 + [*range(990)], None), ([0] * 10 + [*range(1, 991)], None),
+])
+def test_a_padding_by_hand(values, padding):
+    assert lowest_plateau(np.array(values, np.float64)) == padding
+
+
+def test_what_fills_half_of_the_faces_is_around():
+    half = np.array([[[7, 7], [7, 7]], [[1, 2], [3, 4]]], np.float32)
+    assert picture(half)[1] == 7
+    half[0, 1, 1] = 0
+    assert picture(half)[1] is None
+
+
+def test_two_paddings_are_taken_away_and_no_third():
+    values = np.linspace(600, 1000, 1000, dtype=np.float32).reshape(10, 10, 10)
+    values[0, 0, :5], values[0, 1, :5], values[0, 2:5] = -3000, -2000, 300
+    shown, around = picture(values)
+    assert around is None and np.array_equal(shown, values > 0)

@@ -94,6 +94,9 @@ def test_four_dimensions_and_their_order(tmp_path):
 def test_oblong_pixels_are_told(tmp_path):
     scan = read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 4, 5, 1.0])))
     assert scan.pixel == (4, 1) and scan.image.shape == (6, 32, 40, 3) and "4 x 1 mm" in scan.warnings[-1]
+    scan = read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 3, 5, 1.0])))
+    assert not any("mm" in warning for warning in scan.warnings)  # three times as long is usual in sagittal slices
+    assert read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 20, 5, 1.0]))).pixel == (20, 1)
     with pytest.raises(LggError, match="pixels of 30 x 1 mm"):
         read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 30, 5, 1.0])))
 

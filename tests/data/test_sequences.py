@@ -96,6 +96,16 @@ def test_another_sequence_in_flairs_place_is_seen(order):
         assert "check the order" in look(image)[0]
 
 
+@pytest.mark.parametrize(("margin", "told"), [({}, 1), ({"margin": 0.2}, None)])
+def test_a_faint_likeness_is_enough(margin, told):
+    """Of what both T1 share little is left under noise, and FLAIR has none of it."""
+    image = brain()
+    image[..., 1] = np.where(image[..., 1] > 0, 100, 0)
+    noise = np.random.default_rng(1).normal(0, 24, image.shape)
+    image = np.where(image > 0, (image + noise).clip(1, 255), 0).astype(np.uint8)
+    assert odd_sequence(image, find_head(image), **margin) == told
+
+
 def test_what_cannot_be_told_is_not_told():
     for image in (brain((1, 1, 2)), brain((0, 1, 1)), head()):  # a copy of FLAIR; no contrast at all
         assert odd_sequence(image, find_head(image)) is None

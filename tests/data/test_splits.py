@@ -35,6 +35,18 @@ def test_split_depends_on_seed_and_not_on_order():
     assert len({tuple(split_patients(COHORT, seed=seed)[1]) for seed in range(20)}) == 20
 
 
+def test_without_a_seed_it_is_seed_0_and_five_folds():
+    assert split_patients(COHORT) == split_patients(COHORT, (0.8, 0.2), seed=0)
+    assert fold_patients(COHORT) == fold_patients(COHORT, 5, seed=0) != fold_patients(COHORT, 5, seed=1)
+
+
+@pytest.mark.parametrize(("size", "apart"), [(2, False), (3, True)])
+def test_sites_of_two_are_pooled_and_sites_of_three_are_not(size, apart):
+    """A site in proportion lies on both sides of a split in halves; the pooled ones' patients fall as they may."""
+    one, _ = split_patients(made_up(**dict.fromkeys("ABCDEFGHIJ", size)), (0.5, 0.5))
+    assert all(0 < sum(f"_{site}_" in patient for patient in one) < size for site in "ABCDEFGHIJ") is apart
+
+
 def test_three_parts_and_one_site():
     parts = split_patients(made_up(DU=20), (0.5, 0.25, 0.25))
     assert [len(part) for part in parts] == [10, 5, 5] and len(set(chain(*parts))) == 20
@@ -56,7 +68,9 @@ def test_folds_hold_out_every_patient_once(folds):
 
 @pytest.mark.parametrize(("patients", "fractions", "rule"), [
     (made_up(CS=2), (0.8, 0.2), "too few"), ([], (0.5, 0.5), "too few"), (made_up(CS=9), (0.8, 0.3), "sum to 1"),
-    (made_up(CS=9), (1.0, 0.0), "positive"), (2 * made_up(CS=5), (0.8, 0.2), "twice"),
+    (made_up(CS=9), (0.8, 0.205), "sum to 1"), (made_up(CS=9), (1.0, 0.0), "positive"),
+    (made_up(CS=9), (float("nan"), 1.0), "positive"), (made_up(CS=9), (), "sum to 1"),
+    (2 * made_up(CS=5), (0.8, 0.2), "twice"),
 ])
 def test_refusals_of_splits(patients, fractions, rule):
     with pytest.raises(LggError, match=rule):

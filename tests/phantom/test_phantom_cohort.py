@@ -54,6 +54,16 @@ def test_pixels(small):
         assert len(rows) >= 2 and (np.diff(rows) >= 1).all() and 0 < rows[0] and rows[-1] < len(mask) - 1
 
 
+def test_the_drawing_is_that_of_its_version(small):
+    """Who changes what is drawn raises PHANTOM_VERSION, or old caches pass for new: these numbers notice."""
+    found = {name: (len(mask), *image.mean((0, 1, 2)), np.count_nonzero(mask)) for name, image, mask in volumes(small)}
+    assert cohort.PHANTOM_VERSION == "5" and found == {name: pytest.approx(numbers, rel=1e-3) for name, numbers in {
+        "TCGA_HT_P001_20000513": (16, 32.180, 31.324, 36.370, 16009),
+        "TCGA_CS_P002_20061106": (20, 35.356, 34.674, 41.351, 28677),
+        "TCGA_FG_P003_20061013": (22, 27.409, 27.409, 27.409, 34589),  # both T1 are missing
+        "TCGA_DU_P004_19940125": (21, 27.885, 26.145, 32.022, 3927)}.items()}
+
+
 def test_a_tumour_continues_from_slice_to_slice(small):
     for _, _, mask in volumes(small):
         rows = np.flatnonzero((mask > 0).any((1, 2)))

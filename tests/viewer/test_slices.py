@@ -40,6 +40,12 @@ def test_contours_fills_opacity_and_off(scan, make):
     assert (viewer.render() == 60).all()
 
 
+def test_a_viewer_begins_with_flair_contours_and_the_whole_window(scan, make):
+    viewer = make(*scan)
+    assert (viewer.sequence.value, viewer.window.value, viewer.opacity.value) == ("FLAIR", (0, 255), 0.9)
+    assert viewer.threshold.value == 0.5 and {menu.value for menu in viewer.style.values()} == {"contour"}
+
+
 def test_threshold_decides_what_counts(scan, make):
     image, mask, probability = scan
     viewer = make(image, mask, probability)

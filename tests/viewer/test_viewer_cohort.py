@@ -62,6 +62,19 @@ def test_each_patient_is_predicted_once(phantom_cohort, model, monkeypatch):
     viewer.close()
 
 
+def test_the_recipes_threshold_and_components_count(phantom_cohort, model, monkeypatch):
+    def answer(model, image):
+        found = np.zeros(image.shape[:3], np.float32)
+        found[2, :9, :9], found[8, 20:22, 20:22] = 0.9, 0.6
+        return found
+
+    monkeypatch.setattr(Segmenter, "probability", answer)
+    viewer = CohortViewer(phantom_cohort, model.with_recipe(threshold=0.55, min_component_share=0.5))
+    viewer.wait()
+    assert viewer.threshold.value == 0.55 and viewer.predicted().sum() == viewer.predicted(2).sum() == 81
+    viewer.close()
+
+
 def test_the_page_stays_alive_while_predicting(phantom_cohort, model, monkeypatch):
     started, go = threading.Event(), threading.Event()
 
