@@ -19,9 +19,9 @@ COMPILE := $(PY) -m compileall -qq -j 0 .venv/lib || true  # once, on every core
 LGGSEG_CACHE ?= $(CURDIR)/build/cache
 export LGGSEG_CACHE
 PHANTOM := LGGSEG_DATA=phantom
-ifdef COVERAGE
-RUN := coverage run -m
-endif
+# On every core a process with one thread. What is in one file stays together: fixtures, the cells of a notebook.
+PYTEST := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+UNIT := tests --ignore tests/browser
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses root without it
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
@@ -68,9 +68,14 @@ app: $(READY) ## the viewer as a page of its own, in the browser; ARGS are passe
 test: $(TEST_READY) check ## unit tests, and notebooks compared with their stored outputs; COVERAGE=1: and the lines run
 	@command -v $(CHROMIUM) >/dev/null && echo "Browser tests: not part of this; run make browser-test" \
 	    || echo "Browser tests: SKIPPED, no Chromium found here"
-	$(PHANTOM) $(PY) -m $(RUN) pytest tests --ignore tests/browser
-	$(PHANTOM) $(PY) -m pytest --nbval notebooks
-	$(if $(COVERAGE),$(PY) -m coverage combine --quiet && $(PY) -m coverage report)
+	$(PHANTOM) $(PY) -c "import lggseg; lggseg.open_cohort()"  # drawn now, not by two notebooks at once
+ifdef COVERAGE  # of the unit tests alone
+	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m coverage run -m $(PYTEST) $(UNIT)
+	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m $(PYTEST) --nbval notebooks
+	$(PY) -m coverage combine --quiet && $(PY) -m coverage report
+else  # notebooks first, since they take longest
+	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m $(PYTEST) --nbval notebooks $(UNIT)
+endif
 
 stress: $(TEST_READY) ## kills, damaged files, long runs: ten minutes, or ARGS="--minutes 2"; see docs/reliability.md
 	$(PY) -m stress $(ARGS)

@@ -32,7 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--real", metavar="FOLDER", help="kaggle_3m, unpacked; without it, phantoms")
     parser.add_argument("--only", nargs="+", choices=FAMILIES, default=[*FAMILIES], help="these families of rows")
     parser.add_argument("--quick", action="store_true", help="a minute, to see that all works: tiny, one round")
-    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md, its best lines into README.md")
+    parser.add_argument("--write", action="store_true",
+                        help="put the table into benchmarks/README.md, its best lines into README.md")
     options = parser.parse_args(argv)
     if options.write and (options.quick or options.only != [*FAMILIES]):
         parser.error("--write keeps the whole table; leave --only and --quick out")

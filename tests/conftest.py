@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("LGGSEG_CACHE", str(ROOT / "build" / "cache"))
 os.environ.setdefault("LGGSEG_DATA", "phantom")
-os.environ.setdefault("MPLBACKEND", "agg")
+matplotlib.use("agg")  # not by MPLBACKEND: the notebooks that run beside the tests would inherit it
 
 from lggseg.data import load_cohort, open_cohort  # noqa: E402  the cache must be chosen before
 from lggseg.phantom import write_phantom_cohort  # noqa: E402

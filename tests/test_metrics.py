@@ -159,14 +159,14 @@ def test_bad_spacing(spacing):
 
 
 def test_a_volume_is_quick():
-    """A large tumour and a far false positive in 40 slices of 256 x 256: 0.15 s where it was measured."""
+    """A large tumour and a far false positive in 40 slices of 256 x 256: 0.15 s of processor time where measured."""
     z, y, x = np.ogrid[:40, :256, :256]
     truth = ((z - 20) / 12) ** 2 + ((y - 120) / 50) ** 2 + ((x - 120) / 45) ** 2 < 1
     prediction = np.roll(truth, (1, 4), axis=(0, 1))
     prediction[38:, 240:250, 240:250] = True
-    start = time.perf_counter()
+    start = time.process_time()
     scores(prediction, truth)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_hausdorff95_where_denormals_are_flushed():

@@ -116,6 +116,13 @@ def test_refuses_widget_metadata_without_state(tmp_path):
     assert "widget" in found(tmp_path, [*good_cells(), cell("viewer", view)])
 
 
+@pytest.mark.parametrize("numbers, fine", [([1, 2, 3], True), ([1, 3], False), ([2], False), ([1, 2, 2], False)])
+def test_refuses_sections_that_do_not_count(tmp_path, numbers, fine):
+    headings = [v4.new_markdown_cell(f"Before.\n\n## {number} · A heading\n\nAfter.") for number in numbers]
+    told = found(tmp_path, [*good_cells(), *headings])
+    assert told == ("" if fine else f"sections are numbered {numbers}")
+
+
 def test_refuses_long_cells(tmp_path):
     assert found(tmp_path, [*good_cells(), cell("\n".join("x" * 45))]) == ""
     assert "46 lines" in found(tmp_path, [*good_cells(), cell("\n".join("x" * 46))])

@@ -16,6 +16,7 @@ MIN_FIGURES = 3
 MAX_COLOURS = 256
 MAX_IGNORED = 0.40
 PERSONAL = re.compile(r"(?<![\w./~-])/(?:home|root|Users|work)\b|\b[A-Z]:\\+Users\b")
+SECTION = re.compile(r"^## (\d+) · ", re.MULTILINE)
 ASSERTS = re.compile(r"^\s*assert\b", re.MULTILINE)
 
 
@@ -24,7 +25,8 @@ def problems(path: Path) -> list[str]:
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     found = [f"cell {i}: {rule}" for i, cell in enumerate(notebook.cells) for rule in cell_problems(cell)]
-    found += order_problems(code) + ignore_problems(code) + figure_problems(code) + widget_problems(notebook)
+    found += section_problems(notebook) + order_problems(code) + ignore_problems(code)
+    found += figure_problems(code) + widget_problems(notebook)
     if (size := path.stat().st_size) > MAX_BYTES:
         found.append(f"{size / 1e6:.2f} MB; at most {MAX_BYTES / 1e6:.0f}")
     return found
@@ -47,6 +49,13 @@ def cell_problems(cell: nbformat.NotebookNode) -> list[str]:
     if has_error(cell) and not (tagged(cell, "raises-exception") or tagged(cell, "nbval-raises-exception")):
         found.append("holds an error, and is not tagged raises-exception")
     return found
+
+
+def section_problems(notebook: nbformat.NotebookNode) -> list[str]:
+    """Numbered sections, where there are any, must be 1, 2, 3, ...: a heading is easily lost with the cell it is in."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    numbers = [int(number) for text in texts for number in SECTION.findall(text)]
+    return [] if numbers == list(range(1, len(numbers) + 1)) else [f"sections are numbered {numbers}"]
 
 
 def order_problems(code: list[nbformat.NotebookNode]) -> list[str]:

@@ -82,8 +82,9 @@ def number(answer: Any) -> float:
     """A single number in any form: Python's or NumPy's, or an array or Series of one value."""
     if isinstance(answer, (list, tuple, np.ndarray, pd.Series)) and np.size(answer) == 1:
         answer = np.asarray(answer).ravel()[0]
-    if hasattr(answer, "item") and getattr(answer, "ndim", 0) == 0:
-        answer = answer.item()  # NumPy's and torch's scalars
+    one = getattr(answer, "ndim", 0) == 0 or (hasattr(answer, "numel") and answer.numel() == 1)
+    if hasattr(answer, "item") and one:
+        answer = answer.item()  # NumPy's and torch's scalars, and torch's arrays of one
     if isinstance(answer, bool) or not isinstance(answer, Number) or isinstance(answer, complex):
         raise Wrong(f"a number is wanted here, this is a {type(answer).__name__}.")
     return float(answer)

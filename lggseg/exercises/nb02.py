@@ -22,6 +22,8 @@ def false_alarm(answer: Any) -> str | None:
         return "that is the chance that all 21 stay silent."
     if close(told, LEVEL, 0.006):
         return "that is the chance for one test."
+    if close(told, 1 - silent, 0.05):
+        return "close, but give two digits."
     if 1 < told <= 100:
         return "as a number from 0 to 1, not in per cent."
     return "how likely is it that a test stays silent? That all 21 do?"
@@ -54,17 +56,21 @@ def one_wrong_voxel(answer: Any, mask: np.ndarray) -> str | None:
     if close(told, after / before, 0.01 * after / before + 0.0005):
         return None
     near = [hint for wrong, hint in mistakes if close(told, wrong, 0.01 * abs(wrong))]
+    if not near and close(told, after / before, 0.006):
+        return "close, but give three digits."
     return near[0] if near else "shape_features(mask)[\"bevr\"], before and after the voxel is set."
 
 
 CURVES = [([0.9, 0.6, 0.7, 0.2], [1, 1, 0, 0]), ([1, 2, 3, 4], [0, 0, 1, 1]), ([2, 2, 3, 1, 2], [1, 0, 0, 0, 1]),
-          ([5, 1, 4, 4, 2, 4], [1, 1, 1, 0, 0, 0])]
+          ([5, 1, 4, 4, 2, 4], [1, 1, 1, 0, 0, 0]), ([1, 2, 3, 4], [1, 1, 0, 1])]
 
 
 def area_under_curve(answer: Any) -> str | None:
     cases = [(np.array(scores, float), np.array(labels, bool)) for scores, labels in CURVES]
     told = [single(answer, case) for case in cases]
     variants = {"ties count half, not one.": pairs(1), "ties count half; yours count nothing.": pairs(0),
+                "an area below 0.5 is an answer, too: do not turn it round.":
+                    lambda s, y: max(pairs(0.5)(s, y), 1 - pairs(0.5)(s, y)),
                 "the other way round: the positive shall be higher.": lambda s, y: 1 - pairs(0.5)(s, y),
                 "that is the number of pairs; divide it by how many there are.":
                     lambda s, y: pairs(0.5)(s, y) * y.sum() * (~y).sum(),
@@ -94,9 +100,10 @@ def q_values(answer: Any) -> str | None:
     cases = [np.array(p) for p in P_VALUES]
     told = [numbers(called(answer, p), len(p)) for p in cases]
     variants = {"that is Bonferroni: divide by the rank, too.": lambda p: p * len(p),
-                "that is Bonferroni: divide by the rank, too; 1 at most is right.": lambda p: np.minimum(p * len(p), 1),
                 "right numbers, but sorted; put them back into the order of p.":
                     lambda p: np.sort(benjamini_hochberg(p)),
+                "right numbers, but put back wrongly: with `order = np.argsort(p)` `found[order] = q`, not `q[order]`.":
+                    lambda p: np.sort(benjamini_hochberg(p))[np.argsort(p)],
                 "the last step is missing: no q may be larger than the q of a larger p.": raw_q,
                 "the last step goes the wrong way: begin at the largest p, and take the smallest q so far.":
                     lambda p: ranked(p, lambda q: np.maximum.accumulate(q)),
@@ -104,8 +111,9 @@ def q_values(answer: Any) -> str | None:
                     lambda p: ranked(p, lambda q: np.minimum.accumulate(q)),
                 "the rank counts from 1 for the smallest p, not for the largest.":
                     lambda p: p * len(p) / (len(p) - np.argsort(np.argsort(p)))}
-    return compared(told, [benjamini_hochberg(p) for p in cases], {hint: [wrong(p) for p in cases]
-                                                                   for hint, wrong in variants.items()})
+    capped = [np.minimum(q, 1) for q in told]  # q values end at 1 anyway; so a mistake may be cut off there or not
+    return compared(capped, [benjamini_hochberg(p) for p in cases], {
+        hint: [np.minimum(wrong(p), 1) for p in cases] for hint, wrong in variants.items()})
 
 
 def ranked(p: np.ndarray, step: Callable) -> np.ndarray:

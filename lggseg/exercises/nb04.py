@@ -61,12 +61,15 @@ def wrong_names(told: list[str], right: list[str]) -> str:
 
 def recent(answer: Any) -> str | None:
     told, right = number(answer), 1 - 0.995**200
-    usual = [(1 - right, "that is what the older steps have left to say."), (1.0, "a step counts less with each that "
-             "follows it; 200 times 0.005 forgets that."), (0.005, "that is the last step alone."),
+    usual = [(1 - right, "that is what the older steps have left to say."),
+             (1.0, "a step counts less with each that follows it; 200 times 0.005 forgets that."),
+             (0.005, "that is the last step alone."),
              (0.995, "that is what one step leaves of the average before it."),
              (100 * right, "as a share from 0 to 1, not in per cent.")]
     if close(told, right, 0.0051):
         return None
+    if close(told, 1 - right, 0.0051):
+        return usual[0][1]  # rounded, too
     return next((hint for wrong, hint in usual if close(told, wrong, 0.0006 if wrong != 100 * right else 0.51)),
                 "after n steps, 0.995 ** n is left of what was there before.")
 

@@ -92,6 +92,8 @@ def power(answer: Any) -> str | None:
     told, tolerance = number(answer), 3 * np.sqrt(POWER * (1 - POWER) / STUDIES)
     if 1 < told <= 100:
         return "as a share from 0 to 1, not in per cent."
+    if close(told / STUDIES, POWER, tolerance):
+        return "that is how many studies; divide by the number of all."
     if close(told, POWER, tolerance):
         return None
     if close(told, 1 - POWER, tolerance):

@@ -213,10 +213,10 @@ def unix(*values):
 ])
 def test_refusals_name_file_and_rule(root, name, spoil, rule):
     spoil(root / FIRST / f"{FIRST}_{name}.tif")
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(LggError, match=rule):
         load_cohort(root, progress=False)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert list((root.parents[1] / "cache").glob("packed/*")) == []  # and nothing is left behind
 
 

@@ -9,7 +9,7 @@ from lggseg.exercises.base import Wrong, called, close, number, numbers, words
 
 
 @pytest.mark.parametrize("answer", [4, 4.0, np.int64(4), np.float32(4), np.array(4), np.array([4]), [4], pd.Series([4]),
-                                    torch.tensor(4.0)])
+                                    torch.tensor(4.0), torch.tensor([4.0]), torch.tensor([[4]])])
 def test_right_in_any_form(answer):
     assert verdict("00.1", answer) == (True, "Right.")
 

@@ -32,7 +32,7 @@ def test_false_alarm(answer):
 
 @pytest.mark.parametrize("answer, hint", [
     (21 * 0.05, "do not add up"), (0.95**21, "stay silent."), (0.05, "for one test"), (66, "not in per cent"),
-    (0.5, "stays silent"), ("0.66", "a number is wanted"), ([0.6, 0.7], "a number is wanted"),
+    (0.5, "stays silent"), (0.7, "give two digits"), ("0.66", "a number is wanted"), ([0.6, 0.7], "a number is wanted"),
     ((0.66, 1), "a number is wanted")])
 def test_false_alarm_missed(answer, hint):
     assert hint in words("02.1", answer)
@@ -58,7 +58,7 @@ def test_one_wrong_voxel(form):
 @pytest.mark.parametrize("answer, hint", [
     (BEFORE / AFTER, "the other way round"), (1, "it changes"), (100 * AFTER / BEFORE, "not in per cent"),
     (AFTER, "divide it by"), (BEFORE, "divide BEVR after by it"), (AFTER - BEFORE, "difference"),
-    (7.7, "shape_features"),
+    (7.7, "shape_features"), (AFTER / BEFORE - 0.0055, "three digits"),
     ("bevr", "a number is wanted"), (shape_features(MASK), "a number is wanted")])
 def test_one_wrong_voxel_missed(answer, hint):
     assert hint in words("02.3", answer, mask=MASK)
@@ -71,6 +71,10 @@ def mann_whitney(scores, labels):
 def looped(scores, labels):
     pairs = [(a, b) for a, p in zip(scores, labels) if p for b, q in zip(scores, labels) if not q]
     return [sum(1.0 if a > b else 0.5 if a == b else 0.0 for a, b in pairs) / len(pairs)]
+
+
+def turned(scores, labels):
+    return max(mann_whitney(scores, labels), 1 - mann_whitney(scores, labels))
 
 
 def with_ties(weight, above=np.greater):
@@ -89,7 +93,7 @@ def test_area_under_curve(answer):
     (with_ties(1), "not one"), (with_ties(0), "count nothing"), (with_ties(0.5, np.less), "the other way round"),
     (lambda s, y: mann_whitney(s, y) * y.sum() * (~y).sum(), "number of pairs"),
     (lambda s, y: mann_whitney(s, y) * y.sum() * (~y).sum() / len(y)**2, "not by all pairs"),
-    (lambda s, y: 0.5, "small examples"), (lambda s, y: "0.5", "a number is wanted"),
+    (turned, "below 0.5"), (lambda s, y: 0.5, "small examples"), (lambda s, y: "0.5", "a number is wanted"),
     (lambda s, y: None, "returns nothing yet"), (0.75, "a function is wanted"), (lambda s: 0.5, "TypeError")])
 def test_area_under_curve_missed(answer, hint):
     assert hint in words("02.4", answer)
@@ -117,6 +121,11 @@ def last_step(accumulate):
     return q
 
 
+def put_back_wrongly(p):
+    order = np.argsort(p)
+    return np.sort(stats.false_discovery_control(p))[order]
+
+
 @pytest.mark.parametrize("answer", [
     stats.false_discovery_control, q_by_definition, lambda p: pd.Series(q_by_definition(p)),
     lambda p: tuple(q_by_definition(p)), lambda p: dict(enumerate(q_by_definition(p)))])
@@ -127,6 +136,8 @@ def test_q_values(answer):
 @pytest.mark.parametrize("answer, hint", [
     (lambda p: p * len(p), "Bonferroni"), (lambda p: np.minimum(p * len(p), 1), "Bonferroni"), (sorted_q, "but sorted"),
     (without_last_step, "the last step is missing"), (last_step(np.maximum.accumulate), "the wrong way"),
+    (lambda p: np.minimum(last_step(np.maximum.accumulate)(p), 1), "the wrong way"),
+    (put_back_wrongly, "found[order] = q"),
     (last_step(np.minimum.accumulate), "smallest q win"),
     (lambda p: p * len(p) / stats.rankdata(-p), "not for the largest"),
     (lambda p: p, "small examples"), (lambda p: p[:-1], "numbers are wanted"), (lambda p: "q", "several numbers"),

@@ -66,7 +66,7 @@ def test_recent():
 
 
 @pytest.mark.parametrize("answer, hint", [
-    (0.367, "older steps"), (1, "a step counts less"), (0.005, "the last step alone"),
+    (0.367, "older steps"), (0.37, "older steps"), (1, "a step counts less"), (0.005, "the last step alone"),
     (0.995, "one step leaves"), (63.3, "not in per cent"), (0.5, "0.995 ** n"), ("0.63", "a number is wanted"),
     ([0.6, 0.4], "a number is wanted"), (True, "a number is wanted")])
 def test_recent_missed(answer, hint):

@@ -100,6 +100,12 @@ def with_background(prediction, truth):
     return len(np.unique(labels[prediction])) / n if n else np.nan
 
 
+def found_whole(prediction, truth):
+    """Pieces that the prediction covers altogether."""
+    labels, n = ndimage.label(truth, CORNERS)
+    return np.mean([prediction[labels == i + 1].all() for i in range(n)]) if n else np.nan
+
+
 def perfect_is_nothing(prediction, truth):
     return 0.0 if (prediction == truth).all() and truth.any() else found(prediction, truth)
 
@@ -117,6 +123,9 @@ def test_pieces_found(answer):
     (lambda p, t: (p & t).sum() / t.sum(), "those are voxels"),
     (lambda p, t: 1.0 if not t.any() else found(p, t), "an empty truth"),
     (lambda p, t: np.nan if not p.any() else found(p, t), "an empty prediction"),
+    (lambda p, t: found(p, t) if t.any() else None, "an empty truth"),
+    (lambda p, t: found(p, t) if t.any() else 1 // 0, "an empty truth"), (found_whole, "one voxel will do"),
+    (lambda p, t: 1 - found(p, t), "that were missed"),
     (lambda p, t: [1, 2], "a number is wanted"), (2 / 3, "a function is wanted")])
 def test_pieces_found_missed(answer, hint):
     assert hint in words("05.3", answer)
@@ -178,6 +187,7 @@ def test_honest_score(answer):
     (lambda c, v, r: c[v].mean(axis=1).idxmax(), "that is the threshold"),
     (lambda c, v, r: c.loc[c[v].mean(axis=1).idxmax()].mean(), "the mean over everybody"),
     (lambda c, v, r: c[r].max().mean(), "own best threshold"),
+    (lambda c, v, r: c.loc[c[v].median(axis=1).idxmax(), r].mean(), "by their mean, not by their median"),
     (lambda c, v, r: c.loc[c[v].mean(axis=1).idxmax(), r].median(), "the mean is wanted"),
     (lambda c, v, r: c.loc[c[v].mean(axis=1).idxmax(), r], "a number is wanted"), (0.49, "a function is wanted")])
 def test_honest_score_missed(answer, hint):

@@ -155,6 +155,7 @@ def test_power_is_what_the_rule_says():
     (lambda: 1 - simulated(0), "miss the difference"), (lambda: 100 * simulated(0), "per cent"),
     (lambda: simulated(0, alternative="less"), "one-sided"), (lambda: simulated(0, lower=0), "is there a difference"),
     (lambda: simulated(0, 20, 40), "twice the patients"), (lambda: simulated(0, lower=0.5), "draw 10 numbers"),
+    (lambda: 1000 * simulated(0), "divide by the number"),
     (lambda: "often", "a number is wanted"), (lambda: {"power": 0.65}, "a number is wanted")])
 def test_power_missed(answer, hint):
     assert hint in words("06.5", answer())

@@ -1,21 +1,31 @@
-"""Two tiny cross-validations of four phantoms, and the two joined; tests leave them as they are."""
+"""Two tiny cross-validations of four small phantoms, and the two joined; tests leave them as they are."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
+import tifffile
 from tiny_run import TINY
 
 from experiments.crossval import cross_validate
 from experiments.ensemble import join
 from experiments.plan import k_folds
+from lggseg.data import load_cohort
 
 
 @pytest.fixture(scope="session")
-def cohort(phantom_cohort):
-    """The first four phantoms."""
-    summary = phantom_cohort.summary.iloc[:4]
-    slices = phantom_cohort.slices[phantom_cohort.slices.patient.isin(summary.index)]
-    return replace(phantom_cohort, summary=summary, slices=slices)
+def cohort(phantom_cohort, tmp_path_factory):
+    """The first four phantoms, of 64 x 64 pixels: every fourth one of each row and column."""
+    place, large = tmp_path_factory.mktemp("small"), phantom_cohort.root
+    for name in ("data.csv", "PHANTOM.txt"):
+        shutil.copy(large / name, place)
+    slices = phantom_cohort.slices[phantom_cohort.slices.patient.isin(phantom_cohort.patients[:4])]
+    for path in [*slices.image, *slices["mask"]]:
+        (place / path).parent.mkdir(exist_ok=True)
+        tifffile.imwrite(place / path, tifffile.imread(large / path)[3::4, 3::4])  # each tumour stays in one piece
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LGGSEG_CACHE", str(place.parent / "cache"))
+        return load_cohort(place, progress=False)
 
 
 @pytest.fixture(scope="session")

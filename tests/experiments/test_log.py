@@ -68,3 +68,17 @@ def test_stages_are_those_of_the_tables(file, run, base, told):
     numbers = [float(number) for number in re.findall(r"-?[\d.]+\d", told)]
     assert told in LOG and numbers[-2:] == [found.low, found.high]
     assert len(numbers) == 2 or numbers[0] == found.difference
+
+
+@pytest.mark.parametrize(("file", "run", "base", "told"), [
+    ("second", "first_edition", "base", "0.018 worse (0.002 to 0.035)"),
+    ("second", "mixed", "base", "+0.005 (-0.010 to 0.021)"),
+    ("second", "second", "base", "+0.010 (-0.008 to 0.033)"),
+    ("second", "second", "mixed", "+0.006 (-0.002 to 0.013)"),
+    ("second", "second", "together", "+0.001 (-0.007 to 0.010)"),
+    ("fitted", "trained_for_longer", "trained_on", "-0.001 (-0.011 to 0.008)"),
+    ("after", "best_threshold", "chosen", "0.007 (0.005 to 0.010)")])
+def test_the_second_edition_tells_what_its_tables_say(file, run, base, told):
+    found = table(read_scores(ROOT / "experiments" / "results" / f"{file}.csv"), base).loc[run].round(3)
+    assert told in " ".join(LOG.split())
+    assert [float(number) for number in re.findall(r"-?[\d.]+\d", told)] == [found.difference, found.low, found.high]
