@@ -163,10 +163,11 @@ def test_drop_copies_flair_exactly_and_never_into_pre_contrast_alone():
 
 def test_pre_contrast_is_dropped_half_as_often_as_post():
     torch.manual_seed(0)
-    slices = Augment(drop=0.4).drop_sequences(torch.tensor([1.0, 2, 3]).view(1, 1, 3, 1, 1).repeat(4000, 1, 1, 1, 1))
-    pre, flair, post = slices.flatten(1).T
-    assert (post == 2).float().mean() == pytest.approx(0.4, abs=0.02) and (flair == 2).all()
-    assert (pre == 2).float().mean() == pytest.approx(0.2, abs=0.02)
+    image = torch.tensor([1.0, 2, 3]).view(1, 1, 3, 1, 1).repeat(4000, 1, 1, 1, 1)
+    for drop in (0.4, 1.0):
+        pre, flair, post = Augment(drop=drop).drop_sequences(image.clone()).flatten(1).T
+        assert (post == 2).float().mean() == pytest.approx(drop, abs=0.02) and (flair == 2).all()
+        assert (pre == 2).float().mean() == pytest.approx(drop / 2, abs=0.02)
 
 
 def test_carve_mix_has_a_soft_edge(monkeypatch):

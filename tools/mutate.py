@@ -47,7 +47,7 @@ def broken(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.If | ast.IfExp | ast.While):
         changed.test = ast.UnaryOp(ast.Not(), node.test)
         yield changed
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and node.value and ast.unparse(node.value) != "None":
         yield ast.Return(ast.Constant(None))
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         yield ast.Pass()

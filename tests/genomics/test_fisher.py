@@ -87,6 +87,12 @@ def test_small_p_keeps_its_digits():
     assert freeman_halton([[1, 0], [0, 600]]) == pytest.approx(1 / 601, rel=1e-12)
 
 
+def test_ways_that_no_float_can_count():
+    """Of 1180 patients 590 can be chosen in 1e353 ways, and the largest float is 1e308."""
+    table = [[600, 580], [580, 600]]
+    assert freeman_halton(table) == pytest.approx(stats.fisher_exact(table)[1], rel=1e-8)
+
+
 def test_it_repeats_to_the_last_digit_in_any_order():
     table = np.random.default_rng(3).integers(2, 15, (2, 5))
     p = freeman_halton(table)
