@@ -127,6 +127,12 @@ def test_a_vertex_in_the_very_middle_loses_all_its_weight(middle):
     assert moved == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
 
 
+def test_a_heavy_vertex_near_the_middle_keeps_some_of_its_weight():
+    """The best step is (1.5 - 4) / (4 (1.5 - 1)) = -1.25, and all of it would be gone at -0.6 / 0.4 = -1.5."""
+    moved = module._shift_weight(np.array([0.1, 0.1, 0.2, 0.6]), np.array([5, 5, 5, 1.5]), 3)
+    assert moved == pytest.approx([0.225, 0.225, 0.45, 0.1])
+
+
 def newton(q, u, gap=1e-4):
     """(step, decrement) of Newton's method for log det - 4 sum, from differences of the function's own values."""
     def rise(w):

@@ -100,7 +100,7 @@ RAMP = np.arange(1001.0)  # its percentile p is 10 p
     (RAMP, 0.0, 0, 995.5), (RAMP, -7.0, 0, 995.5), (RAMP + 2, 1.0, 1, 997.495),
     (RAMP + 980, None, 0, 1975),  # the darkest, 985, is less than half as bright as the brightest, 1975
     (RAMP + 1000, None, 1005, 1995.525),  # 1005 of 1995 is more; foreground 1105 to 2000
-    (RAMP + 1100, 100.0, 1105, 2095.525),  # 1005 above air, of 1995
+    (RAMP + 1000, 100.0, 100, 1995), (RAMP + 1100, 100.0, 1105, 2095.525),  # 905 of 1895 above air, 1005 of 1995
     (np.full(9, 7.0), 0.0, 6, 7),
 ])
 def test_black_and_white_by_hand(values, around, black, white):

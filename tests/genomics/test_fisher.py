@@ -116,6 +116,13 @@ def test_many_tables_at_once():
     assert exact_p_values([]).shape == (0,)
 
 
+@pytest.mark.parametrize(("columns", "halves"), [((5, 4, 3, 2), ((5, 2), (4, 3))), ((9, 1, 1, 1), ((9,), (1, 1, 1))),
+                                                 ((4, 4), ((4,), (4,))), ((3,), ((3,), ()))])
+def test_columns_are_dealt_to_the_half_with_fewer_fillings(columns, halves):
+    """Such as 6 x 3 = 18 ways against 5 x 4 = 20."""
+    assert fisher._halves(columns) == halves
+
+
 def test_tables_in_blocks_give_the_same(monkeypatch):
     """More tables of the same margins than go through memory at once."""
     rows = fillings((9, 8, 7), 12)
