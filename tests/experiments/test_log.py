@@ -77,7 +77,13 @@ def test_stages_are_those_of_the_tables(file, run, base, told):
     ("second", "second", "mixed", "+0.006 (-0.002 to 0.013)"),
     ("second", "second", "together", "+0.001 (-0.007 to 0.010)"),
     ("fitted", "trained_for_longer", "trained_on", "-0.001 (-0.011 to 0.008)"),
-    ("after", "best_threshold", "chosen", "0.007 (0.005 to 0.010)")])
+    ("after", "best_threshold", "chosen", "0.007 (0.005 to 0.010)"),
+    ("student", "student", "teacher", "-0.002 (-0.005 to 0.002)"),
+    ("../../results/learning", "patients10", "patients5", "+0.062 (0.017 to 0.111)"),
+    ("../../results/learning", "brief", "patients10", "+0.009 (-0.021 to 0.039)"),
+    ("../../results/learning", "drawn5", "patients5", "+0.035 (0.006 to 0.072)"),
+    ("../../results/learning", "drawn10", "patients10", "0.000 (-0.029 to 0.022)"),
+    ("../../results/learning", "drawn20", "patients20", "+0.038 (0.013 to 0.067)")])
 def test_the_second_edition_tells_what_its_tables_say(file, run, base, told):
     found = table(read_scores(ROOT / "experiments" / "results" / f"{file}.csv"), base).loc[run].round(3)
     assert told in " ".join(LOG.split())
