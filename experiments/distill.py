@@ -78,6 +78,8 @@ def do(chosen: argparse.Namespace) -> None:
     config = config_of(chosen)
     if not config.out:
         raise LggError("--out is needed: the folder for the student")
+    if Path(config.out).resolve() in [path.resolve().parent for path in chosen.teachers]:
+        raise LggError(f"--out {config.out} holds a teacher, which might be overwritten; choose another folder")
     cohort = open_cohort(chosen.data)
     fold = fold_of(chosen, cohort)
     teacher = unseen(unite([load_checkpoint(path) for path in chosen.teachers]), fold.held_out)

@@ -103,6 +103,6 @@ def read_run(out: Path | str) -> Run:
     try:
         stored = json.loads((out / "run.json").read_text(encoding="utf-8"))
         return Run(out, stored["settings"], [Fold(**fold) for fold in stored["folds"]])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise LggError(f"{out} holds no cross-validation ({error}); make one with "
                        f"`python -m experiments.crossval --out {out}`") from error

@@ -4,6 +4,7 @@ Never pickled code: a downloaded file cannot run anything.
 """
 
 import hashlib
+import io
 from pathlib import Path
 
 import torch
@@ -15,9 +16,11 @@ FORMAT = 3  # goes up whenever what is stored changes its meaning
 
 
 def write_checkpoint(content: dict, path: Path | str) -> Path:
-    """Write tensors and plain values with their digest, whole or not at all; OSError where it cannot be written."""
+    """Write tensors and plain values with their digest, whole or not at all; LggError where it cannot be written."""
+    buffer = io.BytesIO()  # where a disk is full, torch would raise what tells nobody so
+    torch.save({"format": FORMAT, "digest": digest(content), "content": content}, buffer)
     with whole(path) as part:
-        torch.save({"format": FORMAT, "digest": digest(content), "content": content}, part)
+        part.write_bytes(buffer.getbuffer())
     return Path(path)
 
 
@@ -33,8 +36,8 @@ def read_checkpoint(path: Path | str) -> dict:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         content, written = stored["content"], (stored["format"], stored["digest"])
     except Exception as error:  # whatever a damaged file makes the reader raise
-        raise LggError(f"{path}: not a whole lggseg checkpoint ({error}); delete it and train or download it "
-                       "again") from error
+        raise LggError(f"{path}: not a whole lggseg checkpoint ({str(error).split('. ')[0]}); delete it and train or "
+                       "download it again") from error
     if written[0] != FORMAT:
         raise LggError(f"{path}: format {written[0]}, and this version reads format {FORMAT}; train it again")
     if written[1] != digest(content):

@@ -2,17 +2,20 @@
 
 import argparse
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from .data.folder import check_plain
 from .errors import LggError
 from .preprocess import Recipe
 from .segmenter import Segmenter, load_checkpoint
 from .unet import UNet
 
+KINDS = {int: Integral, float: Real}  # NumPy's numbers are welcome, too
 FREE = ("out", "device", "workers", "compile")  # settings that change where a run is kept, and how fast it is
 
 
@@ -36,14 +39,16 @@ class TrainConfig:
     coarse_share: float = setting(0.5, "share of the epochs that are coarse; 0 trains at `size` from the start",
                                   least=0, most=1)
     block: int = setting(2, "blocks of so many pixels a side are the network's channels: 2 quarters the cost", least=1)
-    context: int = setting(0, "neighbouring slices given on either side", least=0)
-    features: int = setting(16, "channels of the first level; 1.9 M weights at depth 5", least=1)
-    depth: int = setting(5, "levels of the U-Net; the deepest then sees the whole head", least=2)
-    growth: float = setting(2.0, "channels of a level over those of the level above, as in the U-Net paper", least=1)
+    context: int = setting(0, "neighbouring slices given on either side", least=0, most=64)
+    features: int = setting(16, "channels of the first level; 1.9 M weights at depth 5", least=1, most=1024)
+    depth: int = setting(5, "levels of the U-Net; the deepest then sees the whole head", least=2, most=10)
+    growth: float = setting(2.0, "channels of a level over those of the level above, as in the U-Net paper", least=1,
+                            most=4)
     epochs: int = setting(32, "choose the length before: a one-cycle schedule finishes what it starts", least=1)
-    epoch_slices: int = setting(2000, "slices drawn per epoch, so that an epoch means the same for any cohort", least=1)
-    batch: int = setting(16, "slices per step; the batch norm's statistics get noisy below 8", least=1)
-    lr: float = setting(3e-3, "learning rate at the peak of the one-cycle schedule", least=0)
+    epoch_slices: int = setting(2000, "slices drawn per epoch, so that an epoch means the same for any cohort", least=1,
+                                most=10**8)
+    batch: int = setting(16, "slices per step; the batch norm's statistics get noisy below 8", least=1, most=4096)
+    lr: float = setting(3e-3, "learning rate at the peak of the one-cycle schedule", least=0, most=10)
     weight_decay: float = setting(1e-2, "decoupled weight decay (AdamW)", least=0)
     ema: float = setting(0.995, "weights are averaged over about the last 1 / (1 - ema) steps", least=0, most=1)
     loss: str = setting("dice_bce", "overlap for the rare class, cross-entropy for its gradient",
@@ -51,20 +56,27 @@ class TrainConfig:
     oversample_foreground: float = setting(0.5, "share of the slices drawn that have tumour; in a scan a third have",
                                            least=0, most=1)
     balance: float = setting(0.5, "0 draws every slice alike, 1 every patient", least=0, most=1)
-    augment: float = setting(1.25, "strength of augmentation; see `lggseg.augment`", least=0)
-    late_augment: float = setting(0.5, "strength of augmentation in the last third of the epochs", least=0)
+    augment: float = setting(1.25, "strength of augmentation; see `lggseg.augment`", least=0, most=10)
+    late_augment: float = setting(0.5, "strength of augmentation in the last third of the epochs", least=0, most=10)
     carve_mix: float = setting(0.0, "chance that a slice gets another slice's tumour (CarveMix)", least=0, most=1)
     cyst: float = setting(0.0, "chance that parts of a tumour get another look, as cysts have", least=0, most=1)
     patience: int = setting(0, "validations without a better Dice until it stops early; 0 never stops", least=0)
     validate_every: int = setting(1, "epochs between validations, each of which predicts whole volumes", least=1)
-    seed: int = setting(0, "of weights, draws and augmentation", least=0)
-    workers: int = setting(0, "loader processes; on two cores they only compete with the training", least=0)
+    seed: int = setting(0, "of weights, draws and augmentation", least=0, most=2**32 - 1)
+    workers: int = setting(0, "loader processes; on two cores they only compete with the training", least=0,
+                           most=256)
     device: str | None = setting(None, "cpu or cuda; without it the GPU if there is one")
     compile: bool = setting(False, "torch.compile: takes a minute or two at first, and needs a C++ compiler")
 
     def __post_init__(self):
         for entry in fields(self):
-            check_setting(entry.name, getattr(self, entry.name), **entry.metadata)
+            value = getattr(self, entry.name)
+            if not isinstance(value, KINDS.get(entry.type, object)):
+                raise LggError(f"{entry.name}={value!r}: it must be {words_for(entry.type)}")
+            check_setting(entry.name, value, **entry.metadata)
+        if self.out and self.start and Path(self.out).resolve() == Path(self.start).resolve().parent:
+            raise LggError(f"start {self.start} lies in out, where this run writes files of that name; choose another "
+                           "`out` folder")
 
     @property
     def recipe(self) -> Recipe:
@@ -88,6 +100,10 @@ class TrainConfig:
         """A network for these settings: fresh, the same seed giving the same weights, or that of `start`."""
         torch.manual_seed(self.seed)
         network = UNet(self.recipe.channels * self.block**2, self.block**2, self.features, self.depth, self.growth)
+        for size in {self.size, self.size_at(0)}:  # told now, not when the fine epochs begin
+            if replace(self.recipe, size=size).size // self.block % 2**(self.depth - 1):
+                raise LggError(f"size {size} in blocks of {self.block}: a U-Net of depth {self.depth} needs a "
+                               f"multiple of {self.block * 2**(self.depth - 1)}")
         if not self.start:
             return Segmenter(network, self.recipe)
         earlier = load_checkpoint(self.start)
@@ -131,8 +147,9 @@ def config_of(options: argparse.Namespace) -> TrainConfig:
 def read_config(path: Path | str) -> dict[str, Any]:
     """Settings from a TOML file; LggError, naming file and setting, for one that does not exist or a wrong value."""
     try:
+        check_plain(Path(path))
         stored = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise LggError(f"{path}: not a readable TOML file ({error})") from error
     known = {entry.name: entry for entry in fields(TrainConfig)}
     for name, value in stored.items():

@@ -22,10 +22,11 @@ def pick_device(name: str | None = None) -> torch.device:
     """
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as error:
-        raise LggError(f"device {name!r}: no such device; use cpu or cuda") from error
-    if device.type != "cuda":
-        return device
+        if device.type != "cuda":
+            torch.zeros(1, device=device).item()  # some have a name but are not there, or cannot compute
+            return device
+    except (RuntimeError, AssertionError) as error:
+        raise LggError(f"device {name!r}: no such device here; use cpu or cuda") from error
     index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
     if not torch.cuda.is_available() or index >= torch.cuda.device_count():
         raise LggError(f"device {name!r}: PyTorch sees {torch.cuda.device_count()} GPUs here, and number {index} is "

@@ -2,10 +2,13 @@
 
 import glob
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import LggError
 
 ABANDONED = 3600  # seconds after which a half-written neighbour belongs to a process that was killed
 
@@ -15,17 +18,31 @@ def whole(path: Path | str) -> Iterator[Path]:
     """A neighbour of `path` to write into, renamed to `path` once all is written; its folder is made if need be.
 
     A reader sees the old file or the new one, and an error leaves the old. What a killed process left half-written
-    beside it goes after an hour, with the next file of that name. Raises OSError where the place cannot be written.
+    beside it goes after an hour, with the next file of that name. Raises LggError where the place cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may write the same file
     try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise LggError(f"{path} cannot be written: {error.strerror or error}; make room, or name another place"
+                       ) from error
+
+
+def check_folder(folder: Path | str) -> None:
+    """Raise LggError unless files can be written into `folder`, which is made if need be: before the hours of work."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise LggError(f"{folder} cannot be written to: {error.strerror or error}; name another folder") from error
 
 
 def sweep(path: Path) -> None:

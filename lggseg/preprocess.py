@@ -28,6 +28,14 @@ class Recipe:
     min_component_share: float = 0.0  # of the strongest 3D component's weight, that a component needs to stay
     flip: bool = False  # average the prediction with that of the mirrored slice, at twice the cost
 
+    def __post_init__(self):
+        for name, low, high in (("size", 1, 4096), ("context", 0, 64), ("block", 1, 64), ("threshold", 0, 1),
+                                ("min_component_share", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise LggError(f"{name}={getattr(self, name)}: it must be from {low} to {high}")
+        if self.size % self.block:
+            raise LggError(f"size={self.size}: it must be a multiple of block={self.block}")
+
     @property
     def channels(self) -> int:
         """Channels of a slice on the grid: three sequences per slice shown."""

@@ -124,9 +124,11 @@ def listed(out: Path) -> dict[str, list[str]]:
     if not (out / RESULTS).exists():
         return {}
     try:
+        if not (out / RESULTS).is_file():
+            raise ValueError("no plain file")  # a pipe would be waited for
         files = json.loads((out / RESULTS).read_bytes())["files"]
         return {name: [*map(str, digests)] for name, digests in files.items() if Path(name).name == name}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LggError(f"{out / RESULTS}: damaged, so what an earlier run wrote there is not known; name another folder"
                        ) from error
 

@@ -64,6 +64,8 @@ class Segmenter(nn.Module):
         Raises LggError for any other shape or type. Moves itself to `device`, predicts in eval mode, restores its mode.
         """
         where, was_training, head = pick_device(device), self.training, find_head(image)
+        if batch < 1:
+            raise LggError(f"batch={batch}: slices are predicted in batches of at least 1")
         if len(head.slices) == 0:
             return np.zeros(head.shape, np.float32)
         if head.missing:
@@ -75,12 +77,18 @@ class Segmenter(nn.Module):
                      for rows in np.array_split(np.arange(len(slices)), -(-len(slices) // batch))]
         finally:
             self.train(was_training)
-        return from_grid(torch.cat(parts), head)
+        found = torch.cat(parts)
+        if not found.isfinite().all():
+            raise LggError("the network answers with what is no number; its training has diverged: train it again")
+        return from_grid(found, head)
 
     def _answer(self, inputs: torch.Tensor) -> torch.Tensor:
         """Probability (N,1,s,s), averaged over the slice and its mirror image where the recipe says so."""
         with mixed_precision(inputs.device):  # twice as fast, and the same Dice to four digits
             straight = self(inputs).float().sigmoid()
+            if straight.shape != (len(inputs), 1, *inputs.shape[2:]):
+                raise LggError(f"the network answers slices {tuple(inputs.shape)} with {tuple(straight.shape)}; it "
+                               "must give one logit for each pixel, (N, 1, H, W)")
             if not self.recipe.flip:
                 return straight
             return (straight + self(inputs.flip(-1)).float().sigmoid().flip(-1)) / 2

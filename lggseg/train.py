@@ -17,6 +17,7 @@ from .data.cohort import Cohort, open_cohort
 from .data.splits import split_patients
 from .distributed import first_then_all, processes, rank
 from .errors import LggError
+from .files import check_folder
 from .segmenter import Segmenter
 from .trainer import Trainer, seen_by
 
@@ -43,6 +44,7 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
     check_patients([*train_patients], [*valid_patients], seen_by(segmenter, teacher))
     trainer = Trainer(segmenter, cohort, list(train_patients), list(valid_patients), config, teacher)
     if config.out:
+        check_folder(config.out)
         trainer.resume(Path(config.out) / "resume.pt")
     torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times over
     try:

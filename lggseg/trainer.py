@@ -36,7 +36,7 @@ class Trainer:
                  config: TrainConfig, teacher: Segmenter | None = None):
         self.config, self.device, self.cohort = config, pick_device(config.device), cohort
         self.patients = sorted({*train_patients, *seen_by(model, teacher)})
-        self.valid_patients = list(valid_patients)
+        self.valid_patients = [cohort.check(patient) for patient in valid_patients]
         self.taught_by = teacher and digest(teacher.state_dict())
         self.teacher = teacher and teacher.to(self.device, memory_format=torch.channels_last).eval()
         self.model = model.to(self.device, memory_format=torch.channels_last)  # twice as fast on a CPU

@@ -28,7 +28,8 @@ def test_the_same_seed_gives_the_same_weights():
 def test_a_network_for_blocks_answers_for_every_pixel():
     model = replace(SMALL, block=2, context=1).model().eval()
     assert model.networks[0].in_channels == 36 and model(torch.zeros(1, 9, 32, 32)).shape == (1, 1, 32, 32)
-    assert replace(SMALL, block=3).model().eval()(torch.zeros(1, 3, 48, 48)).shape == (1, 1, 48, 48)
+    blocks = replace(SMALL, block=3, size=48, coarse_size=48)
+    assert blocks.model().eval()(torch.zeros(1, 3, 48, 48)).shape == (1, 1, 48, 48)
 
 
 def test_coarse_then_fine_and_strong_then_weak():
@@ -58,7 +59,7 @@ def test_start_with_another_architecture_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "value", "rule"), [
-    ("batch", 0, "batch=0: it must be at least 1"), ("epochs", 0, "epochs=0: it must be at least 1"),
+    ("batch", 0, "batch=0: it must be from 1 to 4096"), ("epochs", 0, "epochs=0: it must be at least 1"),
     ("ema", 1.5, "ema=1.5: it must be from 0 to 1"), ("loss", "l2", "loss='l2': there are dice_bce, dice"),
     ("oversample_foreground", float("nan"), "oversample_foreground=nan: it must be from 0 to 1")])
 def test_values_that_cannot_work_are_refused(name, value, rule):
@@ -139,8 +140,8 @@ def test_an_option_that_repeats_the_default_still_beats_the_file(file):
     ("loss = 3", "run.toml: loss = 3; it must be text"),
     ("out = false", "run.toml: out = False; it must be text"),
     ('loss = "dise"', "run.toml: loss='dise': there are dice_bce, dice, focal_tversky"),
-    ("lr = nan", "run.toml: lr=nan: it must be at least 0"),
-    ("batch = 0", "run.toml: batch=0: it must be at least 1"),
+    ("lr = nan", "run.toml: lr=nan: it must be from 0 to 10"),
+    ("batch = 0", "run.toml: batch=0: it must be from 1 to 4096"),
     ("size = ", "run.toml: not a readable TOML file"),
 ])
 def test_a_wrong_file_is_told_by_name(file, text, told):
@@ -158,3 +159,19 @@ def test_what_decides_a_run_leaves_out_where_and_how_fast():
     config = TrainConfig(out="a", device="cpu", workers=3, compile=True)
     assert config.decisive == TrainConfig().decisive
     assert config.decisive != replace(config, seed=1).decisive
+
+
+@pytest.mark.parametrize(("change", "rule"), [
+    ({"start": "a/last.pt", "out": "a"}, "lies in out"), ({"lr": "0.1"}, "lr='0.1': it must be a number"),
+    ({"epochs": 1.5}, "epochs=1.5: it must be a whole number"), ({"seed": 2**40}, "seed"),
+    ({"growth": 1e308}, "growth"),
+    ({"augment": float("inf")}, "augment=inf"), ({"workers": 10**6}, "workers"), ({"batch": 10**9}, "batch")])
+def test_settings_that_would_fail_later_or_overwrite(change, rule):
+    with pytest.raises(LggError, match=rule):
+        TrainConfig(**change)
+
+
+@pytest.mark.parametrize("change", [{"size": 36}, {"coarse_size": 18}, {"size": 32, "block": 3}])
+def test_sizes_that_the_network_cannot_halve_are_told_before_training(change):
+    with pytest.raises(LggError, match="multiple of"):
+        replace(SMALL, **{"depth": 4} | change).model()

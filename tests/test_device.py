@@ -35,7 +35,8 @@ def test_each_process_of_torchrun_takes_its_own_gpu(monkeypatch):
         pick_device()
 
 
-@pytest.mark.parametrize("name, told", [("cuda", "sees 0 GPUs"), ("cuda:1", "sees 0 GPUs"), ("gpu", "no such device")])
+@pytest.mark.parametrize("name, told", [("cuda", "sees 0 GPUs"), ("cuda:1", "sees 0 GPUs"), ("gpu", "no such device"),
+                                        ("meta", "no such device"), ("xpu", "no such device")])
 def test_devices_that_are_not_there_are_named(monkeypatch, name, told):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)

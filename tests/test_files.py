@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from lggseg.files import ABANDONED, whole
+from lggseg.errors import LggError
+from lggseg.files import ABANDONED, check_folder, whole
 
 
 def test_new_content_takes_the_place_of_the_old(tmp_path):
@@ -33,3 +34,13 @@ def test_what_a_killed_process_left_goes_after_an_hour(tmp_path):
     with whole(tmp_path / "[a].csv") as part:
         part.write_text("whole")
     assert sorted(os.listdir(tmp_path)) == ["[a].csv", "[a].csv.2.part", "a.csv.3.part"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LggError, match="table.csv cannot be written: "), whole(tmp_path / "file" / "table.csv"):
+        pass
+    with pytest.raises(LggError, match="file cannot be written to: File exists; name another folder"):
+        check_folder(tmp_path / "file")
+    check_folder(tmp_path / "new")
+    assert os.listdir(tmp_path / "new") == []

@@ -155,6 +155,13 @@ def test_the_plain_recipe_of_a_network():
 
 def test_channels_that_contradict_the_recipe_are_refused():
     Recipe(block=2).check(UNet(12, 4, features=2, depth=2))
-    Recipe(block=3).check(nn.Conv2d(27, 9, 1))
+    Recipe(48, block=3).check(nn.Conv2d(27, 9, 1))
     with pytest.raises(LggError, match=r"takes 9 channels but its recipe \(context=0, block=2\) gives 12"):
         Recipe(block=2).check(UNet(9, features=2, depth=2))
+
+
+@pytest.mark.parametrize("change", [{"threshold": 50}, {"threshold": np.nan}, {"min_component_share": np.nan},
+                                    {"size": 0}, {"size": 223}])
+def test_recipes_that_cannot_work_are_refused(change):
+    with pytest.raises(LggError, match=f"{next(iter(change))}="):
+        Recipe(**change)

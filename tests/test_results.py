@@ -220,3 +220,10 @@ def test_measures_are_a_table(tmp_path):
     write_results(files, tmp_path)
     table = pd.read_csv(tmp_path / "measures.csv")
     assert len(table) == 1 and table.tumour_voxels[0] == 50
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.write_text("[" * 200_000)])
+def test_a_list_that_is_none_is_neither_waited_for_nor_a_traceback(tmp_path, make):
+    make(tmp_path / RESULTS)
+    with pytest.raises(LggError, match="damaged, so what an earlier run wrote there is not known"):
+        check_place(tmp_path, [], ["a_mask.png"])

@@ -95,7 +95,10 @@ def test_segment_uses_the_recipe(image):
     image[4, 11, 7, 1] = 250
     both, one = bright(), bright(min_component_share=1.0)
     assert both.segment(image)[4].any() and not one.segment(image)[4].any() and one.segment(image)[2].any()
-    assert not bright(threshold=1.01).segment(image).any()
+    for threshold in (0.4, 0.6):
+        undecided = Segmenter(nn.Conv2d(3, 1, 1), Recipe(32, block=1, threshold=threshold))
+        nn.init.zeros_(undecided.networks[0].weight), nn.init.zeros_(undecided.networks[0].bias)
+        assert undecided.segment(image).any() == (threshold < 0.5)
 
 
 def test_a_plain_network_predicts_by_the_plain_recipe(image):
@@ -298,3 +301,19 @@ def test_shipped_weights_have_learned_from_whom_they_name(real_cohort):
 
 def test_the_usual_weights_are_those_of_real_patients():
     assert load_pretrained().patients == load_pretrained("kaggle").patients != load_pretrained("phantom").patients
+
+
+@pytest.mark.parametrize(("network", "words"), [
+    (nn.Conv2d(3, 2, 1), "one logit for each pixel"), (nn.Conv2d(3, 1, 2, stride=2), "one logit for each pixel")])
+def test_a_network_that_answers_in_another_shape_is_refused(image, network, words):
+    with pytest.raises(LggError, match=words):
+        Segmenter(network, Recipe(32, block=1)).probability(image)
+
+
+def test_neither_nan_nor_a_batch_of_nothing_becomes_no_tumour(image):
+    network = nn.Conv2d(3, 1, 1)
+    network.bias.data.fill_(torch.nan)
+    with pytest.raises(LggError, match="no number"):
+        Segmenter(network, Recipe(32, block=1)).segment(image)
+    with pytest.raises(LggError, match="batch=0"):
+        bright().probability(image, batch=0)

@@ -236,7 +236,7 @@ def test_a_plain_network_is_trained_in_place(phantom_cohort, split):
     assert not torch.equal(weights(network), before)
 
 
-@pytest.mark.parametrize(("arguments", "told"), [(["--batch", "0"], "batch=0: it must be at least 1"),
+@pytest.mark.parametrize(("arguments", "told"), [(["--batch", "0"], "batch=0: it must be from 1 to 4096"),
                                                  (["--data", "/nowhere"], "/nowhere: no folder such as"),
                                                  (["--start", "nowhere.pt"], "nowhere.pt: no such checkpoint")])
 def test_the_command_says_what_is_wrong_in_one_line(arguments, told, capsys):
@@ -244,3 +244,13 @@ def test_the_command_says_what_is_wrong_in_one_line(arguments, told, capsys):
         main(["--size", "32", "--block", "1", *arguments])
     lines = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert stop.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: ") and told in lines[0]
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_training(phantom_cohort, split, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "one_epoch", lambda *_: pytest.fail("trained first"))
+    (tmp_path / "file").touch()
+    config = replace(TINY, out=str(tmp_path / "file"))
+    with pytest.raises(LggError, match="file cannot be written to"):
+        fit(config.model(), phantom_cohort, *split, config, progress=False)
+    with pytest.raises(LggError, match="no patient 'TCGA_XX'"):
+        fit(TINY.model(), phantom_cohort, split[0], ["TCGA_XX"], TINY, progress=False)

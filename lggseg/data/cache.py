@@ -7,6 +7,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -20,6 +21,7 @@ from ..errors import LggError
 
 HOUR = 3600  # seconds; what was touched within the last one may still be at work
 MONTH = 30 * 24 * HOUR
+PACK = re.compile(r"[0-9]+-[0-9a-f]{24}")  # name of a pack; what is called otherwise is not ours to remove
 
 
 def cache_folder() -> Path:
@@ -69,7 +71,7 @@ class Entry:
 
 def entries(cache: Path) -> list[Entry]:
     """What the cache holds, least recently used first."""
-    marks = {mark.parent: mark for mark in cache.glob("packed/[!.]*/index.json")}
+    marks = {folder: folder / "index.json" for folder in packs(cache) if (folder / "index.json").exists()}
     marks |= {mark.parents[1]: mark for mark in cache.glob("phantom/[!.]*/kaggle_3m/PHANTOM.txt")}
     found = []
     for folder, mark in marks.items():
@@ -82,7 +84,12 @@ def unfinished(cache: Path) -> list[Path]:
     """Folders that builds and removals work in or have left behind, and packs that were found damaged."""
     patterns = ("packed/.building-*", "phantom/.building-*", "phantom/*/.phantom-*")
     found = [folder for pattern in patterns for folder in cache.glob(pattern)]
-    return found + [folder for folder in cache.glob("packed/[!.]*") if not (folder / "index.json").exists()]
+    return found + [folder for folder in packs(cache) if not (folder / "index.json").exists()]
+
+
+def packs(cache: Path) -> list[Path]:
+    """Folders of packs, whole or not."""
+    return [folder for folder in cache.glob("packed/*") if PACK.fullmatch(folder.name)]
 
 
 def source_of(folder: Path) -> str:

@@ -8,9 +8,18 @@ import torch
 from torch.utils.data import Dataset
 
 from ..errors import LggError
-from ..head import find_head
+from ..head import Head, find_head
 from ..preprocess import Recipe, mask_to_grid, slices_to_grid, standardise
 from .cohort import Cohort
+
+
+def head_of(cohort: Cohort, patient: str) -> Head:
+    """`find_head` of a patient's volume; its LggError names the patient."""
+    image = cohort.volume(patient).image
+    try:
+        return find_head(image)
+    except LggError as error:
+        raise LggError(f"{patient}: {error}") from error
 
 
 class SliceDataset(Dataset):
@@ -28,7 +37,7 @@ class SliceDataset(Dataset):
                  augment: Callable | None = None, tumour_only: bool = False, soft: bool = False):
         chosen = sorted({cohort.check(patient) for patient in patients})
         self.cohort, self.recipe, self.augment, self.soft = cohort, recipe or Recipe(), augment, soft
-        self.heads = {patient: find_head(cohort.volume(patient).image) for patient in chosen}
+        self.heads = {patient: head_of(cohort, patient) for patient in chosen}
         row_on_grid = {(patient, k): i for patient, head in self.heads.items() for i, k in enumerate(head.slices + 1)}
         place = pd.Series([row_on_grid.get(key, -1) for key in zip(cohort.slices.patient, cohort.slices.k)])
         wanted = (place >= 0) & (cohort.slices.tumour_pixels >= int(tumour_only))

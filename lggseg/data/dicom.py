@@ -62,6 +62,8 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> St
     """
     series = list_series(files, place)
     chosen = [choose(series, name, place) for name in wanted] or list(series)
+    if len(set(chosen)) < len(chosen):
+        raise LggError(f"{place}: --series {','.join(wanted)} names one series twice; name each once: {table(series)}")
     if len(chosen) > 1 and not wanted:
         raise LggError(f"{place}: holds {len(series)} series; choose by --series, one for FLAIR alone or several with "
                        f"--order, or give each a folder: {table(series)}")
@@ -160,6 +162,12 @@ def check_series(pictures: list[Picture], what: str) -> None:
             if not np.allclose(found, wanted, atol=1e-3):
                 raise LggError(f"{name} differs in {tag} from the series' first picture; take the localizer or the "
                                "second stack out of the folder")
+    axes = first.orientation.reshape(2, 3)
+    if not np.allclose(axes @ axes.T, np.eye(2), atol=0.01) or min(first.spacing) <= 0:
+        raise LggError(f"{what}: rows and columns along {first.orientation.tolist()}, {first.spacing.tolist()} mm "
+                       "apart; they must be at right angles and of length 1, and their distances positive: export the "
+                       "original series")
+    check_size(Path(what), *first.size)
     check_size(Path(what), *first.size, len(pictures))
 
 

@@ -21,8 +21,9 @@ MAX_PIXELS = 4096**2  # of one slice; no scanner's matrix is near it
 MODES = {"1": "one bit per pixel", "L": "one channel", "RGB": "three channels", "P": "a palette", "PA": "a palette",
          "LA": "an alpha channel", "RGBA": "an alpha channel", "F": "floating point values", "I": "32 bits per pixel",
          "I;16": "16 bits per pixel", "I;16B": "16 bits per pixel"}
-PLAIN_TIFF = {"BitsPerSample": (258, {1, 8}, 1), "SampleFormat": (339, {1}, 1), "Orientation": (274, {1}, 1),
-              "PhotometricInterpretation": (262, {1, 2}, 1)}  # tag's name: number, values we read, value where absent
+PLAIN_TIFF = {  # tag's name: number, values we read, value where absent
+    "BitsPerSample": (258, {1, 8}, 1), "SampleFormat": (339, {1}, 1), "Orientation": (274, {1}, 1),
+    "SamplesPerPixel": (277, {1, 3}, 1), "PhotometricInterpretation": (262, {1, 2}, 1)}
 
 
 @dataclass(frozen=True)

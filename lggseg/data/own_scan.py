@@ -22,11 +22,11 @@ import numpy as np
 from ..errors import LggError
 from .dicom import SUFFIXES as DICOM_SUFFIXES
 from .dicom import dicom_files, is_dicom, read_dicom
-from .grid import Grid
+from .grid import Grid, square_size
 from .nifti import is_nifti, read_nifti
 from .pictures import is_mask, is_picture, plain, read_pictures
 from .sequences import IN_WORDS, compose, name_channels, parse_order
-from .stack import Stack
+from .stack import Stack, check_size
 
 RESULTS = "lggseg-results.json"  # what `python -m lggseg.predict` wrote into a folder; such a folder is no scan
 MOST_OBLONG = 20  # a pixel's longer side over its shorter one: beyond it, sizes are wrong
@@ -68,6 +68,9 @@ def read_sequences(flair: Path | str, pre: Path | str | None = None, post: Path 
     Names, truth and header are FLAIR's. Raises LggError where one has several channels, or another grid than FLAIR.
     """
     paths = {name: Path(path) for name, path in (("flair", flair), ("pre", pre), ("post", post)) if path}
+    if len({path.resolve() for path in paths.values()}) < len(paths):
+        raise LggError(f"{', '.join(map(str, paths.values()))}: one file named for two sequences; leave out the one "
+                       "that you do not have, and FLAIR stands in for it")
     stacks = {name: read_stack(path) for name, path in paths.items()}
     for name, stack in stacks.items():
         if stack.values.shape[-1] != 1:
@@ -100,6 +103,9 @@ def own_scan(path: Path, stack: Stack, channels: dict[str, np.ndarray]) -> OwnSc
                            "slices, or put its voxel sizes right")
     except LggError as error:
         raise LggError(f"{path}: {error}") from error
+    square = square_size(*image.shape[1:3], pixel)
+    check_size(path, *square)
+    check_size(path, len(image), *square)
     if max(pixel) > 3 * min(pixel):
         warnings.append(f"axial slices of this scan have pixels of {pixel[0]:.3g} x {pixel[1]:.3g} mm; do not expect "
                         "much of slices as coarse as that")

@@ -20,7 +20,7 @@ from .stack import check_size
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 FORMATS = ("PNG", "TIFF", "JPEG", "BMP")
-BITS, WHITE_IS_ZERO, DESCRIPTION, PLANES = 258, 262, 270, 284  # numbers of TIFF's tags
+BITS, WHITE_IS_ZERO, DESCRIPTION, SAMPLES, PLANES, SIGN = 258, 262, 270, 277, 284, 339  # numbers of TIFF's tags
 DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 
 
@@ -30,7 +30,7 @@ def read_pages(path: Path, mask: bool = False) -> list[np.ndarray]:
     Palettes, CMYK and YCbCr become RGB; an alpha channel is dropped where it hides nothing; the picture is turned as
     its EXIF orientation says. With `mask`, pages are bool (H,W), from 0 and 255, 0 and 1, or single bits. Raises
     LggError for what is damaged, not a picture, larger than any scan, of 1 bit, partly transparent, animated, or of
-    several channels or times in pages.
+    several channels or times in pages, or of more channels than a viewer shows.
     """
     try:
         with warnings.catch_warnings():
@@ -53,6 +53,7 @@ def _read_pages(path: Path, mask: bool) -> list[np.ndarray]:
         for page in range(count):
             picture.seek(page)
             check_size(path, picture.height, picture.width)
+            check_samples(path, picture)
             keep_order(picture)
             pages.append(mask_pixels(path, picture) if mask else pixels(path, picture, page))
             if pages[page].shape != pages[0].shape:
@@ -99,6 +100,17 @@ def check_frames(path: Path, picture: Image.Image, count: int) -> None:
     elif "<OME" in text and any(int(n) > 1 for n in re.findall(r'Size[CT]="(\d{1,9})"', text)):
         raise LggError(f"{path}: an OME stack of several channels or times; save each sequence as a stack of its own, "
                        "and name them by --flair, --pre and --post")
+
+
+def check_samples(path: Path, picture: Image.Image) -> None:
+    """Raise LggError for a page of which Pillow would leave out a channel, or take a sign for a high bit."""
+    tags = getattr(picture, "tag_v2", {})
+    if (samples := tags.get(SAMPLES, 1)) > len(picture.getbands()):
+        raise LggError(f"{path}: has {samples} channels, and a viewer shows {len(picture.getbands())}; save each "
+                       "sequence as a picture of its own, and name them by --flair, --pre and --post")
+    if picture.mode == "L" and 2 in np.ravel(tags.get(SIGN, 1)):
+        raise LggError(f"{path}: has signed numbers of 8 bits, which few programs read; save it with 16 bits, or "
+                       "unsigned")
 
 
 def pixels(path: Path, picture: Image.Image, page: int) -> np.ndarray:

@@ -30,7 +30,7 @@ def read_pictures(files: list[Path], masks: list[Path]) -> Stack:
     check_alike(files, slices)
     check_size(files[0].parent, len(slices), *slices[0].shape[:2])
     truth = read_truth(files, masks, slices) if masks else None
-    return Stack(channels_of(np.stack(slices)), names, truth=truth)
+    return Stack(channels_of(np.stack(slices)), names, truth=truth, warnings=odd_names(files))
 
 
 def is_picture(file: Path) -> bool:
@@ -60,6 +60,14 @@ def check_names(files: list[Path]) -> None:
         if (other := seen.setdefault(plain(file.stem), file)) is not file:
             raise LggError(f"{file}: two slices of one name, this and {other.name}; rename one, or take it out if it "
                            "is the same slice")
+
+
+def odd_names(files: list[Path]) -> list[str]:
+    """A warning where slices differ in more of their names than the numbers: another scan's may be among them."""
+    found = {re.sub(r"\d+", "", file.stem): file.name for file in reversed(files)}
+    first, *others = reversed(found.values())
+    return [f"{first} and {others[0]} are named in two ways, and taken as slices of one scan, in the order of their "
+            "names; give one scan alone"] if others else []
 
 
 def check_alike(files: list[Path], slices: list[np.ndarray]) -> None:

@@ -22,7 +22,7 @@ def parse_order(text: str) -> list[str | None]:
     >>> parse_order("flair,T1,t1ce,t2")
     ['flair', 'pre', 'post', None]
     """
-    words = [word.strip().lower().replace("-", "") or "-" for word in text.split(",")]
+    words = [word if word == "-" else word.replace("-", "") for word in map(str.strip, text.lower().split(","))]
     if unknown := [word for word in words if word not in NAMES]:
         raise LggError(f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), and skip "
                        "(or t2) for what is not used, such as flair,t1,t1ce")

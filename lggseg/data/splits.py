@@ -26,6 +26,8 @@ def split_patients(patients: Iterable[str], fractions: Sequence[float] = (0.8, 0
         raise LggError("a patient is listed twice, and could land on both sides of the split; give each one once")
     if not all(share > 0 for share in fractions) or abs(sum(fractions) - 1) > 1e-6:
         raise LggError(f"fractions {tuple(fractions)} must be positive and sum to 1")
+    if seed < 0:
+        raise LggError(f"seed={seed}: it must be 0 or more")
     order = stratified_order(patients, np.random.default_rng(seed))
     cuts = np.rint(np.cumsum([0, *fractions]) * len(order)).astype(int)
     if (np.diff(cuts) == 0).any():

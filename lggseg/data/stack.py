@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LggError
+from .folder import MAX_PIXELS
 from .grid import Grid
 
 MAX_VOXELS = 2**28  # of one sequence: a hundred times the largest of the data set, and it still fits into memory
@@ -28,8 +29,11 @@ class Stack:
 
 
 def check_size(path: Path, *shape: int) -> None:
-    """Raise LggError for a shape that holds nothing, or more than any scan: before the pixels are read."""
+    """Raise LggError for a shape (of a slice, if it has two numbers) that holds nothing, or more than any scan."""
     voxels = np.prod([int(n) for n in shape], dtype=object)
+    if len(shape) == 2 and voxels > MAX_PIXELS:
+        raise LggError(f"{path}: a slice has {shape[0]} x {shape[1]} pixels; no scanner's has more than "
+                       f"{MAX_PIXELS / 1e6:.0f} million: crop or reduce it")
     if voxels < 1:
         raise LggError(f"{path}: its shape is {shape}; a scan has at least one pixel along every axis")
     if voxels > MAX_VOXELS:

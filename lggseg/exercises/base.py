@@ -43,15 +43,21 @@ def check(exercise: str, answer: Any, **context: Any) -> None:
 def verdict(exercise: str, answer: Any, **context: Any) -> Verdict:
     """What `check` would say."""
     rule = find_rule(exercise)
-    if unanswered(answer):
-        return Verdict(False, f"Not yet: {DOTS}")
     try:
-        hint = rule(answer, **context)
+        hint = DOTS if unanswered(answer) else rule(answer, **context)
     except Wrong as error:
         hint = str(error)
-    except Exception as error:  # an answer may be anything, a function that fails among them
-        hint = f"your answer could not be tried out ({type(error).__name__}: {error})."
+    except (Exception, SystemExit) as error:  # an answer may be anything, a function that fails among them
+        hint = f"your answer could not be tried out ({in_words(error)})."
     return Verdict(hint is None, "Right." if hint is None else f"Not yet: {hint}")
+
+
+def in_words(error: BaseException) -> str:
+    """Its kind, and what it says, if it can say it."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def unanswered(answer: Any) -> bool:

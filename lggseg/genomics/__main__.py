@@ -14,6 +14,7 @@ from ..files import whole
 from . import association_table, auc, category_codes, cohort_features, false_positive_rates, permuted_p_values
 
 FEATURES = ["asd", "mf", "bevr"]
+MOST_PERMUTATIONS = 100_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,10 +42,18 @@ def read(options: argparse.Namespace) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     """What the table is about, in words, its features and its clusters."""
     if options.features is None:
         cohort = open_cohort(options.data)
+        spare_cohort(cohort.root, options)
         return cohort.label, cohort_features(cohort), cohort.clusters
     features = read_features(options.features)
     clusters = read_clinical(options.clusters)[1] if options.clusters else open_cohort(options.data).clusters
     return str(options.features), features, clusters
+
+
+def spare_cohort(root: Path, options: argparse.Namespace) -> None:
+    """LggError if a file would be written among the patients."""
+    for path in filter(None, (options.out, options.save_features)):
+        if root.resolve() in Path(path).resolve().parents:
+            raise LggError(f"{path} lies in the cohort's own folder; choose another place for the output")
 
 
 def read_features(path: str) -> pd.DataFrame:
@@ -78,7 +87,11 @@ def report_r2(features: pd.DataFrame, clusters: pd.DataFrame) -> None:
 def report_permutations(features: pd.DataFrame, clusters: pd.DataFrame, permutations: int) -> None:
     """Print how often shuffled patients look associated; nothing for 0 permutations."""
     if permutations:
-        rates = false_positive_rates(permuted_p_values(features, clusters, permutations))
+        p_values = permuted_p_values(features, clusters, permutations)
+        if p_values.isna().all(axis=None):
+            print("permutations: no pair could be tested")
+            return
+        rates = false_positive_rates(p_values)
         print(f"{permutations} permutations, false positives at 0.05:",
               ", ".join(f"{name} {rate:.3f}" for name, rate in rates.items()))
 
@@ -97,11 +110,8 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """The table as a CSV file, whole or not at all."""
-    try:
-        with whole(path) as part:
-            frame.to_csv(part)
-    except OSError as error:
-        raise LggError(f"{path} cannot be written: {error.strerror}") from error
+    with whole(path) as part:
+        frame.to_csv(part)
     print("written:", path)
 
 
@@ -115,8 +125,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", metavar="CSV", help="write the table")
     parser.add_argument("--save-features", metavar="CSV", help="write the features")
     options = parser.parse_args(arguments)
-    if options.permutations < 0:
-        raise LggError(f"--permutations is {options.permutations}; give how many, or 0 for none")
+    if not 0 <= options.permutations <= MOST_PERMUTATIONS:
+        raise LggError(f"--permutations is {options.permutations}; give how many, up to {MOST_PERMUTATIONS:,}, or 0 "
+                       "for none")
+    if options.clusters and not options.features:
+        raise LggError("--clusters goes with --features; without it, the cohort's own data.csv counts")
     return options
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import LggError
 
 MOST_FILLINGS = 10_000_000  # of one half; beyond this they need more than a gigabyte, and the test minutes
+MOST_PATIENTS = 100_000  # beyond this rounding may break ties, and a test takes minutes
 TIE = 1e-9  # log weights closer than this count as equal; rounding stays below, up to 100,000 patients
 BLOCK = 1_000_000  # limits looked up at once: some ten megabytes
 
@@ -78,12 +79,13 @@ def _margins(table: np.ndarray) -> tuple[list[int], list[int]]:
     """Column sums, and the row with fewer patients, of a table that is one; columns of no patients are dropped."""
     try:
         counts = np.asarray(table, float)
-        fits = counts.ndim == 2 and len(counts) == 2 and counts.sum() > 0
+        fits = counts.ndim == 2 and len(counts) == 2 and 0 < counts.sum() <= MOST_PATIENTS
         fits = fits and bool((counts >= 0).all() and (counts == counts.round()).all() and np.isfinite(counts).all())
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise LggError(f"table is {table!r}; it must be 2 x k counts, whole numbers from 0, not all 0")
+        raise LggError(f"table is {' '.join(repr(table).split())}; it must be 2 x k counts, whole numbers from 0, not "
+                       f"all 0, of at most {MOST_PATIENTS:,} patients")
     counts = counts[:, counts.any(axis=0)].astype(int)
     row = counts[counts.sum(axis=1).argmin()]
     return counts.sum(axis=0).tolist(), row.tolist()

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import scipy
 
@@ -65,11 +66,15 @@ def replication(manual: pd.DataFrame, predicted: pd.DataFrame, clusters: pd.Data
 def correlation(a: pd.Series, b: pd.Series) -> dict[str, float]:
     """Pearson's r of two columns of the same patients, its 95 % interval (Fisher's z), and the number n of pairs.
 
+    NaN where there are less than two, or one column is constant.
+
     >>> column = pd.Series([1.0, 2, 3, 4, None])
     >>> {name: round(float(value), 2) for name, value in correlation(column, column**2).items()}
     {'n': 4.0, 'r': 0.98, 'low': 0.38, 'high': 1.0}
     """
     both = pd.concat([a, b], axis=1).dropna().to_numpy()
+    if len(both) < 2 or not np.ptp(both, axis=0).all():
+        return {"n": len(both), "r": np.nan, "low": np.nan, "high": np.nan}
     r = scipy.stats.pearsonr(*both.T)
     low, high = r.confidence_interval()
     return {"n": len(both), "r": r.statistic, "low": low, "high": high}

@@ -49,6 +49,11 @@ class ActivationViewer(Viewer):
 
     def __init__(self, model: nn.Module, x: torch.Tensor, *, layer: str | None = None, channels: int = 64,
                  width: int = 448):
+        if not isinstance(x, torch.Tensor) or x.ndim not in (3, 4) or 0 in x.shape:
+            raise LggError(f"x is {getattr(x, 'shape', type(x).__name__)}; it must be a tensor (N,C,H,W) or (C,H,W): "
+                           "torch.from_numpy(array)")
+        if channels < 1:
+            raise LggError(f"channels is {channels}; show at least 1")
         self.model, self.x, self.channels = model, x if x.ndim == 4 else x[None], channels
         self.values = layer_outputs(model, self.x[:1])
         if layer not in (None, *self.values):

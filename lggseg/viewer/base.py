@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 import numpy as np
 
+from ..errors import LggError
 from .overlay import encode
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Viewer(widgets.VBox):
     title: widgets.HTML
 
     def __init__(self, width: int):
+        if not (isinstance(width, int) and 16 <= width <= 4096):
+            raise LggError(f"width is {width!r}; it is a whole number of pixels, from 16 to 4096")
         self.width, self._quiet, self._lock = width, False, threading.RLock()
         self.title = widgets.HTML(layout=wide())
         self.picture = widgets.Image(format="jpeg", layout=widgets.Layout(

@@ -14,7 +14,10 @@ from .page import Case, Settings, build_page, largest_slice
 
 def check_scan(image, mask, prediction) -> tuple:
     """(image uint8 (D,H,W,3), mask bool or None, prediction bool or float or None), or LggError."""
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except ValueError:  # rows of several lengths
+        image = np.array(None)
     if image.ndim == 3 and image.shape[-1] > 4:  # else it is one slice in colour
         image = np.repeat(image[..., None], 3, axis=-1)
     if image.ndim != 4 or image.shape[-1] != 3 or image.dtype != np.uint8 or 0 in image.shape:
@@ -25,17 +28,26 @@ def check_scan(image, mask, prediction) -> tuple:
 
 def check_mask(mask, name: str, shape: tuple) -> np.ndarray | None:
     """`mask` as bool (D,H,W), anything above 0 being True (so 0/1 and 0/255 mean the same), None, or LggError."""
-    if mask is not None and np.shape(mask) != shape[:3]:
+    if mask is None:
+        return None
+    mask = check_shape(mask, name, shape)
+    if mask.dtype.kind not in "biuf" or (mask.dtype.kind == "f" and np.isnan(mask).any()):
+        raise LggError(f"{name} holds NaN or what is no number ({mask.dtype}); it must be bool, or numbers from 0 up")
+    return mask > 0
+
+
+def check_shape(mask, name: str, shape: tuple) -> np.ndarray:
+    """`mask` as an array, or LggError where it does not lie on the image's pixels."""
+    if np.shape(mask) != shape[:3]:
         raise LggError(f"{name} has shape {np.shape(mask)} and the image {shape[:3]}; they must agree")
-    return None if mask is None else np.asarray(mask) > 0
+    return np.asarray(mask)
 
 
 def check_prediction(prediction, shape: tuple) -> np.ndarray | None:
     """A float array as it is if it holds probabilities, anything else as a mask; None, or LggError."""
     if prediction is None or np.asarray(prediction).dtype.kind != "f":
         return check_mask(prediction, "prediction", shape)
-    prediction = np.asarray(prediction)
-    check_mask(prediction, "prediction", shape)
+    prediction = check_shape(prediction, "prediction", shape)
     if not 0 <= prediction.min() <= prediction.max() <= 1:
         raise LggError(f"prediction runs from {prediction.min():.3g} to {prediction.max():.3g}; probabilities lie "
                        "in 0 to 1 (apply the sigmoid to logits first)")
@@ -61,6 +73,10 @@ class SliceViewer(Viewer):
     def __init__(self, image, mask=None, prediction=None, *, patient: str = "", missing: tuple[str, ...] = (),
                  phantom: bool = False, threshold: float = 0.5, width: int = 448):
         check_scan(image, mask, prediction)  # refuse before any widget exists
+        if not 0 <= threshold <= 1:
+            raise LggError(f"threshold is {threshold}; a probability lies in 0 to 1")
+        if odd := [name for name in missing if name not in ABSENT]:
+            raise LggError(f"missing names {odd[0]!r}; it may name {' and '.join(ABSENT)}")
         super().__init__(width)
         self.phantom = phantom
         self._make_controls(threshold)

@@ -1,5 +1,6 @@
 """The cache and its broom: what is of no use goes, what is in use stays."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -21,9 +22,18 @@ def age(folder, seconds):
         os.utime(path, (time.time() - seconds,) * 2)
 
 
+CALLED = {}  # a pack's name on the disk, and the one that a test gives it
+
+
+def called(name):
+    real = f"3-{hashlib.sha256(name.encode()).hexdigest()[:24]}"
+    CALLED[real] = name
+    return real
+
+
 def pack(place, name, source, idle=0, size=1000):
     """Something like a pack of `source`, last used `idle` seconds ago."""
-    folder = place / "packed" / name
+    folder = place / "packed" / called(name)
     folder.mkdir(parents=True)
     index = json.dumps({"root": str(source)})
     (folder / "index.json").write_text(index)
@@ -41,7 +51,8 @@ def phantoms(place, name, idle=0):
 
 
 def names(place):
-    return sorted(path.name for pattern in ("packed/*", "phantom/*", "phantom/*/.*") for path in place.glob(pattern))
+    found = [path.name for pattern in ("packed/*", "phantom/*", "phantom/*/.*") for path in place.glob(pattern)]
+    return sorted(CALLED.get(name, name) for name in found)
 
 
 @pytest.fixture
@@ -58,6 +69,16 @@ def test_packs_of_folders_that_are_gone(tmp_path, source):
     assert names(tmp_path) == ["in use", "kept"]
     cache.sweep(tmp_path, spare=0)
     assert names(tmp_path) == ["kept"]
+
+
+def test_what_is_not_ours_stays(tmp_path):
+    for name in ("thesis", "3-draft"):
+        (tmp_path / "packed" / name).mkdir(parents=True)
+        (tmp_path / "packed" / name / "index.json").write_text("{}")
+    (tmp_path / "packed" / "photos").mkdir()
+    age(tmp_path / "packed", 99 * DAY)
+    cache.sweep(tmp_path, spare=0)
+    assert names(tmp_path) == ["3-draft", "photos", "thesis"]
 
 
 def test_packs_that_were_replaced(tmp_path, source):
@@ -100,8 +121,8 @@ def test_what_interrupted_builds_left(tmp_path):
     for path in tmp_path.rglob("images.npy"):
         if "writing" in str(path):  # it began long ago, and still writes
             path.touch()
-    (tmp_path / "packed" / "damaged").mkdir()
-    age(tmp_path / "packed" / "damaged", 2 * cache.HOUR)
+    (tmp_path / "packed" / called("damaged")).mkdir()
+    age(tmp_path / "packed" / called("damaged"), 2 * cache.HOUR)
     cache.sweep(tmp_path)
     assert names(tmp_path) == sorted(["4-0", *2 * [".building-young", ".building-writing"], ".phantom-young",
                                       ".phantom-writing"])

@@ -102,3 +102,11 @@ def test_refusals_of_slices(phantom_cohort):
         SliceDataset(phantom_cohort, ["TCGA_XX_1"])
     with pytest.raises(LggError, match="no slice"):
         SliceDataset(phantom_cohort, [])
+
+
+def test_a_patient_without_flair_is_named(phantom_cohort, monkeypatch):
+    image = phantom_cohort.volume(phantom_cohort.patients[0]).image.copy()
+    image[..., 1] = 0
+    monkeypatch.setattr(phantom_cohort, "volume", lambda patient: type("", (), {"image": image}))
+    with pytest.raises(LggError, match=f"{phantom_cohort.patients[0]}: FLAIR"):
+        SliceDataset(phantom_cohort, phantom_cohort.patients[:1])

@@ -173,3 +173,17 @@ def test_without_pydicom_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(LggError, match="DICOM needs the package pydicom; pip install pydicom"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("tags", [{"PixelSpacing": [-2, 1]}, {"orientation": (2, 0, 0, 0, 3, 0)},
+                                  {"orientation": (1, 0, 0, 0.8, 0.6, 0)}])
+def test_axes_that_are_none_are_refused(tmp_path, tags):
+    folder = write_series(tmp_path / "a", **tags)
+    with pytest.raises(LggError, match="right angles and of length 1"):
+        read_dicom(dicom_files(folder), folder)
+
+
+def test_a_series_named_twice_is_refused(tmp_path):
+    folder = write_series(tmp_path / "a")
+    with pytest.raises(LggError, match="names one series twice"):
+        read_dicom(dicom_files(folder), folder, ["1", "1.2.3"])

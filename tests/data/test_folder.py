@@ -240,3 +240,9 @@ def test_a_folder_that_cannot_be_listed(root, monkeypatch):
     monkeypatch.setattr(folder.os, "scandir", refuse)
     with pytest.raises(LggError, match="Permission denied"):
         folder.list_folder(root)
+
+
+def test_a_fourth_channel_is_not_left_out(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, 4), np.uint8), photometric="rgb", extrasamples=["unspecified"])
+    with pytest.raises(LggError, match="SamplesPerPixel is 4"):
+        folder.read_image(tmp_path / "a.tif")

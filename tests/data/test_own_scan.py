@@ -221,3 +221,9 @@ def test_missing_nibabel(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "nibabel", None)
     with pytest.raises(LggError, match="pip install nibabel"):
         read_scan(tmp_path)
+
+
+def test_one_file_for_two_sequences_is_refused(tmp_path):
+    Image.fromarray(np.eye(9, dtype=np.uint8) * 200).save(tmp_path / "a.png")
+    with pytest.raises(LggError, match="one file named for two sequences"):
+        read_sequences(tmp_path / "a.png", pre=tmp_path / "a.png")

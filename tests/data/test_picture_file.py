@@ -260,3 +260,24 @@ def test_a_mask_in_colours_is_refused(tmp_path):
     Image.fromarray(np.full((4, 4, 3), (255, 0, 0), np.uint8)).save(tmp_path / "a_mask.png")
     with pytest.raises(LggError, match="a_mask.png.*one channel"):
         read_pages(tmp_path / "a_mask.png", mask=True)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_channels_that_no_viewer_shows_are_refused(tmp_path, channels):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, channels), np.uint8), planarconfig="contig",
+                     photometric="rgb" if channels == 4 else "minisblack", extrasamples=["unspecified"])
+    with pytest.raises(LggError, match=f"a.tif: has {channels} channels"):
+        read_pages(tmp_path / "a.tif")
+
+
+def test_signed_bytes_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9), np.int8))
+    with pytest.raises(LggError, match="a.tif: has signed numbers"):
+        read_pages(tmp_path / "a.tif")
+
+
+def test_a_slice_larger_than_any_scanners_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(stack, "MAX_PIXELS", 80)
+    Image.new("L", (9, 9)).save(tmp_path / "a.png")
+    with pytest.raises(LggError, match="a.png: a slice has 9 x 9 pixels"):
+        read_pages(tmp_path / "a.png")

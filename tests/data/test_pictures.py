@@ -84,3 +84,10 @@ def test_masks_that_do_not_fit_the_slices(tmp_path, masks, words):
 def test_a_mask_of_another_size(tmp_path):
     with pytest.raises(LggError, match=r"a_mask.png: \(4, 4\) pixels, but its slice has \(8, 9\)"):
         read_pictures([save(tmp_path, "a.png")], [save(tmp_path, "a_mask.png", size=(4, 4))])
+
+
+@pytest.mark.parametrize(("names", "told"), [(("s1_1", "s1_2"), 0), (("s_1", "s_2_overlay"), 1),
+                                            (("anna_1", "bert_1"), 1)])
+def test_slices_named_in_two_ways_are_told(tmp_path, names, told):
+    warnings = read_pictures([save(tmp_path, f"{name}.png") for name in names], []).warnings
+    assert len(warnings) == told and all("named in two ways" in warning for warning in warnings)

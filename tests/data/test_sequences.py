@@ -24,7 +24,9 @@ def test_order(text, names):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("flair,adc", "no sequence 'adc'"), ("t1,t1ce", "FLAIR 0 times"), ("", "FLAIR 0 times"), ("flair,flair", "2 times"),
+    ("flair,adc", "no sequence 'adc'"), ("t1,t1ce", "FLAIR 0 times"), ("", "no sequence ''"),
+    ("flair,t1,", "no sequence ''"),
+    ("flair,flair", "2 times"),
     ("flair,t1,pre", "no sequence twice")])
 def test_orders_that_say_nothing(text, words):
     with pytest.raises(LggError, match=words):

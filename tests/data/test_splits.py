@@ -86,3 +86,8 @@ def test_refusals_of_folds():
 
 def test_examples():
     assert doctest.testmod(splits) == (0, 3)
+
+
+def test_a_seed_below_0_is_refused():
+    with pytest.raises(LggError, match="seed=-1"):
+        split_patients(list("abcdef"), seed=-1)

@@ -57,3 +57,24 @@ def test_functions_are_called_with_copies():
         called(lambda v: None, values)
     with pytest.raises(Wrong, match="a function is wanted"):
         called(values, values)
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def mute(*_):
+    raise Mute
+
+
+def leave(*_):
+    raise SystemExit(3)
+
+
+def test_the_oddest_answers_are_answered():
+    inside = []
+    inside.append(inside)
+    for exercise, answer, told in (("00.1", inside, "RecursionError"), ("06.3", mute, "Mute"),
+                                   ("06.3", leave, "SystemExit")):
+        assert told in verdict(exercise, answer).words

@@ -103,3 +103,10 @@ def test_networks_of_several_files_teach_together(run_done, second_run, cohort, 
     distill.main([*files, "--out", str(tmp_path)])
     assert taught[0].patients == [load_checkpoint(file).patients[0] for file in files]
     assert "3 networks teach one, by 4 patients" in capsys.readouterr().out
+
+
+def test_a_teacher_is_never_overwritten(joined_run, capsys):
+    teacher = joined_run.out / "fold0" / "last.pt"
+    with pytest.raises(SystemExit):
+        distill.main([str(teacher), "--out", str(teacher.parent)])
+    assert "holds a teacher" in capsys.readouterr().err

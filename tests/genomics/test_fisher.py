@@ -175,3 +175,9 @@ def test_count_is_the_number_of_fillings(table):
 def test_tables_that_make_no_sense_are_refused(function, bad):
     with pytest.raises(LggError, match="2 x k"):
         function(bad)
+
+
+@pytest.mark.parametrize("count", [1e300, 10**18, 10**6])
+def test_counts_beyond_any_study_are_refused_at_once(count):
+    with pytest.raises(LggError, match="at most 100,000 patients"):
+        freeman_halton([[count, 1], [1, 1]])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_options_left_out():
 def test_table_of_a_cohort(invented, tmp_path, monkeypatch, capsys):
     rng, opened, patients = np.random.default_rng(0), [], list(invented[0].index)
     masks = {patient: rng.random((1, 5, 5)) < 0.9 for patient in patients}
-    cohort = SimpleNamespace(label="INVENTED", patients=patients, clusters=invented[1],
+    cohort = SimpleNamespace(label="INVENTED", root=Path("nowhere"), patients=patients, clusters=invented[1],
                              volume=lambda patient: SimpleNamespace(mask=masks[patient]))
     monkeypatch.setattr(command, "open_cohort", lambda place: opened.append(place) or cohort)
     command.main(["--data", "somewhere", "--permutations", "0", "--save-features", str(tmp_path / "shapes.csv")])
@@ -143,3 +144,17 @@ def test_an_error_is_one_line_and_exit_code_2(tmp_path):
                          capture_output=True, text=True, check=False)
     assert run.returncode == 2 and run.stdout == ""
     assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1 and "no.csv is no file" in run.stderr
+
+
+def test_nothing_is_written_among_the_patients(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "open_cohort", lambda data: SimpleNamespace(root=tmp_path / "kaggle_3m"))
+    (tmp_path / "kaggle_3m").mkdir()
+    with pytest.raises(LggError, match="lies in the cohort's own folder"):
+        command.main(["--out", str(tmp_path / "kaggle_3m" / "data.csv")])
+
+
+@pytest.mark.parametrize(("words", "told"), [(("--clusters", "a.csv"), "--clusters goes with --features"),
+                                             (("--permutations", "1000000000"), "up to 100,000")])
+def test_options_that_would_be_overlooked_or_never_end(words, told):
+    with pytest.raises(LggError, match=told):
+        command.main(words)

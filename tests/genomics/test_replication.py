@@ -8,6 +8,7 @@ from scipy import stats
 from lggseg.data.clinical import CLUSTERS
 from lggseg.errors import LggError
 from lggseg.genomics import CLAIMS, association_table, replication, verdict
+from lggseg.genomics.replication import correlation
 
 
 @pytest.fixture()
@@ -71,3 +72,8 @@ def test_refused(manual, clusters):
         replication(manual, manual[1:], clusters)
     with pytest.raises(LggError, match="lack the column COCCluster"):
         replication(manual, manual, clusters.drop(columns="COCCluster"))
+
+
+@pytest.mark.parametrize("values", [[np.nan] * 4, [1, np.nan, np.nan, np.nan], [2] * 4])
+def test_too_little_for_a_correlation(values):
+    assert np.isnan(correlation(pd.Series([1.0, 2, 3, 4]), pd.Series(values, dtype=float))["r"])

@@ -62,3 +62,11 @@ def test_activation_viewer(model):
     single.close()
     with pytest.raises(LggError, match="no layer 'x'; this model has encoder.0"):
         ActivationViewer(model, torch.randn(3, 32, 32), layer="x")
+
+
+@pytest.mark.parametrize(("x", "channels", "words"), [
+    (np.zeros((1, 3, 8, 8), np.float32), 4, "x is"), (torch.zeros(0, 3, 8, 8), 4, "x is"),
+    (torch.zeros(1, 3, 8, 8), 0, "channels is 0")])
+def test_input_that_cannot_be_shown_is_refused(x, channels, words):
+    with pytest.raises(LggError, match=words):
+        ActivationViewer(nn.Sequential(nn.Conv2d(3, 2, 1)), x, channels=channels)

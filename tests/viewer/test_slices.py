@@ -151,3 +151,17 @@ def test_a_reader_sees_the_data_sets_numbers(scan, make):
         viewer.slice_slider.value = at
         assert f"slice {at + 1} of 6" in viewer.caption()
     assert not viewer.slice_slider.readout
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"width": 0}, "width is 0"), ({"threshold": 50}, "threshold is 50"), ({"threshold": np.nan}, "threshold is nan"),
+    ({"missing": ("flair",)}, "missing names 'flair'")])
+def test_options_that_cannot_be_shown_are_refused(scan, options, words):
+    with pytest.raises(LggError, match=words):
+        SliceViewer(*scan, **options)
+
+
+@pytest.mark.parametrize("value", [np.nan, "yes"])
+def test_masks_of_what_is_no_number_are_refused(scan, value):
+    with pytest.raises(LggError, match="mask holds NaN or what is no number"):
+        SliceViewer(scan[0], np.full(scan[1].shape, value))
