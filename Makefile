@@ -107,7 +107,7 @@ notebooks: $(READY) ## re-execute the notebooks in place, or ARGS="04 05", on ph
 frame: $(READY) ## stamp navigation and timings of tools/series.toml
 	$(PY) tools/frame.py
 
-bench: $(READY) ## how fast all is, as ratios, in ten minutes; ARGS="--real FOLDER --write"; see benchmarks/README.md
+bench: $(READY) ## how fast all is, as ratios, in six minutes; ARGS="--real FOLDER --write"; see benchmarks/README.md
 	$(PY) -m benchmarks $(ARGS)
 
 images: $(READY) ## the pictures in images/, from phantoms and the model

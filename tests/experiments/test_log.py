@@ -62,15 +62,7 @@ def test_differences_are_those_of_the_tables():
     ("stages", "crossval", "fine", "| +0.008 | 0.002 to 0.016 |"),
     ("stages", "grafts", "fine", "| +0.014 | -0.001 to 0.033 |"),
     ("stages", "cysts", "fine", "| +0.001 | -0.015 to 0.018 |"),
-    ("stages", "robust", "fine", "| -0.013 | -0.035 to 0.004 |")])
-def test_stages_are_those_of_the_tables(file, run, base, told):
-    found = table(read_scores(ROOT / "experiments" / "results" / f"{file}.csv"), base).loc[run].round(3)
-    numbers = [float(number) for number in re.findall(r"-?[\d.]+\d", told)]
-    assert told in LOG and numbers[-2:] == [found.low, found.high]
-    assert len(numbers) == 2 or numbers[0] == found.difference
-
-
-@pytest.mark.parametrize(("file", "run", "base", "told"), [
+    ("stages", "robust", "fine", "| -0.013 | -0.035 to 0.004 |"),
     ("second", "first_edition", "base", "0.018 worse (0.002 to 0.035)"),
     ("second", "mixed", "base", "+0.005 (-0.010 to 0.021)"),
     ("second", "second", "base", "+0.010 (-0.008 to 0.033)"),
@@ -84,7 +76,8 @@ def test_stages_are_those_of_the_tables(file, run, base, told):
     ("../../results/learning", "drawn5", "patients5", "+0.035 (0.006 to 0.072)"),
     ("../../results/learning", "drawn10", "patients10", "0.000 (-0.029 to 0.022)"),
     ("../../results/learning", "drawn20", "patients20", "+0.038 (0.013 to 0.067)")])
-def test_the_second_edition_tells_what_its_tables_say(file, run, base, told):
+def test_what_is_told_is_in_the_tables(file, run, base, told):
     found = table(read_scores(ROOT / "experiments" / "results" / f"{file}.csv"), base).loc[run].round(3)
-    assert told in " ".join(LOG.split())
-    assert [float(number) for number in re.findall(r"-?[\d.]+\d", told)] == [found.difference, found.low, found.high]
+    numbers = [float(number) for number in re.findall(r"-?[\d.]+\d", told)]
+    assert told in " ".join(LOG.split()) and numbers[-2:] == [found.low, found.high]
+    assert len(numbers) == 2 or numbers[0] == found.difference
