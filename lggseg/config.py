@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from .data.folder import check_plain
+from .efficientnet import EfficientUNet
 from .errors import LggError
 from .preprocess import Recipe
 from .segmenter import Segmenter, load_checkpoint
@@ -40,6 +41,8 @@ class TrainConfig:
                                   least=0, most=1)
     block: int = setting(2, "blocks of so many pixels a side are the network's channels: 2 quarters the cost", least=1)
     context: int = setting(0, "neighbouring slices given on either side", least=0, most=64)
+    encoder: str = setting("plain", "the left half: fresh blocks, or EfficientNet-lite0 that has learned ImageNet (depth "
+                           "5, growth, context 0 and block 2 are then its own)", choices=("plain", "efficientnet_lite0"))
     features: int = setting(16, "channels of the first level; 1.9 M weights at depth 5", least=1, most=1024)
     depth: int = setting(5, "levels of the U-Net; the deepest then sees the whole head", least=2, most=10)
     growth: float = setting(2.0, "channels of a level over those of the level above, as in the U-Net paper", least=1,
@@ -99,18 +102,28 @@ class TrainConfig:
     def model(self) -> Segmenter:
         """A network for these settings: fresh, the same seed giving the same weights, or that of `start`."""
         torch.manual_seed(self.seed)
-        network = UNet(self.recipe.channels * self.block**2, self.block**2, self.features, self.depth, self.growth)
+        network = self.network()
         for size in {self.size, self.size_at(0)}:  # told now, not when the fine epochs begin
             if replace(self.recipe, size=size).size // self.block % 2**(self.depth - 1):
                 raise LggError(f"size {size} in blocks of {self.block}: a U-Net of depth {self.depth} needs a "
                                f"multiple of {self.block * 2**(self.depth - 1)}")
         if not self.start:
-            return Segmenter(network, self.recipe)
+            return Segmenter(network.load_imagenet() if self.encoder != "plain" else network, self.recipe)
         earlier = load_checkpoint(self.start)
         if len(earlier.networks) != 1 or earlier.networks[0].architecture != network.architecture:
             raise LggError(f"{self.start} is no single U-Net of these settings ({network.architecture}); give the "
-                           "context, block, features, depth and growth it was trained with")
+                           "context, block, encoder, features, depth and growth it was trained with")
         return Segmenter(earlier.networks[0], self.recipe, earlier.patients)
+
+    def network(self) -> UNet:
+        """A network of these settings, its weights fresh."""
+        if self.encoder == "plain":
+            return UNet(self.recipe.channels * self.block**2, self.block**2, self.features, self.depth, self.growth)
+        network = EfficientUNet(self.features)
+        if (self.depth, self.recipe.channels * self.block**2) != (network.depth, network.in_channels):
+            raise LggError(f"encoder {self.encoder} has depth 5 and takes blocks of 2 x 2 pixels of one slice; leave "
+                           f"depth ({self.depth}), block ({self.block}) and context ({self.context}) as they are")
+        return network
 
 
 def check_setting(name: str, value: Any, words: str, least: float | None = None, most: float | None = None,

@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
 from .device import mixed_precision, pick_device
+from .efficientnet import build
 from .errors import LggError
 from .head import find_head
 from .postprocess import postprocess
 from .preprocess import Recipe, from_grid, slices_to_grid, standardise
-from .unet import UNet
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -139,7 +139,7 @@ class Segmenter(nn.Module):
         content = read_checkpoint(path)
         try:
             whole = {name: lengthen(stored) for name, stored in content["states"].items()}
-            networks = [UNet(**content["architecture"]) for _ in content["patients"]]
+            networks = [build(**content["architecture"]) for _ in content["patients"]]
             for i, network in enumerate(networks):
                 network.load_state_dict({name: values[i] for name, values in whole.items()})
                 check_finite(network.state_dict())

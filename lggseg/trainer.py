@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -46,9 +47,11 @@ class Trainer:
         self.data = SliceDataset(cohort, train_patients, config.recipe, soft=True)
         self.augment = Augment(config.augment, carve_mix=config.carve_mix, cyst=config.cyst)
         self.steps = max(1, config.epoch_slices // config.batch)
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), config.lr, weight_decay=config.weight_decay)
+        groups = parameter_groups(self.model.networks[0], config.lr)
+        self.optimiser = torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, config.lr, total_steps=config.epochs * self.steps + 1, pct_start=0.15)
+            self.optimiser, [group["lr"] for group in groups], total_steps=config.epochs * self.steps + 1,
+            pct_start=0.15)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp_dtype(self.device) == torch.float16)
         self.loss, self.history, self.best = LOSSES[config.loss], [], None
 
@@ -194,6 +197,14 @@ class Trainer:
 def seen_by(*models: Segmenter | None) -> list[str]:
     """Everybody that one of these was trained on."""
     return sorted({patient for model in models if model for patient in model.training_patients})
+
+
+def parameter_groups(network: nn.Module, lr: float) -> list[dict]:
+    """Its parameters for an optimiser; what has learned before learns at a third of the rate, lest it forget."""
+    before = getattr(network, "pretrained_parameters", list)()
+    known = {id(parameter) for parameter in before}
+    fresh = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    return [{"params": fresh, "lr": lr}, *([{"params": before, "lr": lr / 3}] if before else [])]
 
 
 def sparkline(values: list[float]) -> str:

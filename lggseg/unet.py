@@ -7,6 +7,7 @@ remains knows nothing of skip connections, and works for any depth.
 """
 
 import threading
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -63,9 +64,13 @@ class UNet(nn.Module):
         self.encoder = nn.ModuleList(UNetBlock(*pair) for pair in pairwise([in_channels, *widths[:-1]]))
         self.pool = nn.MaxPool2d(2)
         self.bottom = UNetBlock(*widths[-2:])
-        self.up = nn.ModuleList(nn.ConvTranspose2d(*pair, 2, stride=2) for pair in pairwise(widths[::-1]))
-        self.decoder = nn.ModuleList(UNetBlock(2 * width, width) for width in widths[-2::-1])
-        self.head = nn.Conv2d(widths[0], out_channels, 1)
+        self._go_up(widths[-1], widths[-2::-1], widths[-2::-1], out_channels)
+
+    def _go_up(self, below: int, skips: Sequence[int], widths: Sequence[int], out_channels: int) -> None:
+        """Make the right half, and the hooks: level by level upwards, a skip's channels and the block's own."""
+        self.up = nn.ModuleList(nn.ConvTranspose2d(*pair, 2, stride=2) for pair in pairwise([below, *widths]))
+        self.decoder = nn.ModuleList(UNetBlock(skip + width, width) for skip, width in zip(skips, widths, strict=True))
+        self.head = nn.Conv2d(widths[-1], out_channels, 1)
         self.stack = ActivationStack()
         for block in self.encoder:
             block.register_forward_hook(self._push)  # a bound method: it follows the model into copies and pickles

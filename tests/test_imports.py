@@ -17,6 +17,7 @@ ORDER = [
     ["distributed", "head"],
     ["unet", "losses", "metrics", "ellipsoid", "shape", "preprocess", "augment", "postprocess", "checkpoint",
      "phantom.*"],
+    ["efficientnet"],
     ["data.*"],
     ["segmenter"],
     ["config", "evaluation", "genomics.*", "plots", "viewer.overlay"],
