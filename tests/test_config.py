@@ -50,7 +50,7 @@ def test_start_begins_with_the_weights_of_a_checkpoint(tmp_path):
 
 def test_start_with_another_architecture_is_refused(tmp_path):
     path = SMALL.model().save(tmp_path / "old.pt")
-    with pytest.raises(LggError, match="context, block, features, depth and growth"):
+    with pytest.raises(LggError, match="context, block, encoder, features, depth and growth"):
         replace(SMALL, features=8, start=str(path)).model()
     two = SMALL.model()
     path = Segmenter([*two.networks, *SMALL.model().networks], two.recipe).save(tmp_path / "two.pt")

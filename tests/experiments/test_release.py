@@ -144,11 +144,12 @@ def test_pages_tell_what_the_tables_hold():
 def test_the_model_card_describes_the_weights(kind, number):
     card, model = (ROOT / "lggseg/weights/README.md").read_text(encoding="utf-8"), load_pretrained(kind)
     row = next(line for line in card.splitlines() if line.startswith(f"| `{kind}.pt` |"))
-    told = re.search(r"\((\d+) features, depth (\d), growth ([\d.]+); ([\d.]+) million", row)
-    assert f"| {number}" in row and {"one U-Net": 1, "two U-Nets": 2}[number] == len(model.networks)
-    *settings, millions = map(float, told.groups())
     architecture = model.networks[0].architecture
-    assert settings == [architecture[name] for name in ("features", "depth", "growth")]
+    assert f"| {number}" in row and {"one U-Net": 1, "two U-Nets": 2}[number] == len(model.networks)
+    assert ("EfficientNet-lite0" in row) == ("encoder" in architecture)
+    for form, name in (("{} features", "features"), ("depth {}", "depth"), ("growth {}", "growth")):
+        assert name not in architecture or form.format(f"{architecture[name]:g}") in row
+    millions = float(re.search(r"([\d.]+) million weights", row)[1])
     assert millions == round(sum(p.numel() for p in model.networks[0].parameters()) / 1e6, 2)
     assert f"threshold {model.recipe.threshold:g}" in row
     assert f"under {model.recipe.min_component_share:g} of" in row or model.recipe.min_component_share == 0
