@@ -41,7 +41,7 @@ class TrainConfig:
                                   least=0, most=1)
     block: int = setting(2, "blocks of so many pixels a side are the network's channels: 2 quarters the cost", least=1)
     context: int = setting(0, "neighbouring slices given on either side", least=0, most=64)
-    encoder: str = setting("plain", "the left half: fresh blocks, or EfficientNet-lite0 that has learned ImageNet; depth "
+    encoder: str = setting("plain", "the left half: fresh blocks, or EfficientNet-lite0 trained on ImageNet; depth "
                            "and growth are then its own", choices=("plain", "efficientnet_lite0"))
     features: int = setting(16, "channels of the first level; 1.9 M weights at depth 5", least=1, most=1024)
     depth: int = setting(5, "levels of the U-Net; the deepest then sees the whole head", least=2, most=10)
