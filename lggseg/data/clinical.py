@@ -49,18 +49,18 @@ def read_clinical(file: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return clinical, numbers[list(CLUSTERS)]
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """All fields as text, indexed by patient: no guess at types, names or missing commas."""
+def read_table(path: Path, key: str = "Patient") -> pd.DataFrame:
+    """All fields as text, indexed by the patients in column `key`: no guess at types, names or missing commas."""
     header, *rows = read_rows(path) or [[]]
-    if "Patient" not in header or not rows:
-        raise LggError(f"{path} holds no patient; it needs a header with a column Patient and a row for each, "
+    if key not in header or not rows:
+        raise LggError(f"{path} holds no patient; it needs a header with a column {key} and a row for each, "
                        "separated by commas")
     no_two(header, f"the columns of {path}")
     for row in rows:
         if len(row) != len(header):
             raise LggError(f"{path}: {row[0]} has {len(row)} fields, the header {len(header)}; "
                            "every field needs its comma, also an empty one")
-    table = pd.DataFrame(rows, columns=header).set_index("Patient").rename(patient_id)
+    table = pd.DataFrame(rows, columns=header).set_index(key).rename(patient_id)
     no_two(table.index, f"the patients of {path}")
     return table
 
@@ -98,8 +98,8 @@ def read_rows(path: Path) -> list[list[str]]:
             return [[field.strip() for field in row] for row in csv.reader(file, skipinitialspace=True, strict=True)
                     if row]
     except (OSError, ValueError, csv.Error) as error:
-        raise LggError(f"{path} cannot be read ({error}); "
-                       "the patients' folder needs the data set's data.csv") from error
+        raise LggError(f"{path} cannot be read ({error}); it must be a table with commas, as the data set's data.csv "
+                       "in the patients' folder is") from error
 
 
 def whole_numbers(column: pd.Series) -> pd.arrays.IntegerArray:

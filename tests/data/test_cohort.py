@@ -85,7 +85,7 @@ def test_a_changed_table_is_read_anew(root):
 
 def test_a_cohort_needs_its_table(root):
     (root / "data.csv").unlink()
-    with pytest.raises(LggError, match="data.csv"):
+    with pytest.raises(LggError, match="data.csv is not there"):
         load_cohort(root, progress=False)
 
 
