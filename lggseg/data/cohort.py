@@ -65,7 +65,7 @@ class Cohort:
 
     def check(self, patient: str) -> str:
         """`patient` itself if the cohort has it, else LggError."""
-        if patient not in self.summary.index:
+        if not isinstance(patient, str) or patient not in self.summary.index:
             near = difflib.get_close_matches(str(patient), self.patients, 3, 0.5) or self.patients[:3]
             raise LggError(f"no patient {patient!r} in the {self.label}; an id has no date, such as {', '.join(near)}")
         return patient

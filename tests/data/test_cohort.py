@@ -39,8 +39,9 @@ def test_unknown_patients_get_a_hint(root):
     cohort = load_cohort(root, progress=False)
     with pytest.raises(LggError, match="'TCGA_CS_4941_19960909'.*has no date, such as TCGA_CS_4941"):
         cohort.volume(FIRST)
-    with pytest.raises(LggError, match="such as TCGA_CS_4941"):
-        cohort.volume("nobody")
+    for odd in ("nobody", ["TCGA_CS_4941"], None, np.zeros(2)):
+        with pytest.raises(LggError, match="such as TCGA_CS_4941"):
+            cohort.volume(odd)
 
 
 def test_tables_follow_the_patients(root):
