@@ -34,8 +34,8 @@ def whole(path: Path | str) -> Iterator[Path]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        about = error.errno in DISK if error.filename is None else str(error.filename) in map(str, (part, *path.parents))
-        if not about:
+        ours = {None, str(part), *map(str, path.parents)}
+        if (error.filename and str(error.filename)) not in ours or not error.filename and error.errno not in DISK:
             raise
         raise LggError(f"{path} cannot be written: {error.strerror or error}; make room, or name another place"
                        ) from error

@@ -229,7 +229,8 @@ def test_what_is_no_network_is_told(model, image):
 
 
 def test_without_knows_a_patient_by_the_folders_name(grid):
-    segmenter = Segmenter([unet(0).networks[0], unet(1).networks[0]], unet().recipe, [["TCGA_CS_4941"], ["TCGA_CS_4942"]])
+    networks = [unet(seed).networks[0] for seed in (0, 1)]
+    segmenter = Segmenter(networks, unet().recipe, [["TCGA_CS_4941"], ["TCGA_CS_4942"]])
     assert segmenter.without("TCGA_CS_4941_19960909").patients == [["TCGA_CS_4942"]]
     with pytest.raises(LggError, match=r"\['TCGA_CS_4941'\] is no patient's id"):
         segmenter.without(["TCGA_CS_4941"])

@@ -46,7 +46,12 @@ def read(options: argparse.Namespace) -> tuple[str, pd.DataFrame, pd.DataFrame]:
         spare_cohort(cohort.root, options)
         return cohort.label, cohort_features(cohort), cohort.clusters
     features = read_features(options.features)
-    clusters = read_clinical(options.clusters)[1] if options.clusters else open_cohort(options.data).clusters
+    if options.clusters:
+        clusters = read_clinical(options.clusters)[1]
+    else:
+        cohort = open_cohort(options.data)
+        spare_cohort(cohort.root, options)
+        clusters = cohort.clusters
     check_rows(Path(options.clusters or "data.csv"), clusters.index, features.index)
     return str(options.features), features, clusters
 

@@ -66,11 +66,14 @@ def test_table_of_a_cohort(invented, tmp_path, monkeypatch, capsys):
 
 
 def test_clusters_of_the_cohort_for_features_of_a_file(files, monkeypatch, capsys):
-    cohort = type("Cohort", (), {"clusters": command.read_clinical(None)[1]})
+    cohort = SimpleNamespace(clusters=command.read_clinical(None)[1], root=files / "kaggle_3m")
+    cohort.root.mkdir()
     monkeypatch.setattr(command, "read_clinical", None)
     monkeypatch.setattr(command, "open_cohort", lambda place: cohort)
     command.main(["--features", str(files / "features.csv"), "--permutations", "0"])
     assert "60 tumours" in capsys.readouterr().out
+    with pytest.raises(LggError, match="lies in the cohort's own folder"):
+        command.main(["--features", str(files / "features.csv"), "--out", str(files / "kaggle_3m" / "data.csv")])
 
 
 def test_the_area_is_that_of_one_over_bevr(capsys):
