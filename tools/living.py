@@ -103,4 +103,5 @@ def formulas(markdown: str, write: Callable[[str, str], str]) -> str:
 
 def mathml(tex: str, display: str) -> str:
     """A formula as MathML, which browsers draw by themselves; `display` is "inline" or "block"."""
-    return convert(tex.strip(), display=display)
+    bar = "&#x0007C;</mo>"  # of |A|; taken for an operator between two things, it would stand apart
+    return convert(tex.strip(), display=display).replace(f'">{bar}', f'" lspace="0" rspace="0">{bar}')
