@@ -3,7 +3,6 @@
 import argparse
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ import torch
 from .data.folder import check_plain
 from .efficientnet import EfficientUNet
 from .errors import LggError
-from .preprocess import Recipe
+from .preprocess import KINDS, WORDS, Recipe
 from .segmenter import Segmenter, load_checkpoint
 from .unet import UNet
 
-KINDS = {int: Integral, float: Real}  # NumPy's numbers are welcome, too
 FREE = ("out", "device", "workers", "compile")  # settings that change where a run is kept, and how fast it is
 
 
@@ -181,4 +179,4 @@ def is_a(value: Any, kind: Any) -> bool:
 
 def words_for(kind: Any) -> str:
     """What a field of this type must be."""
-    return {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "text in quotation marks")
+    return WORDS.get(kind, "text in quotation marks")

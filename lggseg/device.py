@@ -21,11 +21,11 @@ def pick_device(name: str | None = None) -> torch.device:
     know, and for a GPU that is not there.
     """
     try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name is None else name)
         if device.type != "cuda":
             torch.zeros(1, device=device).item()  # some have a name but are not there, or cannot compute
             return device
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise LggError(f"device {name!r}: no such device here; use cpu or cuda") from error
     index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
     if not torch.cuda.is_available() or index >= torch.cuda.device_count():

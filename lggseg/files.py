@@ -1,5 +1,6 @@
 """Files that are there as a whole, or not at all."""
 
+import errno
 import glob
 import os
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from .errors import LggError
 
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what `write` raises, without the name of its file
 ABANDONED = 3600  # seconds after which a half-written neighbour belongs to a process that was killed
 
 
@@ -18,7 +20,8 @@ def whole(path: Path | str) -> Iterator[Path]:
     """A neighbour of `path` to write into, renamed to `path` once all is written; its folder is made if need be.
 
     A reader sees the old file or the new one, and an error leaves the old. What a killed process left half-written
-    beside it goes after an hour, with the next file of that name. Raises LggError where the place cannot be written.
+    beside it goes after an hour, with the next file of that name. Raises LggError where the place cannot be written;
+    what else the block raises stays as it is.
     """
     path = Path(path)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may write the same file
@@ -31,6 +34,9 @@ def whole(path: Path | str) -> Iterator[Path]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
+        ours = {None, str(part), *map(str, path.parents)}
+        if (error.filename and str(error.filename)) not in ours or not error.filename and error.errno not in DISK:
+            raise
         raise LggError(f"{path} cannot be written: {error.strerror or error}; make room, or name another place"
                        ) from error
 

@@ -63,9 +63,11 @@ def find_head(image: np.ndarray) -> Head:
 
 
 def check_volume(image: np.ndarray) -> None:
-    """Raise LggError unless `image` is uint8 (D,H,W,3) with at least one slice."""
-    if image.ndim != 4 or image.shape[-1] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise LggError(f"image is {image.dtype} {image.shape}; it must be uint8 (D, H, W, 3), D >= 1, "
+    """Raise LggError unless `image` is an array uint8 (D,H,W,3) with at least one slice."""
+    plain = isinstance(image, np.ndarray)
+    if not plain or image.ndim != 4 or image.shape[-1] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        what = f"{image.dtype} {image.shape}" if plain else f"a {type(image).__name__}"
+        raise LggError(f"image is {what}; it must be uint8 (D, H, W, 3), D >= 1, "
                        "the sequences in the order pre-contrast, FLAIR, post-contrast")
 
 

@@ -4,7 +4,8 @@
 square and resize, `standardise` makes z-scores, and `from_grid` goes the way back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from torch.nn import functional as F
 from .errors import LggError
 from .head import Head, above_air
 
+KINDS = {int: Integral, float: Real, bool: bool | np.bool_}  # of a setting's values: NumPy's numbers are welcome, too
+WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than fat
 
 
@@ -29,6 +32,9 @@ class Recipe:
     flip: bool = False  # average the prediction with that of the mirrored slice, at twice the cost
 
     def __post_init__(self):
+        for entry in fields(self):
+            if not isinstance(value := getattr(self, entry.name), KINDS[entry.type]):
+                raise LggError(f"{entry.name}={value!r}: it must be {WORDS[entry.type]}")
         for name, low, high in (("size", 1, 4096), ("context", 0, 64), ("block", 1, 64), ("threshold", 0, 1),
                                 ("min_component_share", 0, 1)):
             if not low <= getattr(self, name) <= high:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
+from .data.clinical import patient_id
 from .device import mixed_precision, pick_device
 from .efficientnet import build
 from .errors import LggError
@@ -36,7 +37,13 @@ class Segmenter(nn.Module):
                  patients: Sequence[Iterable[str]] = ()):
         super().__init__()
         several = isinstance(networks, nn.ModuleList) or not isinstance(networks, nn.Module)
-        self.networks = nn.ModuleList(networks if several else [networks])
+        networks = [*networks] if several and isinstance(networks, Iterable) else [networks]
+        if not networks or not all(isinstance(network, nn.Module) for network in networks):
+            raise LggError(f"the network is {networks!r:.60}; it must be an nn.Module, or several: load one by "
+                           "load_pretrained or load_checkpoint")
+        if words := [names for names in patients if isinstance(names, str)]:
+            raise LggError(f"patients has the text {words[0]!r}; it must hold a list of ids for each network")
+        self.networks = nn.ModuleList(networks)
         self.recipe = recipe or Recipe.of(self.networks[0])
         self.patients = [sorted(names) for names in patients] or [[] for _ in self.networks]
         if len(self.patients) != len(self.networks):
@@ -98,7 +105,13 @@ class Segmenter(nn.Module):
         return postprocess(self.probability(image, device), self.recipe.threshold, self.recipe.min_component_share)
 
     def without(self, patient: str) -> "Segmenter":
-        """The part that never saw `patient`, which alone can judge them honestly; LggError where there is none."""
+        """The part that never saw `patient`, which alone can judge them honestly; LggError where there is none.
+
+        The folder's name does for the id; what is no text is refused.
+        """
+        if not isinstance(patient, str):
+            raise LggError(f"{patient!r} is no patient's id; give one, such as TCGA_CS_4941")
+        patient = patient_id(patient)
         unseen = [i for i, names in enumerate(self.patients) if patient not in names]
         if len(unseen) == len(self.networks):
             return self

@@ -61,6 +61,7 @@ def test_start_with_another_architecture_is_refused(tmp_path):
 @pytest.mark.parametrize(("name", "value", "rule"), [
     ("batch", 0, "batch=0: it must be from 1 to 4096"), ("epochs", 0, "epochs=0: it must be at least 1"),
     ("ema", 1.5, "ema=1.5: it must be from 0 to 1"), ("loss", "l2", "loss='l2': there are dice_bce, dice"),
+    ("compile", "no", "compile='no': it must be true or false"),
     ("oversample_foreground", float("nan"), "oversample_foreground=nan: it must be from 0 to 1")])
 def test_values_that_cannot_work_are_refused(name, value, rule):
     with pytest.raises(LggError, match=rule):

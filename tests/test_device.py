@@ -91,3 +91,10 @@ def test_a_thread_count_of_the_machine_at_hand():
             assert 1 <= device.pick_threads() <= device.THREADS and torch.get_num_threads() == present
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", [0, "", [], 1.5])
+def test_a_device_that_is_no_name_is_not_taken_for_none(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(LggError, match="device"):
+        pick_device(name)

@@ -44,3 +44,25 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         check_folder(tmp_path / "file")
     check_folder(tmp_path / "new")
     assert os.listdir(tmp_path / "new") == []
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    """In the block something else may be read: that the table cannot be written would be the wrong word."""
+    with pytest.raises(FileNotFoundError, match="nowhere"), whole(tmp_path / "table.csv") as part:
+        part.write_text((tmp_path / "nowhere").read_text())
+    with pytest.raises(ConnectionError, match="^no net$"), whole(tmp_path / "table.csv"):
+        raise ConnectionError("no net")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(27, "File too large"),
+                                   OSError(5, "Input/output error"), OSError(122, "Disk quota exceeded")])
+def test_what_a_disk_says_while_writing_names_the_file(tmp_path, error):
+    """Without a file's name in the error, as `write` raises it."""
+    with pytest.raises(LggError, match="table.csv cannot be written: "), whole(tmp_path / "table.csv"):
+        raise error
+
+
+def test_a_block_that_writes_nothing_is_told(tmp_path):
+    with pytest.raises(LggError, match="table.csv cannot be written: No such file"), whole(tmp_path / "table.csv"):
+        pass

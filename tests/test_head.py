@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from lggseg.errors import LggError
 from lggseg.head import (
@@ -244,7 +245,8 @@ def test_an_empty_volume_has_no_head():
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 4), np.uint8),
-                                   np.zeros((2, 8, 8, 3), np.float32), np.zeros((0, 8, 8, 3), np.uint8)])
+                                   np.zeros((2, 8, 8, 3), np.float32), np.zeros((0, 8, 8, 3), np.uint8), None,
+                                   "scan.nii", [[[[0, 0, 0]]]], torch.zeros(2, 8, 8, 3, dtype=torch.uint8)])
 def test_wrong_volumes_are_refused(wrong):
     with pytest.raises(LggError, match=r"must be uint8 \(D, H, W, 3\)"):
         find_head(wrong)

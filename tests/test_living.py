@@ -62,3 +62,14 @@ def test_formulas_become_mathml_and_code_stays():
     text = living.formulas("`$x$` and $x^2$, or $5 and $6\n\n```\n$y$\n```\n\n$$\\frac{1}{2}$$", living.mathml)
     assert text.count("<math") == 2 and 'display="block"><mrow><mfrac>' in text and "<msup><mi>x</mi><mn>2</mn>" in text
     assert "`$x$`" in text and "\n$y$\n" in text and "$5 and $6" in text
+
+
+def test_bars_stand_close_to_what_they_enclose():
+    """Browsers take the bar for an operator between two things, and put room on either side."""
+    assert living.mathml("|A|", "inline").count('<mo stretchy="false" lspace="0" rspace="0">&#x0007C;</mo>') == 2
+
+
+def test_of_a_progress_bar_the_end_is_shown():
+    bar = v4.new_output("stream", name="stderr", text="\rdrawn: 0%\rdrawn: 50%\rdrawn: 100%\nread\r\n")
+    [cell] = living.for_reading(v4.new_notebook(cells=[v4.new_code_cell("draw()", outputs=[bar])])).cells
+    assert cell.outputs[0].text == "drawn: 100%\nread\r\n"

@@ -161,7 +161,8 @@ def test_channels_that_contradict_the_recipe_are_refused():
 
 
 @pytest.mark.parametrize("change", [{"threshold": 50}, {"threshold": np.nan}, {"min_component_share": np.nan},
-                                    {"size": 0}, {"size": 223}])
+                                    {"size": 0}, {"size": 223}, {"size": 224.0}, {"context": 0.5}, {"context": None},
+                                    {"threshold": "0.5"}, {"flip": "no"}, {"block": [2]}])
 def test_recipes_that_cannot_work_are_refused(change):
     with pytest.raises(LggError, match=f"{next(iter(change))}="):
         Recipe(**change)

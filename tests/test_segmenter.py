@@ -216,6 +216,26 @@ def test_what_contradicts_is_refused():
         Segmenter(UNet(features=4, depth=3), Recipe(block=1), [["a"], ["b"]])
 
 
+def test_ids_that_are_not_in_a_list_of_their_own_are_refused():
+    """As letters nobody would know them again, and a network would be judged on whom it was trained on."""
+    with pytest.raises(LggError, match=r"patients has the text 'TCGA_CS_P000'.*a list of ids for each network"):
+        Segmenter(UNet(features=4, depth=3), Recipe(block=1), ["TCGA_CS_P000"])
+
+
+@pytest.mark.parametrize("model", [None, "kaggle", [], ["kaggle"], 5, np.zeros((2, 8, 8))])
+def test_what_is_no_network_is_told(model, image):
+    with pytest.raises(LggError, match="an nn.Module.*load_pretrained"):
+        segment_volume(model, image)
+
+
+def test_without_knows_a_patient_by_the_folders_name(grid):
+    networks = [unet(seed).networks[0] for seed in (0, 1)]
+    segmenter = Segmenter(networks, unet().recipe, [["TCGA_CS_4941"], ["TCGA_CS_4942"]])
+    assert segmenter.without("TCGA_CS_4941_19960909").patients == [["TCGA_CS_4942"]]
+    with pytest.raises(LggError, match=r"\['TCGA_CS_4941'\] is no patient's id"):
+        segmenter.without(["TCGA_CS_4941"])
+
+
 def test_patients_are_remembered():
     segmenter = unet()
     segmenter.learned_from(["TCGA_HT_P009", "TCGA_CS_P000"], replace(segmenter.recipe, threshold=0.3))

@@ -63,6 +63,8 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.outputs = [output for output in cell.outputs if output.output_type != "execute_result"]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
+            if output.output_type == "stream":  # of a progress bar, what a terminal would show in the end
+                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
             if "image/png" in output.get("data", {}):
                 figures += 1
                 words = "; ".join(said(cell.source)) or "drawn by the code above"
@@ -103,4 +105,5 @@ def formulas(markdown: str, write: Callable[[str, str], str]) -> str:
 
 def mathml(tex: str, display: str) -> str:
     """A formula as MathML, which browsers draw by themselves; `display` is "inline" or "block"."""
-    return convert(tex.strip(), display=display)
+    bar = "&#x0007C;</mo>"  # of |A|; taken for an operator between two things, it would stand apart
+    return convert(tex.strip(), display=display).replace(f'">{bar}', f'" lspace="0" rspace="0">{bar}')

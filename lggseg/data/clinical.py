@@ -1,6 +1,7 @@
 """data.csv, the table of genomic clusters and clinical fields, and its codebook."""
 
 import csv
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import LggError
-from .folder import check_plain
+from .folder import PATIENT_FOLDER, check_plain
 
 CLUSTERS = ("RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "RPPACluster", "OncosignCluster",
             "COCCluster")
@@ -34,31 +35,53 @@ WHOLE = re.compile(r"[0-9]{1,3}(\.0*)?")
 def read_clinical(file: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(clinical, clusters) from data.csv: words and nullable integers, both indexed by patient.
 
-    Codes may be written 1 or 1.0; an empty field is NaN (clinical) or <NA> (clusters). Raises
-    LggError for a missing file or column, a patient twice, or a code the codebook lacks.
+    Codes may be written 1 or 1.0, ids with the folder's date or in small letters; an empty field is NaN (clinical)
+    or <NA> (clusters). Raises LggError for a missing file or column, a patient twice, or a code the codebook lacks.
     """
     table = read_table(Path(file))
     if lost := [name for name in (*CLUSTERS, *CODEBOOK) if name not in table]:
         raise LggError(f"{file} lacks the columns {lost}; take data.csv from the archive as it is")
     numbers = pd.DataFrame({name: whole_numbers(table[name]) for name in (*CLUSTERS, *CODEBOOK)}, table.index)
+    if (zero := numbers[list(CLUSTERS)].eq(0).fillna(False).stack()).any():
+        patient, name = zero.idxmax()
+        raise LggError(f"data.csv: {name} of {patient} is 0; clusters count from 1: leave it empty where it is unknown")
     clinical = pd.DataFrame({name: decode(numbers[column], words) for column, (name, words) in CODEBOOK.items()})
     return clinical, numbers[list(CLUSTERS)]
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """All fields as text, indexed by patient: no guess at types, names or missing commas."""
+def read_table(path: Path, key: str = "Patient") -> pd.DataFrame:
+    """All fields as text, indexed by the patients in column `key`: no guess at types, names or missing commas."""
     header, *rows = read_rows(path) or [[]]
-    if "Patient" not in header or not rows:
-        raise LggError(f"{path} holds no patient; it needs a header with a column Patient and a row for each, "
+    if key not in header or not rows:
+        raise LggError(f"{path} holds no patient; it needs a header with a column {key} and a row for each, "
                        "separated by commas")
     no_two(header, f"the columns of {path}")
     for row in rows:
         if len(row) != len(header):
             raise LggError(f"{path}: {row[0]} has {len(row)} fields, the header {len(header)}; "
                            "every field needs its comma, also an empty one")
-    table = pd.DataFrame(rows, columns=header).set_index("Patient")
+    table = pd.DataFrame(rows, columns=header).set_index(key).rename(patient_id)
     no_two(table.index, f"the patients of {path}")
     return table
+
+
+def patient_id(text: str) -> str:
+    """The id that a table means: without the folder's date, in capitals. What is no id of TCGA stays as it is.
+
+    >>> [patient_id(text) for text in ("TCGA_CS_4941_19960909", "tcga-cs-4941", "P1")]
+    ['TCGA_CS_4941', 'TCGA_CS_4941', 'P1']
+    """
+    match = PATIENT_FOLDER.fullmatch(text.upper().replace("-", "_"))
+    return match[1] if match else text
+
+
+def check_rows(path: Path, rows: Iterable[str], patients: Iterable[str]) -> None:
+    """LggError unless every patient has a row in the table `path`: without, a misspelt id would empty its fields."""
+    if lost := sorted({*patients} - {*rows}):
+        near = difflib.get_close_matches(lost[0], {*rows} - {*patients}, 1, 0.8)
+        raise LggError(f"{path} has no row for {lost[0]}{f', nor for {len(lost) - 1} more' * (len(lost) > 1)}; "
+                       f"{f'nearest to it is {near[0]!r}; ' if near else ''}every patient needs one, of the id and "
+                       "commas alone where nothing is known: put the id right, or add the row")
 
 
 def no_two(names: Iterable[str], what: str) -> None:
@@ -75,8 +98,8 @@ def read_rows(path: Path) -> list[list[str]]:
             return [[field.strip() for field in row] for row in csv.reader(file, skipinitialspace=True, strict=True)
                     if row]
     except (OSError, ValueError, csv.Error) as error:
-        raise LggError(f"{path} cannot be read ({error}); "
-                       "the patients' folder needs the data set's data.csv") from error
+        raise LggError(f"{path} cannot be read ({error}); it must be a table with commas, as the data set's data.csv "
+                       "in the patients' folder is") from error
 
 
 def whole_numbers(column: pd.Series) -> pd.arrays.IntegerArray:

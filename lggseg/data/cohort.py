@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import LggError
 from .cache import cache_folder
-from .clinical import read_clinical
+from .clinical import check_rows, read_clinical
 from .folder import list_folder
 from .pack import Pack, open_pack
 from .places import default_places, find_root, phantom_root
@@ -65,7 +65,7 @@ class Cohort:
 
     def check(self, patient: str) -> str:
         """`patient` itself if the cohort has it, else LggError."""
-        if patient not in self.summary.index:
+        if not isinstance(patient, str) or patient not in self.summary.index:
             near = difflib.get_close_matches(str(patient), self.patients, 3, 0.5) or self.patients[:3]
             raise LggError(f"no patient {patient!r} in the {self.label}; an id has no date, such as {', '.join(near)}")
         return patient
@@ -105,13 +105,11 @@ def load_cohort(root: Path, progress: bool = True) -> Cohort:
     """The cohort whose patients' folders lie directly in `root`."""
     clinical, clusters = read_clinical(root / "data.csv")
     found = list_folder(root)
+    check_rows(root / "data.csv", clusters.index, found.slices.patient)
     pack = open_pack(found, cache_folder(), progress)
     packed = pack.index["patients"]
     slices = found.slices.assign(tumour_pixels=list(chain(*(entry["tumour_pixels"] for entry in packed.values()))))
     summary = summarise(slices, {patient: entry["missing"] for patient, entry in packed.items()})
-    if not summary.index.isin(clinical.index).any():
-        raise LggError(f"{root / 'data.csv'} has a row for none of the patients, such as {summary.index[0]}; "
-                       "its column Patient holds the folders' names without the date")
     kind = "phantom" if (root / "PHANTOM.txt").exists() else "kaggle"
     return Cohort(root, kind, slices, summary, clinical.reindex(summary.index), clusters.reindex(summary.index), pack)
 

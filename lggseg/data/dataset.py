@@ -40,7 +40,7 @@ class SliceDataset(Dataset):
         self.heads = {patient: head_of(cohort, patient) for patient in chosen}
         row_on_grid = {(patient, k): i for patient, head in self.heads.items() for i, k in enumerate(head.slices + 1)}
         place = pd.Series([row_on_grid.get(key, -1) for key in zip(cohort.slices.patient, cohort.slices.k)])
-        wanted = (place >= 0) & (cohort.slices.tumour_pixels >= int(tumour_only))
+        wanted = (place >= 0) & (cohort.slices.tumour_pixels >= bool(tumour_only))
         self.rows = cohort.slices[wanted].reset_index(drop=True)
         if self.rows.empty:
             raise LggError(f"no slice to choose from: {len(chosen)} patients, tumour_only={tumour_only}")

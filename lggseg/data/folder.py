@@ -72,7 +72,8 @@ def check_plain(entry: os.DirEntry | Path) -> None:
     """LggError unless this is a file with an end: reading a pipe or a device may wait forever."""
     check_link(entry)
     if not entry.is_file():
-        raise LggError(f"{os.fspath(entry)} is no plain file; copy the file itself to this place")
+        raise LggError(f"{os.fspath(entry)} is {'no plain file' if os.path.exists(entry) else 'not there'}; copy the "
+                       "file itself to this place")
 
 
 def check_link(entry: os.DirEntry | Path) -> None:

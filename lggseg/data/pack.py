@@ -170,6 +170,9 @@ def read_patient(found: Folder, rows: np.ndarray, shape: tuple[int, ...]) -> tup
     files = found.slices.iloc[rows]
     image = [same_shape(read_image(found.root / name), shape, name) for name in files.image]
     mask = [same_shape(read_mask(found.root / name), shape[:2], name) for name in files["mask"]]
+    if filled := [name for name, one in zip(files["mask"], mask) if 2 * one.sum() > one.size]:
+        raise LggError(f"{filled[0]}: more than half of its pixels are tumour; it is inverted, or filled by mistake: "
+                       "255 stands for tumour, and 0 for all else")
     return np.stack(image), np.stack(mask)
 
 

@@ -30,7 +30,7 @@ def read_pictures(files: list[Path], masks: list[Path]) -> Stack:
     check_alike(files, slices)
     check_size(files[0].parent, len(slices), *slices[0].shape[:2])
     truth = read_truth(files, masks, slices) if masks else None
-    return Stack(channels_of(np.stack(slices)), names, truth=truth, warnings=odd_names(files))
+    return Stack(channels_of(np.stack(slices)), names, truth=truth, warnings=odd_names(files) or odd_numbers(files))
 
 
 def is_picture(file: Path) -> bool:
@@ -68,6 +68,17 @@ def odd_names(files: list[Path]) -> list[str]:
     first, *others = reversed(found.values())
     return [f"{first} and {others[0]} are named in two ways, and taken as slices of one scan, in the order of their "
             "names; give one scan alone"] if others else []
+
+
+def odd_numbers(files: list[Path]) -> list[str]:
+    """A warning where the slices' numbers have a gap or one comes twice; none where several numbers change at once."""
+    columns = [np.array(column, float) for column in zip(*(re.findall(r"\d+", file.stem) for file in files))]
+    steps = [np.diff(column) for column in columns if np.ptp(column)]
+    if len(steps) != 1 or (steps[0] == (usual := np.median(steps[0]))).all():
+        return []
+    odd = int(np.flatnonzero(steps[0] != usual)[0])
+    return [f"{files[odd].name} and {files[odd + 1].name} are neighbours, and their numbers are not as far apart as "
+            "those of other slices; a slice may be lost, or there twice"]
 
 
 def check_alike(files: list[Path], slices: list[np.ndarray]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..data import open_cohort, read_clinical
+from ..data.clinical import EMPTY, check_rows, read_table
 from ..errors import LggError
 from ..files import whole
 from . import association_table, auc, category_codes, cohort_features, false_positive_rates, permuted_p_values
@@ -45,7 +46,13 @@ def read(options: argparse.Namespace) -> tuple[str, pd.DataFrame, pd.DataFrame]:
         spare_cohort(cohort.root, options)
         return cohort.label, cohort_features(cohort), cohort.clusters
     features = read_features(options.features)
-    clusters = read_clinical(options.clusters)[1] if options.clusters else open_cohort(options.data).clusters
+    if options.clusters:
+        clusters = read_clinical(options.clusters)[1]
+    else:
+        cohort = open_cohort(options.data)
+        spare_cohort(cohort.root, options)
+        clusters = cohort.clusters
+    check_rows(Path(options.clusters or "data.csv"), clusters.index, features.index)
     return str(options.features), features, clusters
 
 
@@ -60,14 +67,17 @@ def read_features(path: str) -> pd.DataFrame:
     """`asd`, `mf` and `bevr` from a CSV with these columns and `patient`."""
     if not Path(path).is_file():
         raise LggError(f"{path} is no file; name a CSV with the columns patient, asd, mf and bevr")
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise LggError(f"{path} cannot be read as CSV: {error}") from error
-    missing = {"patient", *FEATURES} - set(frame.columns)
-    if missing:
+    table = read_table(Path(path), "patient")
+    if missing := {*FEATURES} - {*table.columns}:
         raise LggError(f"{path} lacks the columns {sorted(missing)}; it needs patient, asd, mf and bevr")
-    return frame.set_index("patient")[FEATURES]
+    features = table[FEATURES].mask(table[FEATURES].isin(EMPTY)).astype(object)
+    for name, column in features.items():
+        numbers = pd.to_numeric(column, errors="coerce")
+        if (wrong := numbers.isna() & column.notna()).any():
+            raise LggError(f"{path}: {name} of {wrong.idxmax()} is {column[wrong.idxmax()]!r}; it must be a number, "
+                           "or empty")
+        features[name] = numbers.astype(float)
+    return features
 
 
 def report_r2(features: pd.DataFrame, clusters: pd.DataFrame) -> None:

@@ -7,9 +7,11 @@ from servers import PICTURES, ROOT
 
 SITE = ROOT / "build" / "site"
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
-PAGES = ["index", "README", "notebooks/01_data_exploration", "notebooks/02_genomic_clusters", "docs/glossary", "errors",
-         "reference/index", "reference/measures", "results/README", "experiments/README"]
+PAGES = sorted(path.relative_to(SITE).with_suffix("").as_posix() for path in SITE.rglob("*.html")
+               if "_static" not in path.parts)
 LOOKS = {"light": (1280, "light"), "dark": (1280, "dark"), "narrow": (390, "light")}
+CHOPPED = "words => words.filter(word => word.getClientRects().length > 1).map(word => word.innerText)"
+CONTRASTED = "images => images.filter(image => getComputedStyle(image).filter.includes('contrast')).length"
 
 pytestmark = pytest.mark.skipif(not (SITE / "index.html").exists(), reason="no site in build/site; make site")
 
@@ -39,6 +41,9 @@ def test_every_page_can_be_read(look):
         page.screenshot(path=PICTURES / f"site-{each.replace('/', '-')}-{name}.png")
         assert page.evaluate(CONTRAST) == [], each
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{each} is wider than the window"
+        chopped = page.locator("td code .pre").evaluate_all(CHOPPED)
+        assert [word for word in chopped if "-" not in word] == [], f"{each}: names in tables are chopped"
+        assert page.locator("article img").evaluate_all(CONTRASTED) == 0, f"{each}: greys of scans are falsified"
 
 
 def test_first_notebook_in_one_click_and_its_viewer_lives(look):
@@ -65,6 +70,18 @@ def test_threshold_moves_where_there_is_a_prediction(look):
     before = viewer.locator("#threshold-value").inner_text()
     viewer.get_by_role("slider", name="threshold").press("ArrowRight")
     assert viewer.locator("#threshold-value").inner_text() != before
+
+
+def test_a_solution_unfolds_by_keyboard_and_next_leads_to_the_next_notebook(look):
+    _, page = look
+    page.goto(address("notebooks/01_data_exploration"))
+    fold = page.locator("details:has(summary:text-is('Solution'))").first
+    hidden = fold.locator(":scope > :not(summary)").first
+    assert not hidden.is_visible()
+    fold.locator("summary").press("Enter")
+    assert hidden.is_visible()
+    page.locator("article a:has-text('02 Genomic clusters')").first.click()
+    page.wait_for_url("**/02_genomic_clusters.html")
 
 
 def test_search_finds(look):

@@ -45,6 +45,8 @@ def test_the_codebook_is_that_of_tcgas_clinical_table(tmp_path, column, words):
     ("4941,2,", "4941,-1,", "'-1'"), ("1.0", "0x1", "'0x1'"), ("1.0", "\N{ARABIC-INDIC DIGIT TWO}", "of TCGA_HT_A61B"),
     (",3,2,1\n", ",3,2\n", "TCGA_CS_4941 has 17 fields, the header 18"),
     (",3,2,1\n", ",3,2,1,\n", "TCGA_CS_4941 has 19 fields, the header 18"),
+    ("TCGA_HT_A61B", "tcga_cs_4941_19960909", "'TCGA_CS_4941' twice"),
+    ("4941,2,", "4941,0,", "RNASeqCluster of TCGA_CS_4941 is 0; clusters count from 1"),
     ("TCGA_HT_A61B", "", "patients.*has no name"), ("death01", "gender", "'gender' twice"),
     ("TCGA_HT_A61B", '"TCGA_HT_A61B', "cannot be read"), ("1.0", "\0", "TCGA_HT_A61B|cannot be read"),
 ])

@@ -1,8 +1,9 @@
 """The cohort: its tables, its volumes, and how it is asked for."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from small_cohort import FIRST, HEADER, SECOND, write_patient
+from small_cohort import FIRST, SECOND, write_patient, write_row
 
 from lggseg.data.cohort import load_cohort, open_cohort
 from lggseg.errors import LggError
@@ -22,6 +23,7 @@ def test_cohort_as_written(root, capsys):
 
 
 def test_an_id_that_begins_another_id(root):
+    write_row(root, "TCGA_CS_494")
     image, mask = write_patient(root, "TCGA_CS_494_20000101", depth=5, seed=2)  # before 4941 by id, after it by folder
     volume = load_cohort(root, progress=False).volume("TCGA_CS_494")
     assert np.array_equal(volume.image, image) and np.array_equal(volume.mask, mask)
@@ -37,22 +39,43 @@ def test_unknown_patients_get_a_hint(root):
     cohort = load_cohort(root, progress=False)
     with pytest.raises(LggError, match="'TCGA_CS_4941_19960909'.*has no date, such as TCGA_CS_4941"):
         cohort.volume(FIRST)
-    with pytest.raises(LggError, match="such as TCGA_CS_4941"):
-        cohort.volume("nobody")
+    for odd in ("nobody", ["TCGA_CS_4941"], None, np.zeros(2)):
+        with pytest.raises(LggError, match="such as TCGA_CS_4941"):
+            cohort.volume(odd)
 
 
 def test_tables_follow_the_patients(root):
-    (root / "data.csv").write_text(f"{HEADER}\nTCGA_ZZ_9999{17 * ','}\nTCGA_HT_A61B,1{16 * ','}\n")
+    rows = (root / "data.csv").read_text().splitlines()
+    (root / "data.csv").write_text("\n".join([rows[0], f"TCGA_ZZ_9999{17 * ','}", *rows[:0:-1]]))
     cohort = load_cohort(root, progress=False)
     assert cohort.clinical.index.tolist() == cohort.clusters.index.tolist() == cohort.patients
-    assert cohort.clusters.RNASeqCluster.isna().tolist() == [True, False]
+    assert cohort.clusters.RPPACluster.isna().tolist() == [True, False]
 
 
-def test_a_table_of_other_patients_is_refused(root):
-    table = (root / "data.csv").read_text()
-    (root / "data.csv").write_text(table.replace("4941", "4941_19960909").replace("A61B", "A61B_19991127"))
-    with pytest.raises(LggError, match="none of the patients, such as TCGA_CS_4941; .*without the date"):
+@pytest.mark.parametrize("change", [
+    lambda text: text.replace("4941", "4941_19960909"), lambda text: text.replace("4941,", "4941_20000101,"),
+    lambda text: text.replace("TCGA_CS", "tcga_cs"), lambda text: text.replace("TCGA_CS_", "TCGA-CS-"),
+    lambda text: text.replace("TCGA_HT_A61B", ' "TCGA_HT_A61B "').replace("4941,", "4941\N{NO-BREAK SPACE},")])
+def test_ways_to_write_an_id_change_nothing(root, change):
+    expected = load_cohort(root, progress=False)
+    (root / "data.csv").write_text(change((root / "data.csv").read_text()), encoding="utf-8")
+    cohort = load_cohort(root, progress=False)
+    pd.testing.assert_frame_equal(cohort.clusters, expected.clusters)
+    pd.testing.assert_frame_equal(cohort.clinical, expected.clinical)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda text: text.replace("4941", "4914"), "no row for TCGA_CS_4941; .*nearest to it is 'TCGA_CS_4914'"),
+    (lambda text: text.replace("4941", "49\N{ZERO WIDTH SPACE}41"), r"nearest to it is 'TCGA_CS_49\\u200b41'"),
+    (lambda text: text.replace("TCGA_CS_4941", "4941"), "no row for TCGA_CS_4941; "),
+    (lambda text: text.splitlines()[0] + f"\nTCGA_ZZ_9999{17 * ','}\n",
+     "data.csv has no row for TCGA_CS_4941, nor for 1 more; .*commas alone")])
+def test_a_folder_without_its_row_is_refused(root, change, words):
+    """As silence, it would empty the patient's clusters."""
+    (root / "data.csv").write_text(change((root / "data.csv").read_text()), encoding="utf-8")
+    with pytest.raises(LggError, match=words):
         load_cohort(root, progress=False)
+    assert not (root.parent.parent / "cache").exists()  # told before the minutes of packing
 
 
 def test_a_changed_table_is_read_anew(root):
@@ -63,7 +86,7 @@ def test_a_changed_table_is_read_anew(root):
 
 def test_a_cohort_needs_its_table(root):
     (root / "data.csv").unlink()
-    with pytest.raises(LggError, match="data.csv"):
+    with pytest.raises(LggError, match="data.csv is not there"):
         load_cohort(root, progress=False)
 
 

@@ -104,6 +104,11 @@ def test_refusals_of_slices(phantom_cohort):
         SliceDataset(phantom_cohort, [])
 
 
+def test_tumour_only_is_no_number_of_pixels(phantom_cohort):
+    slices = [len(SliceDataset(phantom_cohort, phantom_cohort.patients[:1], tumour_only=only)) for only in (True, 999)]
+    assert slices[0] == slices[1]
+
+
 def test_a_patient_without_flair_is_named(phantom_cohort, monkeypatch):
     image = phantom_cohort.volume(phantom_cohort.patients[0]).image.copy()
     image[..., 1] = 0

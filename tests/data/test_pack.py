@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_cohort import FIRST, load_volumes, same, save, spy_on_builds, write_patient
 
 from lggseg.data import pack
@@ -84,10 +85,10 @@ def test_a_changed_file_is_noticed(root):
     before = load_cohort(root, progress=False)
     path = root / FIRST / f"{FIRST}_4_mask.tif"
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
-    save(path, np.full((16, 20), 255, np.uint8))
+    save(path, np.full((16, 20), 255, np.uint8) * (np.arange(20) < 10).astype(np.uint8))
     os.utime(path, ns=times)  # same name, same size, same time: only the change time tells
     after = load_cohort(root, progress=False)
-    assert after.slices.tumour_pixels[3] == 320 and before.volume("TCGA_CS_4941").mask[3].sum() == 16
+    assert after.slices.tumour_pixels[3] == 160 and before.volume("TCGA_CS_4941").mask[3].sum() == 16
 
 
 def test_a_touched_removed_or_moved_file_gets_another_pack(root):
@@ -167,3 +168,11 @@ def test_the_progress_bar_leaves_no_trace(root, capsys):
     out, err = capsys.readouterr()
     assert err == "" and "packing patients" in out
     assert out.rsplit("\r", 1)[1] == "LGG MRI cohort, 2 patients, 16 slices\n"
+
+
+@pytest.mark.parametrize("spoil", [lambda mask: 255 - mask, lambda mask: np.full_like(mask, 255)])
+def test_a_mask_that_is_inverted_or_filled_is_refused(root, spoil):
+    path = root / FIRST / f"{FIRST}_4_mask.tif"
+    save(path, spoil(np.asarray(Image.open(path))))
+    with pytest.raises(LggError, match=f"{FIRST}_4_mask.tif.*more than half.*inverted"):
+        load_volumes(root)

@@ -91,3 +91,13 @@ def test_a_mask_of_another_size(tmp_path):
 def test_slices_named_in_two_ways_are_told(tmp_path, names, told):
     warnings = read_pictures([save(tmp_path, f"{name}.png") for name in names], []).warnings
     assert len(warnings) == told and all("named in two ways" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(("names", "told"), [
+    (("s_1", "s_2", "s_4", "s_5"), "s_2.png and s_4.png are neighbours"), (("a1", "a001", "a2"), "a1.png"),
+    (("s_2", "s_4", "s_6"), None), (("p7_1", "p7_2"), None), (("x9y8", "x10y7"), None), (("one",), None)])
+def test_a_gap_or_a_double_in_the_numbers_is_told(tmp_path, names, told):
+    for name in names:
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / f"{name}.png")
+    warnings = read_pictures(sorted(tmp_path.iterdir()), []).warnings
+    assert len(warnings) == bool(told) and (not told or told in warnings[0])

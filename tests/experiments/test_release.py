@@ -111,7 +111,7 @@ def test_what_is_not_whole_replaces_nothing(project, run, how, told):
 
 def test_an_error_while_writing_replaces_nothing(project, run, monkeypatch):
     before = files(project)
-    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(LggError, match="disk full"):
         release(run, root=project)
     assert files(project) == before

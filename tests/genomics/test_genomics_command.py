@@ -66,11 +66,14 @@ def test_table_of_a_cohort(invented, tmp_path, monkeypatch, capsys):
 
 
 def test_clusters_of_the_cohort_for_features_of_a_file(files, monkeypatch, capsys):
-    cohort = type("Cohort", (), {"clusters": command.read_clinical(None)[1]})
+    cohort = SimpleNamespace(clusters=command.read_clinical(None)[1], root=files / "kaggle_3m")
+    cohort.root.mkdir()
     monkeypatch.setattr(command, "read_clinical", None)
     monkeypatch.setattr(command, "open_cohort", lambda place: cohort)
     command.main(["--features", str(files / "features.csv"), "--permutations", "0"])
     assert "60 tumours" in capsys.readouterr().out
+    with pytest.raises(LggError, match="lies in the cohort's own folder"):
+        command.main(["--features", str(files / "features.csv"), "--out", str(files / "kaggle_3m" / "data.csv")])
 
 
 def test_the_area_is_that_of_one_over_bevr(capsys):
@@ -124,14 +127,33 @@ def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch, written):
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    ("patient,asd\nP1,0.1\n", r"lacks the columns \['bevr', 'mf'\]"), ("", "cannot be read as CSV"),
-    ("\0\0", "features.csv"), (None, "is no file"),
+    ("patient,asd\nP1,0.1\n", r"lacks the columns \['bevr', 'mf'\]"), ("", "holds no patient"),
+    ("\0\0", "features.csv"), (None, "is no file"), ("patient,asd,mf,bevr\n", "holds no patient"),
+    ("patient,asd,mf,bevr\nP1,0.1,0.1,0.1\nP2,0.1,0.1\n", "P2 has 3 fields, the header 4"),  # it was cut short
+    ("patient,asd,mf,bevr\nP1,0,1,0,1,0,1\n", "P1 has 7 fields"), ("patient,asd,mf,bevr\n,1,1,1\n", "has no name"),
+    ("patient,asd,mf,bevr\nP1,0.1,0.1,x\n", "features.csv: bevr of P1 is 'x'; it must be a number, or empty"),
+    ("patient,asd,mf,bevr\nP1,0.1,0.1,1\nP1,1,1,1\n", "'P1' twice"),
 ])
 def test_a_bad_csv_is_named(tmp_path, content, words):
     if content is not None:
         (tmp_path / "features.csv").write_text(content)
     with pytest.raises(LggError, match=words):
         command.main(options(tmp_path))
+
+
+def test_a_tumour_without_its_row_of_clusters_is_refused(files):
+    with (files / "features.csv").open("a") as table:
+        table.write("P77,0.1,0.1,0.1\n")
+    with pytest.raises(LggError, match="data.csv has no row for P77"):
+        command.main(options(files))
+
+
+def test_ids_and_gaps_of_a_csv_as_programs_write_them(tmp_path):
+    (tmp_path / "features.csv").write_text("\ufeffpatient,bevr,mf,asd,note\ntcga_cs_4941_19960909, 0.5,NA,1e-1,x\n",
+                                           encoding="utf-8")
+    features = command.read_features(tmp_path / "features.csv")
+    assert features.columns.tolist() == ["asd", "mf", "bevr"] and features.index.tolist() == ["TCGA_CS_4941"]
+    assert features.iloc[0, [0, 2]].tolist() == [0.1, 0.5] and np.isnan(features.mf.iloc[0])
 
 
 def test_negative_permutations(tmp_path):
