@@ -6,14 +6,15 @@ import numpy as np
 from PIL import Image
 
 COLOURS = 128  # to which pictures are reduced
+GREYS = 24  # kept for greys among them: more would keep a scan's noise, and make its file larger
 
 
 def few_colours(png: bytes) -> bytes:
     """The picture with a palette of at most 128 colours, on white where it was transparent.
 
     Where there are so few already they stay; else values move a little, by at most 24 of 255 in the notebooks' figures.
-    Grey stays grey: half of the palette is its own, and what one half does not need the other gets. The same bytes
-    always give the same bytes.
+    Grey stays grey: a part of the palette is its own, and what colours leave over. The same bytes always give the same
+    bytes.
     """
     picture = Image.open(io.BytesIO(png))
     if picture.mode == "P":
@@ -23,7 +24,7 @@ def few_colours(png: bytes) -> bytes:
     pixels = np.asarray(picture.convert("RGB"))
     grey = np.ptp(pixels, axis=-1) == 0
     greys, others = (len(np.unique(pixels[kind], axis=0)) for kind in (grey, ~grey))
-    share = min(greys, max(COLOURS // 2, COLOURS - others))
+    share = min(greys, max(GREYS, COLOURS - others))
     numbers, palette = np.zeros(grey.shape, np.uint8), []
     for kind, colours in ((grey, share), (~grey, min(others, COLOURS - share))):
         if colours:
