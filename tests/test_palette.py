@@ -45,6 +45,17 @@ def test_many_become_few_and_stay_near(slice_with_outline):
     assert moved.max() <= 24 and moved[10, 10:20].max() <= 8 and len(few) < len(png(slice_with_outline)) / 2
 
 
+def test_grey_stays_grey_beside_colours():
+    """As a slice does under outlines that fade into it: without room of their own the greys take on a tint."""
+    rng = np.random.default_rng(0)
+    grey = rng.normal(60, 15, (128, 128, 1)).clip(0, 255).astype(np.uint8).repeat(3, axis=-1)
+    share = rng.random((128, 128, 1))
+    outlined = (share * (0, 158, 115) + (1 - share) * grey).astype(np.uint8)
+    seen = pixels(palette.few_colours(png(np.hstack([grey, outlined])))).astype(int)
+    assert np.ptp(seen[:, :128], axis=-1).max() == 0 and np.abs(seen[:, :128] - grey).max() <= 6
+    assert np.abs(seen[:, 128:] - outlined).max() <= 24 and len(np.unique(seen.reshape(-1, 3), axis=0)) <= 128
+
+
 def test_again_changes_nothing(slice_with_outline):
     few = palette.few_colours(png(slice_with_outline))
     assert palette.few_colours(few) == few == palette.few_colours(png(slice_with_outline))

@@ -44,19 +44,37 @@ def not_the_number(told: Any, k: int) -> str | None:
     return None if value == k else hints.get(value, f"it should be {k}.")
 
 
-def pieces(answer: Any, cohort: Any) -> str | None:
-    told, masks = numbers(answer, 2), [cohort.volume(name).mask for name in cohort.patients]
-    counts = [[ndimage.label(mask, ndimage.generate_binary_structure(3, rank))[1] for mask in masks] for rank in (1, 3)]
-    right = [sum(n > 1 for n in found) for found in counts]
-    if told.tolist() == right:
-        return None
-    if told.tolist() == right[::-1]:
+TOUCHING = {"at a face": (0, 0, 1), "at an edge only": (0, 1, 1), "at a corner only": (1, 1, 1), "nowhere": (2, 2, 2)}
+
+
+def pieces(answer: Any) -> str | None:
+    """Tried on masks of two voxels that touch in all the ways there are."""
+    masks = [two_voxels(step) for step in TOUCHING.values()]
+    told = [numbers(called(answer, [mask]), 2).tolist() for mask in masks]
+    right = [[float(ndimage.label(mask, structure)[1] > 1) for structure in (None, np.ones((3, 3, 3)))]
+             for mask in masks]
+    if told == right:
+        return None if numbers(called(answer, masks), 2).tolist() == [3, 1] else "count all the masks of the list."
+    if told == [pair[::-1] for pair in right]:
         return "the other way round: where touching at a corner is enough, fewer fall apart."
-    if told.tolist() in ([sum(found) for found in counts], [max(found) for found in counts]):
-        return "those are numbers of pieces; count the patients with more than one."
-    if told[0] == right[0] or told[1] == right[1]:
-        return f"the {'first' if told[0] == right[0] else 'second'} number is right, the other is not."
-    return "label each patient's mask (D, H, W) as a whole, and count those with more than one piece."
+    if told == [[one + 1 for one in pair] for pair in right]:
+        return "those are numbers of pieces; count the masks with more than one."
+    if told == [[1, 1]] * 4:
+        return "that counts masks of one piece, too; only those with more than one are wanted."
+    if told == [told[0]] * 4 and max(told[0]) > 1:
+        return "the function must count the masks handed to it, whatever they are; it was tried on tiny ones."
+    if told[2][0] == told[3][1] == 0:
+        return "label each mask (D, H, W) as a whole, not slice by slice."
+    touching, found, wanted = next(case for case in zip(TOUCHING, told, right) if case[1] != case[2])
+    return (f"for a mask of two voxels that touch {touching} it returns {found[0]:g}, {found[1]:g}; "
+            f"right are {wanted[0]:g}, {wanted[1]:g}.")
+
+
+def two_voxels(step: tuple[int, int, int]) -> np.ndarray:
+    """A mask of 3 x 3 x 3 voxels, of which the first and the one at `step` are set."""
+    mask = np.zeros((3, 3, 3), bool)
+    mask[0, 0, 0] = mask[step] = True
+    return mask
 
 
 def broad_pen(answer: Any, mask: np.ndarray) -> str | None:

@@ -82,7 +82,7 @@ def dice_by_hand(answer: Any) -> str | None:
     right = [dice_loss(logits, target).item() for target in (hard, soft, torch.zeros_like(hard))]
     wrong = [not close(value, expected, 1e-4) for value, expected in zip(told, right)]
     if not any(wrong):
-        return None
+        return wrong_slope(answer, logits, soft)
     for hint, mistake in DICE_MISTAKES.items():
         if close(told[0], mistake(logits, hard), 1e-4) and not close(right[0], mistake(logits, hard), 1e-4):
             return hint
@@ -91,6 +91,24 @@ def dice_by_hand(answer: Any) -> str | None:
     if wrong == [False, False, True]:
         return "right unless the mask is empty: add 1 above and below the line."
     return "not the formula yet: which of its three sums could differ?"
+
+
+def wrong_slope(answer: Any, logits: torch.Tensor, target: torch.Tensor) -> str | None:
+    """What keeps a loss of the right value from being trained with."""
+    slopes = []
+    for loss in (answer, dice_loss):
+        asked = logits.clone().requires_grad_()
+        told = loss(asked, target)
+        if not isinstance(told, torch.Tensor) or not told.requires_grad:
+            return ("the right numbers, but no slope to go down: return a tensor computed from the logits, "
+                    "without `.item()`, `.detach()` or `torch.no_grad()`.")
+        slopes.append(torch.autograd.grad(told.sum(), asked, allow_unused=True)[0])
+    told, right = slopes
+    if told is None:
+        return "the right numbers, but no slope to go down: the result does not depend on the logits handed to it."
+    return None if torch.allclose(told, right, rtol=1e-3, atol=1e-6) else (
+        "the right numbers, but another slope: a part of the formula is cut off from the logits, "
+        "by `.item()` or `.detach()`.")
 
 
 def soft_dice(p: torch.Tensor, t: torch.Tensor, above: float = 1, below: float = 1) -> float:

@@ -15,14 +15,6 @@ MASK[1, 3:8, 3:9] = MASK[2, 4:8, 4:9] = True
 GROWN = np.stack([ndimage.binary_dilation(plane) for plane in MASK])
 
 
-@pytest.fixture(scope="module")
-def counts(phantom_cohort):
-    """Patients in more than one piece, by faces and by corners, found without ndimage's default."""
-    faces = [[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
-    masks = [phantom_cohort.volume(name).mask for name in phantom_cohort.patients]
-    return [sum(ndimage.label(mask, structure)[1] > 1 for mask in masks) for structure in (faces, np.ones((3, 3, 3)))]
-
-
 def right(name, answer, **context):
     return verdict(name, answer, **context).right
 
@@ -65,26 +57,36 @@ def test_slice_number_missed(answer, hint):
     assert hint in words("01.2", answer)
 
 
+def counted(*structures, more_than=1):
+    """A function that counts masks in several pieces, with each of the structures for `ndimage.label`."""
+    return lambda masks: [sum(ndimage.label(mask, each)[1] > more_than for mask in masks) for each in structures]
+
+
+FACES, EDGES, CORNERS = (ndimage.generate_binary_structure(3, rank) for rank in (1, 2, 3))
+
+
 @pytest.mark.parametrize("form", [list, tuple, np.array, pd.Series, lambda pair: dict(zip("ab", pair))])
-def test_pieces(phantom_cohort, counts, form):
-    assert right("01.3", form(counts), cohort=phantom_cohort)
+def test_pieces(form):
+    assert right("01.3", lambda masks: form(counted(None, np.ones((3, 3, 3)))(masks)))
 
 
-def test_pieces_missed(phantom_cohort, counts):
-    faces, corners = counts
-    assert faces > corners  # else the cohort could not tell one from the other
-    for answer, hint in (((corners, faces), "the other way round"), ((faces, faces), "the first number is right"),
-                         ((0, corners), "the second number is right"), ((99, 98), "as a whole"),
-                         (faces, "several numbers"), ("TCGA_CS_P003", "several numbers"),
-                         ((faces, corners, 1), "2 numbers"), ((str(faces), str(corners)), "a number is wanted")):
-        assert hint in words("01.3", answer, cohort=phantom_cohort)
+def flat(masks):
+    """Two numbers of masks in several pieces, each slice on its own."""
+    planes = [[ndimage.label(plane, each)[1] for mask in masks for plane in mask] for each in (None, np.ones((3, 3)))]
+    return [sum(n > 1 for n in found) for found in planes]
 
 
-def test_pieces_counted_instead_of_patients(phantom_cohort):
-    masks = [phantom_cohort.volume(name).mask for name in phantom_cohort.patients]
-    pieces = [[ndimage.label(mask, structure)[1] for mask in masks] for structure in (None, np.ones((3, 3, 3)))]
-    for counted in (sum, max):
-        assert "numbers of pieces" in words("01.3", [counted(found) for found in pieces], cohort=phantom_cohort)
+@pytest.mark.parametrize("answer, hint", [
+    (counted(FACES, EDGES), "at a corner only"), (counted(EDGES, CORNERS), "at an edge only"),
+    (counted(CORNERS, FACES), "the other way round"), (counted(FACES, FACES), "at an edge only"),
+    (counted(FACES, CORNERS, more_than=0), "more than one"), (flat, "as a whole"),
+    (lambda masks: [sum(ndimage.label(mask, each)[1] for mask in masks) for each in (FACES, CORNERS)],
+     "numbers of pieces"),
+    (lambda masks: (11, 7), "handed to it"), (lambda masks: 2, "several numbers"), (lambda masks: "TCGA", "several"),
+    (lambda masks: (1, 1, 1), "2 numbers"), (lambda masks: ("1", "0"), "a number is wanted"),
+    (lambda masks: None, "returns nothing yet"), ((11, 7), "a function is wanted")])
+def test_pieces_missed(answer, hint):
+    assert hint in words("01.3", answer)
 
 
 def test_broad_pen():

@@ -79,8 +79,7 @@ def by_hand(logits, target, overlap=torch.minimum, activation=torch.sigmoid, twi
 
 
 @pytest.mark.parametrize("answer", [
-    by_hand, dice_loss, lambda logits, target: by_hand(logits, target).item(), lambda z, t: [by_hand(z, t)],
-    lambda logits, target: by_hand(logits, target).numpy(), lambda z, t: np.float32(by_hand(z, t))])
+    by_hand, dice_loss, lambda z, t: by_hand(z, t)[None], lambda z, t: by_hand(z.flatten(), t.flatten())])
 def test_dice_by_hand(answer):
     assert right("04.3", answer) is True
 
@@ -98,6 +97,12 @@ def test_dice_by_hand(answer):
     (lambda z, t: torch.stack([by_hand(a, b) for a, b in zip(z, t)]).mean(), "slice by slice"),
     (lambda z, t: by_hand(z, t) if t.any() else 0.5, "unless the mask is empty"),
     (lambda z, t: F.binary_cross_entropy_with_logits(z, t), "not the formula yet"),
+    (lambda z, t: by_hand(z, t).item(), "no slope"), (lambda z, t: by_hand(z.detach(), t), "no slope"),
+    (lambda z, t: [by_hand(z, t).item()], "no slope"), (torch.no_grad()(by_hand), "no slope"),
+    (lambda z, t: by_hand(z.detach(), t).requires_grad_(), "no slope"),
+    (lambda z, t: by_hand(z, t, torch.minimum, lambda z: z.sigmoid().detach() + 0 * z), "another slope"),
+    (lambda z, t: 1 - (2 * torch.minimum(z.sigmoid(), t).sum() + 1) / (z.sigmoid().sum().item() + t.sum() + 1),
+     "another slope"),
     (lambda z, t: z, "a number is wanted"), (lambda z, t: None, "where the dots are"), (0.5, "a function is wanted"),
     (lambda z: 0, "could not be tried out")])
 def test_dice_by_hand_missed(answer, hint):
