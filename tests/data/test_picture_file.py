@@ -266,7 +266,7 @@ def test_a_mask_in_colours_is_refused(tmp_path):
 def test_channels_that_no_viewer_shows_are_refused(tmp_path, channels):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, channels), np.uint8), planarconfig="contig",
                      photometric="rgb" if channels == 4 else "minisblack", extrasamples=["unspecified"])
-    with pytest.raises(LggError, match=f"a.tif: has {channels} channels"):
+    with pytest.raises(LggError, match=f"a.tif: (has {channels} channels|cannot be read)"):
         read_pages(tmp_path / "a.tif")
 
 
