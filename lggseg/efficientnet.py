@@ -82,7 +82,7 @@ class EfficientUNet(UNet):
     """
 
     def __init__(self, features: int = 16):
-        nn.Module.__init__(self)
+        nn.Module.__init__(self)  # not UNet's own, which makes another left half
         if features < 1:
             raise LggError(f"features is {features}; the decoder's first level needs at least 1 channel (16 is usual)")
         self.architecture = {"encoder": "efficientnet_lite0", "features": features}

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -47,7 +46,7 @@ class Trainer:
         self.data = SliceDataset(cohort, train_patients, config.recipe, soft=True)
         self.augment = Augment(config.augment, carve_mix=config.carve_mix, cyst=config.cyst)
         self.steps = max(1, config.epoch_slices // config.batch)
-        groups = parameter_groups(self.model.networks[0], config.lr)
+        groups = parameter_groups(self.model, config.lr)
         self.optimiser = torch.optim.AdamW(groups, config.lr, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, [group["lr"] for group in groups], total_steps=config.epochs * self.steps + 1,
@@ -199,11 +198,12 @@ def seen_by(*models: Segmenter | None) -> list[str]:
     return sorted({patient for model in models if model for patient in model.training_patients})
 
 
-def parameter_groups(network: nn.Module, lr: float) -> list[dict]:
+def parameter_groups(model: Segmenter, lr: float) -> list[dict]:
     """Its parameters for an optimiser; what has learned before learns at a third of the rate, lest it forget."""
-    before = getattr(network, "pretrained_parameters", list)()
+    before = [parameter for network in model.networks
+              for parameter in getattr(network, "pretrained_parameters", list)()]
     known = {id(parameter) for parameter in before}
-    fresh = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    fresh = [parameter for parameter in model.parameters() if id(parameter) not in known]
     return [{"params": fresh, "lr": lr}, *([{"params": before, "lr": lr / 3}] if before else [])]
 
 

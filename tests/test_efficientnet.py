@@ -113,12 +113,14 @@ def test_a_plain_network_is_no_start_for_it(tmp_path):
 
 def test_what_has_learned_before_learns_slower():
     net = EfficientUNet(features=2)
-    fresh, before = parameter_groups(net, 0.3)
+    fresh, before = parameter_groups(Segmenter(net, Recipe()), 0.3)
     assert (fresh["lr"], before["lr"]) == (0.3, pytest.approx(0.1))
     assert [len(group["params"]) for group in (fresh, before)] == [
         sum(name.startswith(("up", "decoder", "head")) for name, _ in net.named_parameters()),
         sum(name.startswith(("encoder", "bottom")) for name, _ in net.named_parameters())]
-    assert len(parameter_groups(UNet(features=2), 0.3)) == 1
+    two = Segmenter([UNet(features=2), UNet(features=2)])
+    [group] = parameter_groups(two, 0.3)
+    assert len(group["params"]) == len([*two.parameters()])  # of every network
 
 
 def test_without_the_package_it_is_told(monkeypatch):

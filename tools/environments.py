@@ -69,8 +69,8 @@ def make_oldest() -> Path:
         subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
         subprocess.run([*oldest_versions(python), "requirements.txt", "--output-file", pins], cwd=ROOT, check=True)
         install = [python, "-m", "uv", "pip", "install", "--python", python, "--constraint", pins]
-        patient = {"UV_HTTP_TIMEOUT": "300"} | os.environ  # seconds for one of CUDA's packages; uv's 30 are few
-        subprocess.run([*install, "--editable", ".[test]"], cwd=ROOT, check=True, env=patient)
+        environment = {"UV_HTTP_TIMEOUT": "300"} | os.environ  # seconds for one of CUDA's packages; uv's 30 are few
+        subprocess.run([*install, "--editable", ".[test]"], cwd=ROOT, check=True, env=environment)
         ready.write_text(wanted, encoding="utf-8")
     return python
 

@@ -53,6 +53,9 @@ def test_differences_are_those_of_the_tables():
 
 
 @pytest.mark.parametrize(("file", "run", "base", "told"), [
+    ("second", "wide24", "base", "-0.015 (-0.031 to 0.000)"),
+    ("second", "efficient", "mixed", "+0.005 (-0.010 to 0.019)"),
+    ("second", "efficient", "second", "+0.003 (-0.010 to 0.016)"),
     ("finetune", "size_192", "start", "+0.013 (0.001 to 0.024)"),
     ("finetune", "size_128", "start", "(-0.022 to 0.019)"),
     ("finetune", "size_256", "start", "-0.006 (-0.046 to 0.026)"),
