@@ -12,7 +12,7 @@ GREYS = 24  # kept for greys among them: more would keep a scan's noise, and mak
 def few_colours(png: bytes) -> bytes:
     """The picture with a palette of at most 128 colours, on white where it was transparent.
 
-    Where there are so few already they stay; else values move a little, by at most 24 of 255 in the notebooks' figures.
+    Where there are so few already they stay; else values move a little, by at most 26 of 255 in the notebooks' figures.
     Grey stays grey: a part of the palette is its own, and what colours leave over. The same bytes always give the same
     bytes.
     """
