@@ -12,7 +12,7 @@ import pandas as pd
 from lggseg import Cohort, LggError, shape_features
 from lggseg.files import whole
 from lggseg.metrics import counts, scores
-from lggseg.postprocess import components, postprocess
+from lggseg.postprocess import around, components, postprocess
 
 from .maps import run_maps
 from .plan import Run
@@ -28,10 +28,10 @@ def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
 
     Here an empty map of a patient without tumour counts as 0, at every choice alike, so it decides nothing.
     """
-    found = {}
+    box, found = around(probability >= min(THRESHOLDS)), {}
     for threshold in THRESHOLDS:
-        labels, weight = components(probability, threshold)
-        inside, size = (np.bincount(labels[where], minlength=len(weight) + 1)[1:] for where in (truth, labels > 0))
+        labels, weight = components(probability[box], threshold)
+        inside, size = (np.bincount(labels[where], minlength=len(weight) + 1)[1:] for where in (truth[box], labels > 0))
         for share in SHARES:
             kept = weight >= share * weight.max(initial=0)
             found[threshold, share] = 2 * inside[kept].sum() / max(1, size[kept].sum() + truth.sum())

@@ -55,7 +55,7 @@ def find_head(image: np.ndarray) -> Head:
     if bound is None:
         return no_head(image, air)
     tissue = flair > bound
-    area = tissue.sum(axis=(1, 2))
+    area = np.count_nonzero(tissue, axis=(1, 2))
     slices = np.flatnonzero(20 * area >= area.max())
     box = head_box(tissue[slices])
     source, centre, spread = tissue_levels(image, air, tissue, slices, box)
@@ -145,7 +145,7 @@ def head_box(tissue: np.ndarray) -> Box:
     A pixel counts where a quarter of the slices show tissue, a row or column where a twentieth of the widest one's
     pixels count: neither noise nor hot pixels do.
     """
-    often = 4 * tissue.sum(axis=0) >= len(tissue)
+    often = 4 * tissue.sum(axis=0, dtype=np.int32) >= len(tissue)
     (top, bottom), (left, right) = ends(often.sum(axis=1)), ends(often.sum(axis=0))
     side = int(np.ceil(MARGIN * max(bottom - top, right - left)))
     side += (side - right + left) % 2  # as much to the left as to the right, in a mirrored picture too

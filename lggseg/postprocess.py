@@ -15,19 +15,19 @@ def postprocess(probability: np.ndarray, threshold: float = 0.5, min_component_s
     >>> postprocess(probability, 0.5).astype(int), postprocess(probability, 0.5, 0.2).astype(int)
     (array([[[1, 1, 0, 1]]]), array([[[1, 1, 0, 0]]]))
     """
-    if min_component_share == 0:
-        return probability >= threshold
-    labels, weight = components(probability, threshold)
-    kept = np.append(False, weight >= min_component_share * weight.max(initial=0))
-    return kept[labels]
+    mask = probability >= threshold
+    if min_component_share > 0:
+        box = around(mask)  # most of a volume is not tumour, and looking through air takes as long
+        labels, weight = components(probability[box], threshold)
+        kept = np.append(False, weight >= min_component_share * weight.max(initial=0))
+        mask[box] = kept[labels]
+    return mask
 
 
 def components(probability: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Labels int (D,H,W), 0 where `probability` is below `threshold`, and the weight of each component 1, 2, ..."""
-    labels, found = np.zeros(probability.shape, np.int32), probability >= threshold
-    box = around(found)  # most of a volume is not tumour, and labelling air takes as long
-    n = ndimage.label(found[box], np.ones((3,) * probability.ndim), output=labels[box])
-    weight = np.bincount(labels[box].ravel(), (probability[box] - threshold).ravel(), minlength=n + 1)
+    labels, n = ndimage.label(probability >= threshold, np.ones((3,) * probability.ndim))
+    weight = np.bincount(labels.ravel(), (probability - threshold).ravel(), minlength=n + 1)
     return labels, weight[1:]
 
 

@@ -75,7 +75,8 @@ def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
     """
     levels = above_air(image[head.slices], head.air[head.slices])
     levels = levels if head.source == (0, 1, 2) else levels[..., list(head.source)]
-    return _resize(pad_to_square(torch.from_numpy(levels).movedim(3, 1), head), size)
+    grid = _resize(pad_to_square(torch.from_numpy(levels).movedim(3, 1), head), size)
+    return grid.contiguous()  # sequence by sequence: `standardise` then takes half the time
 
 
 def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
@@ -105,7 +106,9 @@ def pad_to_square(slices: torch.Tensor, head: Head) -> torch.Tensor:
 
 def _resize(slices: torch.Tensor, size: int) -> torch.Tensor:
     """(n,C,side,side) to (n,C,size,size), averaging where it shrinks."""
-    return F.interpolate(slices, (size, size), mode="bilinear", antialias=True)
+    shrinks = slices.shape[-1] > size
+    # Where it grows there is nothing to average, and without it floats take half the time; bytes have one fast way.
+    return F.interpolate(slices, (size, size), mode="bilinear", antialias=shrinks or slices.dtype == torch.uint8)
 
 
 def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int) -> torch.Tensor:
