@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lggseg import Recipe, Segmenter, TrainConfig, UNet
+from lggseg.device import mixed_precision
 from lggseg.head import find_head
 from lggseg.preprocess import slices_to_grid, standardise
 
@@ -45,8 +46,9 @@ def rows(bench: Bench) -> list[Row]:
 
     @torch.inference_mode()
     def bare() -> None:
-        for batch in inputs.split(16):
-            new(batch)
+        with mixed_precision(inputs.device):  # as the prediction itself
+            for batch in inputs.split(16):
+                new(batch)
 
     flops = ceiling.operations(bare)
     sides = (lambda: new.probability(image, "cpu"), lambda: slice_by_slice(plain, image, new.recipe),
