@@ -350,7 +350,6 @@ def test_export(model, image, strict):
     assert model.stack.items is None
 
 
-@pytest.mark.skipif(tuple(map(int, torch.__version__.split(".")[:2])) < (2, 6), reason="this exporter came later")
 def test_onnx(model, image, tmp_path):
     import onnxruntime
 

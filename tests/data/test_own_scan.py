@@ -266,3 +266,13 @@ def test_a_map_of_many_regions_is_told_and_a_constant_is_missing(tmp_path):
         assert sum(f"FLAIR has only {levels} values" in warning for warning in read_scan(folder).warnings) == told
     scan = read_scan(save_slices(tmp_path / "missing", np.stack([0 * head(), head(), head(seed=1)], axis=3)))
     assert scan.warnings == ["pre-contrast T1 shows nothing; FLAIR stands in"]
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refused(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    scan = save_nifti(tmp_path / "flair.nii", head().T)
+    monkeypatch.setattr(type(scan), "open", refused)
+    with pytest.raises(LggError, match="flair.nii: cannot be read .*Permission denied"):
+        read_scan(scan)
