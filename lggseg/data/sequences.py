@@ -58,7 +58,7 @@ def check_levels(channels: dict[str, np.ndarray], what: str) -> list[str]:
         if 1 < len(found) <= LABELS:
             told = ", ".join(f"{value:g}" for value in found)
             raise LggError(f"{what}: {IN_WORDS[name]} has only the values {told}, as a mask or a label map has; name "
-                           "the scan itself, or say skip in the place of this channel (--order)")
+                           "the scan itself, or say skip for this one of several channels (--order)")
         if LABELS < len(found) <= FEW:
             warnings.append(f"{IN_WORDS[name]} has only {len(found)} values, and a scan has hundreds; it may be a map "
                             "of regions, or was saved with too little contrast")
