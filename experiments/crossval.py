@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lggseg import Cohort, LggError, TrainConfig, fit, open_cohort
 from lggseg.config import add_options, config_of
+from lggseg.data.places import check_apart
 from lggseg.train import check_patients
 
 from .command import command, execute, positive
@@ -26,6 +27,7 @@ def cross_validate(cohort: Cohort, config: TrainConfig, folds: list[Fold], only:
     run = Run(Path(config.out), config.decisive, folds)
     for k in only or []:
         run.place(k)  # LggError before anything is written
+    check_apart(run.out)
     run.claim()
     left = [k for k in (range(len(folds)) if only is None else only) if k not in run.done()]
     for k in left:

@@ -35,6 +35,9 @@ def read_checkpoint(path: Path | str) -> dict:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         content, written = stored["content"], (stored["format"], stored["digest"])
+    except PermissionError as error:
+        raise LggError(f"{path}: may not be read ({error.strerror}); let its owner give you the right, or name another "
+                       "file") from error
     except Exception as error:  # whatever a damaged file makes the reader raise
         raise LggError(f"{path}: not a whole lggseg checkpoint ({str(error).split('. ')[0]}); delete it and train or "
                        "download it again") from error

@@ -23,6 +23,7 @@ from .data.grid import to_square
 from .data.nifti import write_nifti
 from .data.own_scan import RESULTS, OwnScan
 from .data.pictures import plain
+from .data.places import check_apart
 from .errors import LggError
 from .metrics import scores
 from .shape import shape_features
@@ -89,12 +90,7 @@ def check_place(out: Path, scan: Iterable[Path], names: Iterable[str]) -> None:
 
     It must not be or hold a file or folder of the scan; what stands in the way must be ours; the disk must let us.
     """
-    for source in scan:
-        above = {place for path in (source.absolute(), source.resolve()) for place in (path, *path.parents)}
-        known = [place for place in above if place.exists()]
-        if out.resolve() in above or (out.exists() and any(out.samefile(place) for place in known)):
-            raise LggError(f"--out {out}: holds the scan {source}; name a folder of its own for what is found, such as "
-                           f"{source.absolute().parent.parent / 'found'}")
+    check_apart(out, scan)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):

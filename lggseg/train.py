@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from .config import TrainConfig, add_options, config_of
 from .data.cohort import Cohort, open_cohort
+from .data.places import check_apart
 from .data.splits import split_patients
 from .distributed import first_then_all, processes, rank
 from .errors import LggError
@@ -37,13 +38,14 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
     run gives. `on_epoch(history)` is called after each epoch, for a live curve. With a `teacher` its probabilities for
     the augmented slices take the masks' place (distillation: Hinton et al. 2015), and who trained it counts as seen.
     Raises LggError if a patient is in both lists, if there is nobody to train on, if the model or its teacher was
-    trained on a validation patient before, or if the loss ceases to be a number.
+    trained on a validation patient before, if `config.out` holds patients, or if the loss ceases to be a number.
     """
     config = config or TrainConfig()
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model, config.recipe)
     check_patients([*train_patients], [*valid_patients], seen_by(segmenter, teacher))
     trainer = Trainer(segmenter, cohort, list(train_patients), list(valid_patients), config, teacher)
     if config.out:
+        check_apart(Path(config.out))
         check_folder(config.out)
         trainer.resume(Path(config.out) / "resume.pt")
     torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times over

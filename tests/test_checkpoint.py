@@ -33,6 +33,16 @@ def test_missing_and_broken_files_are_named(tmp_path, content):
         read_checkpoint(path)
 
 
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, content, monkeypatch):
+    def refused(path, **_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = write_checkpoint(content, tmp_path / "net.pt")
+    monkeypatch.setattr(torch, "load", refused)
+    with pytest.raises(LggError, match="net.pt: may not be read .*Permission denied"):
+        read_checkpoint(path)
+
+
 def test_a_flipped_bit_anywhere_is_found_or_harmless(tmp_path, content):
     path = write_checkpoint(content, tmp_path / "net.pt")
     whole = path.read_bytes()

@@ -1,5 +1,7 @@
 """To the network's grid and back."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 import torch
@@ -166,3 +168,26 @@ def test_channels_that_contradict_the_recipe_are_refused():
 def test_recipes_that_cannot_work_are_refused(change):
     with pytest.raises(LggError, match=f"{next(iter(change))}="):
         Recipe(**change)
+
+
+def test_a_recipe_is_fixed_and_its_defaults_are_those_of_the_weights():
+    assert Recipe() == Recipe(224, 0, 2, threshold=0.5, min_component_share=0.0, flip=False)
+    with pytest.raises(FrozenInstanceError):
+        Recipe().size = 64
+
+
+@pytest.mark.parametrize(("name", "low", "high", "step"), [
+    ("size", 1, 4096, 1), ("context", 0, 64, 1), ("block", 1, 64, 1), ("threshold", 0, 1, 0.01),
+    ("min_component_share", 0, 1, 0.01)])
+def test_bounds_of_a_recipe(name, low, high, step):
+    others = {"size": 64} if name == "block" else {"block": 1}
+    for value in (low, high):
+        assert getattr(Recipe(**others, **{name: value}), name) == value
+    for value in (low - step, high + step):
+        with pytest.raises(LggError, match=f"{name}={value}: it must be from {low} to {high}"):
+            Recipe(**others, **{name: value})
+
+
+def test_where_no_slice_shows_a_head_there_is_no_tumour():
+    found = from_grid(torch.empty(0, 1, 8, 8), head_of((2, 8, 9), (0, 0, 8), slices=[]))
+    assert found.dtype == np.float32 and found.shape == (2, 8, 9) and not found.any()

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -244,6 +245,17 @@ def test_the_command_says_what_is_wrong_in_one_line(arguments, told, capsys):
         main(["--size", "32", "--block", "1", *arguments])
     lines = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert stop.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: ") and told in lines[0]
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_nothing_is_written_among_patients(phantom_cohort, split, tmp_path, patient):
+    one = phantom_cohort.root / phantom_cohort.slices.image[0]
+    (tmp_path / one.parent.name).mkdir()
+    shutil.copy(one, tmp_path / one.parent.name)
+    config = replace(TINY, out=str(tmp_path / (one.parent.name if patient else "")))
+    with pytest.raises(LggError, match=f"holds the scan .*{one.name}; name a folder of its own"):
+        fit(config.model(), phantom_cohort, *split, config, progress=False)
+    assert len([*tmp_path.rglob("*")]) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_training(phantom_cohort, split, tmp_path, monkeypatch):

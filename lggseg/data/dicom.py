@@ -26,7 +26,7 @@ class Picture(NamedTuple):
     title: str  # of its series
     size: tuple[int, int]  # rows and columns
     frames: int
-    samples: int  # colours
+    grey: bool  # each number is a level, and the larger the brighter (or, told so, the darker)
     position: np.ndarray  # (3,), centre of the first pixel, mm towards left, back and top
     orientation: np.ndarray  # (6,), directions in which columns and rows are counted
     spacing: np.ndarray  # (2,), distance of rows, and of columns, in mm
@@ -50,7 +50,17 @@ def dicom_files(folder: Path) -> list[Path]:
         found += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
         if len(found) > MAX_FILES:
             raise LggError(f"{folder}: more than {MAX_FILES} files in it and below; name the folder of one scan")
-    return [file for file in found if file.is_file() and is_dicom(file)]
+    return [file for file in found if is_slice(file)]
+
+
+def is_slice(file: Path) -> bool:
+    """Whether a file is DICOM; LggError where only its name says so, since a slice of the scan would be lost."""
+    if file.is_file() and is_dicom(file):
+        return True
+    if file.suffix.lower() in SUFFIXES:
+        raise LggError(f"{file}: is called DICOM and is none (empty, cut short, a broken link, or without a preamble); "
+                       "copy it again, or take it out")
+    return False
 
 
 def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Stack:
@@ -84,7 +94,7 @@ def list_series(files: list[Path], place: Path) -> Series:
     pydicom, series = pydicom_or_error(place), {}
     for file in files:
         header = read_file(pydicom, file, stop_before_pixels=True)
-        if "Rows" in header and "SeriesInstanceUID" in header:
+        if "Rows" in header:
             picture = read_header(file, header)
             series.setdefault(picture.uid, []).append(picture)
     if not series:
@@ -99,10 +109,12 @@ def read_header(file: Path, header) -> Picture:
         return found if np.isfinite(found).all() else np.empty(0)
 
     try:
-        return Picture(file, str(header.SeriesInstanceUID), int(header.get("SeriesNumber") or 0),
+        grey = (int(header.get("SamplesPerPixel") or 1) == 1 and "ModalityLUTSequence" not in header
+                and str(header.get("PhotometricInterpretation") or "MONOCHROME2").startswith("MONOCHROME"))
+        return Picture(file, str(header.get("SeriesInstanceUID") or "no UID"), int(header.get("SeriesNumber") or 0),
                        str(header.get("SeriesDescription") or "without a name"),
                        (int(header.Rows), int(header.Columns)), int(header.get("NumberOfFrames") or 1),
-                       int(header.get("SamplesPerPixel") or 1), numbers("ImagePositionPatient"),
+                       grey, numbers("ImagePositionPatient"),
                        numbers("ImageOrientationPatient"), numbers("PixelSpacing"),
                        float(header.get("SliceThickness") or 1))
     except Exception as error:  # pydicom reads a value when it is asked for, and raises nearly anything
@@ -150,8 +162,9 @@ def check_series(pictures: list[Picture], what: str) -> None:
         name = f"{what}: {picture.file.name}"
         if picture.frames > 1:
             raise LggError(f"{name} holds several frames; convert it to NIfTI with dcm2niix")
-        if picture.samples != 1:
-            raise LggError(f"{name} is in colours, a screenshot or a map; choose the series of the scan itself")
+        if not picture.grey:
+            raise LggError(f"{name} is in colours, or has a table of levels, as a screenshot or a map; choose the "
+                           "series of the scan itself")
         for tag, found, count in (("ImagePositionPatient", picture.position, 3), ("PixelSpacing", picture.spacing, 2),
                                   ("ImageOrientationPatient", picture.orientation, 6)):
             if len(found) != count:
@@ -172,7 +185,7 @@ def check_series(pictures: list[Picture], what: str) -> None:
 
 
 def slice_step(pictures: list[Picture], normal: np.ndarray, what: str) -> np.ndarray:
-    """From a slice to the next, float (3,) in mm; LggError where two share a place, or one is lost."""
+    """From a slice to the next, float (3,) in mm; LggError where two share a place, or one is lost or aside."""
     if len(pictures) == 1:
         return normal * pictures[0].thickness
     places = np.stack([picture.position for picture in pictures])
@@ -182,7 +195,12 @@ def slice_step(pictures: list[Picture], normal: np.ndarray, what: str) -> np.nda
     if steps.max() > 1.2 * np.median(steps) or steps.min() < 0.8 * np.median(steps):
         raise LggError(f"{what}: its slices are {steps.min():.2f} to {steps.max():.2f} mm apart; one is lost, or two "
                        "stacks are mixed: export the series again")
-    return (places[-1] - places[0]) / (len(places) - 1)
+    whole = places[-1] - places[0]
+    aside = np.linalg.norm(places - places[0] - np.outer(np.cumsum([0, *steps]) / steps.sum(), whole), axis=1).max()
+    if aside > 0.5 * min(pictures[0].spacing):
+        raise LggError(f"{what}: a slice lies {aside:.2f} mm beside the line through the first and the last; two "
+                       "stacks are mixed: export the series again")
+    return whole / (len(places) - 1)
 
 
 def intensities(file: Path) -> np.ndarray:

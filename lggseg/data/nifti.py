@@ -31,6 +31,8 @@ def read_nifti(path: Path) -> Stack:
         grid = Grid(image.shape[:3], image.affine.astype(float))
     except LggError as error:
         raise error if str(error).startswith(str(path)) else LggError(f"{path}: {error}") from error
+    except PermissionError:  # the file may be whole; `read_stack` has a word for it
+        raise
     except Exception as error:  # a damaged file makes the reader raise nearly anything
         raise LggError(f"{path}: not a whole NIfTI file ({error}); copy or convert it again") from error
     values = values[..., None] if values.ndim == 3 else values

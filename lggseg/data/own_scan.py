@@ -25,7 +25,7 @@ from .dicom import dicom_files, is_dicom, read_dicom
 from .grid import Grid, square_size
 from .nifti import is_nifti, read_nifti
 from .pictures import is_mask, is_picture, plain, read_pictures
-from .sequences import IN_WORDS, compose, name_channels, parse_order
+from .sequences import IN_WORDS, check_levels, compose, name_channels, parse_order
 from .stack import Stack, check_size
 
 RESULTS = "lggseg-results.json"  # what `python -m lggseg.predict` wrote into a folder; such a folder is no scan
@@ -59,7 +59,9 @@ def read_scan(path: Path | str, order: str | None = None, series: str | None = N
     """
     path = Path(path)
     stack = read_stack(path, [name.strip() for name in series.split(",")] if series else [])
-    return own_scan(path, stack, name_channels(stack.values, order and parse_order(order), str(path)))
+    channels = name_channels(stack.values, order and parse_order(order), str(path))
+    stack.warnings += check_levels(channels, str(path))
+    return own_scan(path, stack, channels)
 
 
 def read_sequences(flair: Path | str, pre: Path | str | None = None, post: Path | str | None = None) -> OwnScan:
@@ -77,6 +79,7 @@ def read_sequences(flair: Path | str, pre: Path | str | None = None, post: Path 
             raise LggError(f"{paths[name]}: {stack.values.shape[-1]} channels; {IN_WORDS[name]} in a file of its own "
                            "has one (grey). A file that holds all sequences is given alone, with --order")
         check_grid(paths[name], stack, paths["flair"], stacks["flair"])
+        stack.warnings += check_levels({name: stack.values[..., 0]}, str(paths[name]))
     scan = own_scan(paths["flair"], stacks["flair"], {name: stack.values[..., 0] for name, stack in stacks.items()})
     scan.warnings += [told for name, stack in stacks.items() if name != "flair" for told in stack.warnings]
     return scan

@@ -21,7 +21,7 @@ from ..errors import LggError
 from .cache import remove, sweep, touch, workplace, writing
 from .folder import SEQUENCES, Folder, read_image, read_mask
 
-FORMAT = 3  # raise it whenever the packed files change their meaning
+FORMAT = 4  # raise it whenever the packed files change their meaning, or a file that was packed is now refused
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from .intensity import to_bytes
 IN_WORDS = {"pre": "pre-contrast T1", "flair": "FLAIR", "post": "post-contrast T1"}
 ALIASES = {"pre": ("pre", "t1", "t1w", "t1pre"), "flair": ("flair", "t2flair"),
            "post": ("post", "t1ce", "t1c", "t1gd", "t1post"), None: ("skip", "t2", "t2w", "-")}
+LABELS, FEW = 8, 64  # so few values are no scan; so few are worth a word. Patients' sequences have 122 to 256
 NAMES = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 
 
@@ -44,6 +45,24 @@ def name_channels(values: np.ndarray, order: Sequence[str | None] | None, what: 
         raise LggError(f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, and "
                        "say skip for what is not used")
     return {name: values[..., i] for i, name in enumerate(order) if name}
+
+
+def check_levels(channels: dict[str, np.ndarray], what: str) -> list[str]:
+    """Warnings about sequences (D,H,W) of few values; LggError where they are those of a mask or a label map."""
+    warnings = []
+    for name, values in channels.items():
+        step = -(-values.size // 100_000)  # a look at some voxels tells nearly every scan
+        if len(np.unique(values.ravel()[::step])) > FEW:
+            continue
+        found = np.unique(values[np.isfinite(values)])
+        if 1 < len(found) <= LABELS:
+            told = ", ".join(f"{value:g}" for value in found)
+            raise LggError(f"{what}: {IN_WORDS[name]} has only the values {told}, as a mask or a label map has; name "
+                           "the scan itself, or say skip for this one of several channels (--order)")
+        if LABELS < len(found) <= FEW:
+            warnings.append(f"{IN_WORDS[name]} has only {len(found)} values, and a scan has hundreds; it may be a map "
+                            "of regions, or was saved with too little contrast")
+    return warnings
 
 
 def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:

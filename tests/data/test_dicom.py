@@ -109,6 +109,8 @@ def test_series_of_two_places_do_not_make_one_scan(tmp_path):
 @pytest.mark.parametrize(("tags", "words"), [
     ({"ImagePositionPatient": None}, "does not tell ImagePositionPatient"), ({"PixelSpacing": None}, "PixelSpacing"),
     ({"NumberOfFrames": 2}, "several frames"), ({"SamplesPerPixel": 3}, "in colours"),
+    ({"PhotometricInterpretation": "PALETTE COLOR"}, "in colours"),
+    ({"ModalityLUTSequence": [pydicom.Dataset()]}, "has a table of levels"),
     ({"PixelData": b"12"}, "its pixels cannot be read")])
 def test_what_is_no_stack_of_slices_is_refused(tmp_path, tags, words):
     with pytest.raises(LggError, match=words):
@@ -134,6 +136,37 @@ def test_slices_a_fifth_nearer_or_further_are_still_a_series(tmp_path, last, tol
             read(tmp_path)
     else:
         assert read(tmp_path).grid.thickness == pytest.approx(last / 3)
+
+
+@pytest.mark.parametrize(("aside", "told"), [(0.4, False), (0.6, True)])
+def test_a_slice_beside_the_others_is_told(tmp_path, aside, told):
+    """The pixels are 1 mm wide."""
+    for z, x in enumerate((0, aside, 0, 0)):
+        write(tmp_path / str(z), WORLD[z], (x, 0, 5 * z))
+    if told:
+        with pytest.raises(LggError, match="0.60 mm beside the line"):
+            read(tmp_path)
+    else:
+        assert read(tmp_path).values.shape == (4, 6, 5, 1)
+
+
+def test_a_sheared_stack_is_one(tmp_path):
+    for z, place in enumerate((0, 5, 10.5, 15)):
+        write(tmp_path / str(z), WORLD[z], (0, 0.3 * place, place))
+    np.testing.assert_allclose(read(tmp_path).grid.affine[:3, 2], (0, -1.5, 5))
+
+
+def test_no_slice_is_lost_in_silence(tmp_path):
+    for z in range(4):
+        write(tmp_path / f"{z}.dcm", WORLD[z], (0, 0, 5 * z))
+    whole = (tmp_path / "3.dcm").read_bytes()
+    for content in (b"", whole[132:]):
+        (tmp_path / "3.dcm").write_bytes(content)
+        with pytest.raises(LggError, match="3.dcm: is called DICOM and is none"):
+            read(tmp_path)
+    write(tmp_path / "3.dcm", WORLD[3], (0, 0, 15), SeriesInstanceUID=None)
+    with pytest.raises(LggError, match=r"holds 2 series.*\(1 pictures, no UID\)"):
+        read(tmp_path)
 
 
 def test_a_single_slice_is_as_thick_as_it_says(tmp_path):

@@ -227,3 +227,52 @@ def test_one_file_for_two_sequences_is_refused(tmp_path):
     Image.fromarray(np.eye(9, dtype=np.uint8) * 200).save(tmp_path / "a.png")
     with pytest.raises(LggError, match="one file named for two sequences"):
         read_sequences(tmp_path / "a.png", pre=tmp_path / "a.png")
+
+
+LABELS = np.zeros((4, 32, 40), np.uint8)
+LABELS[1:, 8:20, 8:30], LABELS[2, 10:15, 10:15], LABELS[3, 10:15, 10:15] = 2, 1, 4
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float64])
+def test_a_label_map_is_no_scan(tmp_path, kind):
+    path = save_nifti(tmp_path / "seg.nii", LABELS.T.astype(kind))
+    with pytest.raises(LggError, match=r"seg.nii: FLAIR has only the values 0, 1, 2, 4, as a mask .* name the scan"):
+        read_scan(path)
+    scan = save_nifti(tmp_path / "flair.nii", head().T)
+    with pytest.raises(LggError, match="seg.nii: post-contrast T1 has only"):
+        read_sequences(scan, post=path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_pictures_of_masks_are_no_scan(tmp_path, suffix):
+    with pytest.raises(LggError, match="masks: FLAIR has only the values 0, 255"):
+        read_scan(save_slices(tmp_path / "masks", np.where(LABELS > 0, np.uint8(255), np.uint8(0)), suffix=suffix))
+    colours = np.stack([head(), np.where(LABELS > 0, np.uint8(255), np.uint8(0)), head()], axis=3)
+    with pytest.raises(LggError, match="FLAIR has only the values 0, 255"):
+        read_scan(save_slices(tmp_path / "colours", colours, suffix=suffix))
+
+
+def test_a_label_map_beside_the_sequences_is_skipped(tmp_path):
+    path = save_nifti(tmp_path / "all.nii", np.stack([head(), LABELS], axis=3).transpose(2, 1, 0, 3))
+    assert read_scan(path, order="flair,skip").image.any()
+    with pytest.raises(LggError, match="pre-contrast T1 has only the values 0, 1, 2, 4"):
+        read_scan(path, order="flair,pre")
+
+
+def test_a_map_of_many_regions_is_told_and_a_constant_is_missing(tmp_path):
+    """Atlases name some dozens of regions. 64 levels and fewer are told; what shows nothing has its own warning."""
+    for levels, told in ((9, 1), (64, 1), (65, 0)):
+        folder = save_slices(tmp_path / str(levels), head() % levels)
+        assert sum(f"FLAIR has only {levels} values" in warning for warning in read_scan(folder).warnings) == told
+    scan = read_scan(save_slices(tmp_path / "missing", np.stack([0 * head(), head(), head(seed=1)], axis=3)))
+    assert scan.warnings == ["pre-contrast T1 shows nothing; FLAIR stands in"]
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refused(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    scan = save_nifti(tmp_path / "flair.nii", head().T)
+    monkeypatch.setattr(type(scan), "open", refused)
+    with pytest.raises(LggError, match="flair.nii: cannot be read .*Permission denied"):
+        read_scan(scan)

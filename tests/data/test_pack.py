@@ -176,3 +176,11 @@ def test_a_mask_that_is_inverted_or_filled_is_refused(root, spoil):
     save(path, spoil(np.asarray(Image.open(path))))
     with pytest.raises(LggError, match=f"{FIRST}_4_mask.tif.*more than half.*inverted"):
         load_volumes(root)
+
+
+def test_a_pack_of_an_earlier_format_is_not_looked_at(root, monkeypatch):
+    """It may hold what would be refused today."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(pack, "FORMAT", pack.FORMAT - 1)
+        old = load_cohort(root, progress=False)
+    assert load_cohort(root, progress=False).pack.folder != old.pack.folder

@@ -87,6 +87,13 @@ def test_a_fold_that_does_not_exist_is_refused_before_anything_is_written(cohort
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_written_among_patients(cohort, config, halves):
+    before = sorted(cohort.root.iterdir())
+    with pytest.raises(LggError, match="holds the scan"):
+        cross_validate(cohort, replace(config, out=str(cohort.root)), halves, progress=False)
+    assert sorted(cohort.root.iterdir()) == before
+
+
 def test_start_goes_on_from_the_same_fold(cohort, run_done, config):
     start = replace(config, start=str(run_done.out))
     cross_validate(cohort, start, run_done.folds, only=[1], progress=False)

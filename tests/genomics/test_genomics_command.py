@@ -74,6 +74,10 @@ def test_clusters_of_the_cohort_for_features_of_a_file(files, monkeypatch, capsy
     assert "60 tumours" in capsys.readouterr().out
     with pytest.raises(LggError, match="lies in the cohort's own folder"):
         command.main(["--features", str(files / "features.csv"), "--out", str(files / "kaggle_3m" / "data.csv")])
+    with (files / "features.csv").open("a") as table:
+        table.write("P77,0.1,0.1,0.1\n")
+    with pytest.raises(LggError, match="data.csv has no row for P77"):
+        command.main(["--features", str(files / "features.csv")])
 
 
 def test_the_area_is_that_of_one_over_bevr(capsys):
@@ -159,6 +163,18 @@ def test_ids_and_gaps_of_a_csv_as_programs_write_them(tmp_path):
 def test_negative_permutations(tmp_path):
     with pytest.raises(LggError, match="--permutations is -1"):
         command.main(options(tmp_path, "--permutations", "-1"))
+
+
+def test_as_many_permutations_as_allowed():
+    assert command.parse(["--permutations", "100000"]).permutations == 100_000
+    with pytest.raises(LggError, match="--permutations is 100001"):
+        command.parse(["--permutations", "100001"])
+
+
+def test_permutations_that_test_nothing_say_so(invented, monkeypatch, capsys):
+    monkeypatch.setattr(command, "permuted_p_values", lambda *_: pd.DataFrame([[np.nan]]))
+    command.report_permutations(*invented, 10)
+    assert capsys.readouterr().out == "permutations: no pair could be tested\n"
 
 
 def test_an_error_is_one_line_and_exit_code_2(tmp_path):
