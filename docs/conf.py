@@ -27,6 +27,7 @@ nb_ipywidgets_js = {}
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # PyTorch's words on `forward` are no help here
 html_math_renderer = "mathml"
 
 html_theme = "sphinx_book_theme"

@@ -130,9 +130,9 @@ def test_refuses_long_cells(tmp_path):
 
 
 def test_refuses_long_lines_of_code(tmp_path):
-    wide = [cell("x" * 120), cell("x" * 200, tags=["setup-colab"]), v4.new_markdown_cell("x" * 200)]
+    wide = [cell("x" * 92), cell("x" * 200, tags=["setup-colab"]), v4.new_markdown_cell("x" * 200)]
     assert found(tmp_path, [*good_cells(), *wide]) == ""
-    assert "121 characters" in found(tmp_path, [*good_cells(), cell("1\n" + "x" * 121)])
+    assert "93 characters" in found(tmp_path, [*good_cells(), cell("1\n" + "x" * 93)])
 
 
 def test_refuses_large_notebooks(tmp_path):

@@ -16,6 +16,7 @@ from frame import ROOT, label, load_series
 from living import for_reading, has_viewer, is_living
 from reference import errors_page, reference_pages
 from run_series import run_notebook, settle_environment
+from setup_cell import TAG, has_tag
 
 from lggseg.files import whole
 
@@ -78,7 +79,7 @@ def notebook_page(path: Path, entry: dict) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = with_files(cell.source, path.parent)
-    notebook.cells = [cell for cell in notebook.cells if "setup-colab" not in cell.metadata.get("tags", [])]
+    notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, TAG)]
     return for_reading(notebook)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import nbformat
 from palette import has_at_most
+from setup_cell import TAG, has_tag
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 45
-MAX_WIDTH = 120  # of a line of code; the set-up line, which holds an address, may be longer
+MAX_WIDTH = 92  # of a line of code: the site shows it without scrolling at 1280 pixels; the set-up line may be longer
 MAX_BYTES = 1_000_000
 MIN_FIGURES = 3
 MAX_COLOURS = 256
@@ -42,7 +43,7 @@ def cell_problems(cell: nbformat.NotebookNode) -> list[str]:
     if cell.cell_type != "code":
         return found
     lines = [line for line in cell.source.splitlines() if not line.startswith("- ")]  # but sentences that it prints
-    if not tagged(cell, "setup-colab") and (width := max(map(len, lines), default=0)) > MAX_WIDTH:
+    if not has_tag(cell, TAG) and (width := max(map(len, lines), default=0)) > MAX_WIDTH:
         found.append(f"a line of {width} characters; at most {MAX_WIDTH}")
     if tagged(cell, "nbval-skip"):
         found.append("nbval-skip; every cell must run")
@@ -100,7 +101,7 @@ def widget_problems(notebook: nbformat.NotebookNode) -> list[str]:
 def tagged(cell: nbformat.NotebookNode, name: str) -> bool:
     """Whether the cell has the tag, or nbval's comment of the same meaning (# NBVAL_SKIP)."""
     comment = re.compile(rf"^\s*#+\s*{name.upper().replace('-', '_')}\s*$", re.MULTILINE)
-    return name in cell.metadata.get("tags", []) or bool(comment.search(cell.source))
+    return has_tag(cell, name) or bool(comment.search(cell.source))
 
 
 def has_error(cell: nbformat.NotebookNode) -> bool:

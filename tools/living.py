@@ -15,6 +15,7 @@ from latex2mathml.converter import convert
 from nbclient import NotebookClient
 from nbformat import v4
 from reference import messages
+from setup_cell import has_tag
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ASK = 'display({"text/html": viewer.page()}, raw=True)'
@@ -28,7 +29,7 @@ MATHS = re.compile(r"(?P<code>(?P<fence>`+)[\s\S]*?(?P=fence))|\$\$(?P<block>[\s
 
 
 def has_viewer(cell: nbformat.NotebookNode) -> bool:
-    return "viewer" in cell.metadata.get("tags", [])
+    return has_tag(cell, "viewer")
 
 
 async def frame_viewer(client: NotebookClient, cell: nbformat.NotebookNode, index: int) -> None:

@@ -139,7 +139,8 @@ def reference_pages() -> dict[str, str]:
         for module, path in modules(names).items():
             body = ast.parse(path.read_text(encoding="utf-8")).body
             if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body):
-                text.append(f"## {module}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n")
+                heading = module.replace("_", r"\_")  # two of them would make __main__ bold
+                text.append(f"## {heading}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n")
         pages[area] = "\n".join(text)
     return pages
 

@@ -23,6 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from pages import write_index, write_page
 from palette import few_colours
+from setup_cell import has_tag
 from tqdm.auto import tqdm
 
 
@@ -98,7 +99,7 @@ def first_line(cell: nbformat.NotebookNode) -> str:
 
 def scoreboard_lines(notebook: nbformat.NotebookNode) -> list[str]:
     """What the cells tagged `scoreboard` printed."""
-    tagged = [cell for cell in notebook.cells if "scoreboard" in cell.metadata.get("tags", [])]
+    tagged = [cell for cell in notebook.cells if has_tag(cell, "scoreboard")]
     printed = [output.text for cell in tagged for output in cell.get("outputs", []) if output.get("name") == "stdout"]
     return "".join(printed).splitlines()
 

@@ -13,6 +13,10 @@ SETUP_LINE = ('if "google.colab" in str(get_ipython()): '
 UNPUBLISHED = "# On Google Colab, lggseg is installed here: published copies of this notebook do it by themselves."
 
 
+def has_tag(cell: nbformat.NotebookNode, tag: str) -> bool:
+    return tag in cell.metadata.get("tags", [])
+
+
 def setup_line(source: str = "") -> str:
     """Source of the cell that installs lggseg from pip's `source`; without one it can only say what is missing."""
     return SETUP_LINE.format(source=source) if source else UNPUBLISHED
@@ -41,7 +45,7 @@ def put_setup(notebook: nbformat.NotebookNode, source: str) -> None:
     """
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in code:
-        if TAG in cell.metadata.get("tags", []):
+        if has_tag(cell, TAG):
             cell.source = source
             return
     cell = nbformat.v4.new_code_cell(source, id=TAG, metadata={"tags": [TAG]})

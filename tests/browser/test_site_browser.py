@@ -11,6 +11,7 @@ PAGES = sorted(path.relative_to(SITE).with_suffix("").as_posix() for path in SIT
                if "_static" not in path.parts)
 LOOKS = {"light": (1280, "light"), "dark": (1280, "dark"), "narrow": (390, "light")}
 CHOPPED = "words => words.filter(word => word.getClientRects().length > 1).map(word => word.innerText)"
+SCROLLED = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
 CONTRASTED = "images => images.filter(image => getComputedStyle(image).filter.includes('contrast')).length"
 
 pytestmark = pytest.mark.skipif(not (SITE / "index.html").exists(), reason="no site in build/site; make site")
@@ -43,6 +44,9 @@ def test_every_page_can_be_read(look):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{each} is wider than the window"
         chopped = page.locator("td code .pre").evaluate_all(CHOPPED)
         assert [word for word in chopped if "-" not in word] == [], f"{each}: names in tables are chopped"
+        if name != "narrow":
+            scrolled = page.locator(".cell_input pre").evaluate_all(SCROLLED)
+            assert scrolled == [], f"{each}: lines of code are cut off"
         assert page.locator("article img").evaluate_all(CONTRASTED) == 0, f"{each}: greys of scans are falsified"
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import nbformat
 import pytest
+from setup_cell import has_tag
 
 from lggseg.data import Cohort
 from lggseg.exercises import verdict
@@ -45,7 +46,7 @@ def prepared(number: str, cohort: Cohort) -> dict:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "LGGSEG_DATA", str(cohort.root))
         for cell in read_notebook(number).cells:
-            if "setup" in cell.metadata.get("tags", []):
+            if has_tag(cell, "setup"):
                 exec(cell.source, names)
     return names
 
