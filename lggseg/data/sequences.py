@@ -13,7 +13,7 @@ from .intensity import to_bytes
 IN_WORDS = {"pre": "pre-contrast T1", "flair": "FLAIR", "post": "post-contrast T1"}
 ALIASES = {"pre": ("pre", "t1", "t1w", "t1pre"), "flair": ("flair", "t2flair"),
            "post": ("post", "t1ce", "t1c", "t1gd", "t1post"), None: ("skip", "t2", "t2w", "-")}
-LABELS, FEW = 8, 64  # so few values are no scan; so few are worth a word. Patients' sequences have 122 to 256
+LABELS, FEW = 8, 64  # so few values are no scan; so few are worth a word. Patients' sequences have at least 122
 NAMES = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 
 
