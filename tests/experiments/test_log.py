@@ -74,8 +74,10 @@ def test_differences_are_those_of_the_tables():
     ("fitted", "trained_for_longer", "trained_on", "-0.001 (-0.011 to 0.008)"),
     ("after", "best_threshold", "chosen", "0.007 (0.005 to 0.010)"),
     ("student", "student", "teacher", "-0.002 (-0.005 to 0.002)"),
-    ("../../results/learning", "patients10", "patients5", "+0.062 (0.017 to 0.111)"),
-    ("../../results/learning", "brief", "patients10", "+0.009 (-0.021 to 0.039)"),
+    ("../../results/learning", "patients10", "patients5", "0.000 (-0.042 to 0.040)"),
+    ("../../results/learning", "patients40", "patients10", "+0.067 (0.035 to 0.105)"),
+    ("../../results/learning", "brief", "patients40", "-0.021 (-0.044 to -0.002)"),
+    ("../../results/learning", "brief_again", "brief", "+0.042 (-0.001 to 0.112)"),
     ("../../results/learning", "drawn5", "patients5", "+0.035 (0.006 to 0.072)"),
     ("../../results/learning", "drawn10", "patients10", "0.000 (-0.029 to 0.022)"),
     ("../../results/learning", "drawn20", "patients20", "+0.038 (0.013 to 0.067)")])
