@@ -28,6 +28,7 @@ nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # PyTorch's words on `forward` are no help here
+smartquotes_action = "qe"  # quotes and ellipses; options such as --order stay as they are typed
 html_math_renderer = "mathml"
 
 html_theme = "sphinx_book_theme"
