@@ -45,18 +45,22 @@ def rows(bench: Bench) -> list[Row]:
     inputs = standardise(slices_to_grid(image, head, new.recipe.size), head, np.arange(len(head.slices)), 0)
 
     @torch.inference_mode()
+    def plain_forward() -> None:
+        for batch in inputs.split(16):
+            new(batch)
+
     def bare() -> None:
         with mixed_precision(inputs.device):  # as the prediction itself
-            for batch in inputs.split(16):
-                new(batch)
+            plain_forward()
 
     flops = ceiling.operations(bare)
     sides = (lambda: new.probability(image, "cpu"), lambda: slice_by_slice(plain, image, new.recipe),
-             lambda: old.probability(image, "cpu"), lambda: new.segment(image, "cpu"), bare)
+             lambda: old.probability(image, "cpu"), lambda: new.segment(image, "cpu"), bare, plain_forward)
     costs = rounds(bench.repeats, *map(clock, sides), lambda: flops / ceiling.convolution())
-    predict, one, ensemble, segment, forward, peak = costs.T
+    predict, one, ensemble, segment, forward, in_float32, peak = costs.T
     return [Row("predict a patient", "slice by slice, contiguous float32, scikit-image's resize",
                 Ratio.of(one / predict), None, f"{share(peak / predict)} of the convolution peak"),
             Row("predict a patient", "eight networks of the first edition", Ratio.of(ensemble / predict)),
             Row("segment a patient", "the network's forward pass alone", Ratio.of(forward / segment),
-                None, f"{share(peak / segment)} of the convolution peak")]
+                None, f"{share(peak / segment)} of the convolution peak"),
+            Row("segment a patient", "the same forward pass in float32", Ratio.of(in_float32 / segment))]

@@ -121,6 +121,17 @@ def test_outside_the_square_there_is_nothing():
     assert found[0, 2:6, 3:7].min() == 1 and found.sum() == 16 and found.dtype == np.float32
 
 
+def test_on_the_way_back_too_no_pixel_is_passed_over_where_it_shrinks():
+    """Of every four columns the first and the last hold tumour: a plain look at the middle two would see none."""
+    found = from_grid(torch.tensor([1.0, 0, 0, 1]).repeat(16, 4)[None, None], head_of((1, 4, 4), (0, 0, 4)))
+    assert found[0, :, 1:3].min() > 0.2
+
+
+def test_on_the_way_back_it_grows_in_a_straight_line():
+    found = from_grid(torch.tensor([[0.0, 1], [0, 1]])[None, None], head_of((1, 4, 4), (0, 0, 4)))
+    np.testing.assert_allclose(found[0], [[0, 0.25, 0.75, 1]] * 4)
+
+
 def test_a_blank_slice_gets_the_mean_of_its_neighbours_and_air_at_the_ends_nothing():
     answers = torch.tensor([0.2, 0.6]).view(2, 1, 1, 1).expand(2, 1, 4, 4)
     found = from_grid(answers, head_of((6, 4, 4), (0, 0, 4), slices=[1, 4]))
