@@ -34,7 +34,7 @@ def product(least: float = 0.2) -> float:
     return rate(torch.matmul, torch.randn(2048, 2048), torch.randn(2048, 2048), least)
 
 
-@torch.no_grad()  # inference_mode would do, but PyTorch 2.4 counts no operations in it
+@torch.inference_mode()
 def rate(task: Callable, a: torch.Tensor, b: torch.Tensor, least: float) -> float:
     """Operations a second of `task(a, b)`."""
     with mixed_precision(CPU):
