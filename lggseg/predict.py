@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .data.grid import from_square, to_square
-from .data.own_scan import OwnScan, read_scan, read_sequences
 from .errors import LggError
 from .postprocess import postprocess
-from .results import check_place, measure, result_files, result_names, write_results
+from .scans.grid import from_square, to_square
+from .scans.read import OwnScan, read_scan, read_sequences
+from .scans.write import check_place, measure, result_files, result_names, write_results
 from .segmenter import Segmenter, load_checkpoint, load_pretrained
 
 EXAMPLES = """examples:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lggseg.data.own_scan import RESULTS
 from lggseg.predict import main
 from lggseg.preprocess import Recipe
-from lggseg.results import PART
+from lggseg.scans.read import RESULTS
+from lggseg.scans.write import PART
 from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lggseg.data.nifti import read_nifti
+from lggseg.scans.nifti import read_nifti
 
 from .damage import read_by, rot
 

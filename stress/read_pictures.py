@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from lggseg.data.folder import read_image, read_mask
-from lggseg.data.picture_file import read_pages
+from lggseg.scans.picture_file import read_pages
 
 from .damage import read_by, rot
 

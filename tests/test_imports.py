@@ -23,7 +23,9 @@ ORDER = [
     ["config", "evaluation", "genomics.*", "plots", "viewer.overlay"],
     ["trainer"],
     ["train"],
-    ["viewer.*", "results", "predict", "exercises.*"],
+    ["viewer.*", "exercises.*"],
+    ["scans.*"],
+    ["predict"],
 ]
 # What a first use must not load: each step in one process, after those above it.
 LATER = {

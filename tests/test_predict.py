@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lggseg.data.own_scan import RESULTS, OwnScan
 from lggseg.predict import main, segment_scan, trained_on
 from lggseg.preprocess import Recipe
+from lggseg.scans.read import RESULTS, OwnScan
 from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 
@@ -118,7 +118,7 @@ def test_nifti_comes_back_on_its_own_grid(tmp_path, weights, code):
 def test_dicom_gives_nifti_in_the_patients_space(tmp_path, weights, capsys):
     nibabel = pytest.importorskip("nibabel")
     pytest.importorskip("pydicom")
-    from data.test_dicom import write_series
+    from scans.test_dicom import write_series
 
     write_series(tmp_path / "a" / "flair", head((3, 40, 48)).astype(np.uint16) * 9, uid="1.2.1")
     write_series(tmp_path / "a" / "t1", head((3, 40, 48), 1).astype(np.uint16), uid="1.2.2")
@@ -192,7 +192,7 @@ def test_results_of_an_earlier_run_go(slices, weights, tmp_path):
 
 
 def test_another_sequence_in_flairs_place_is_told(slices, weights, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("lggseg.data.sequences.odd_sequence", lambda image, head: 0)
+    monkeypatch.setattr("lggseg.scans.channels.odd_sequence", lambda image, head: 0)
     main([str(slices), "--out", str(tmp_path / "out"), "--weights", weights])
     assert "warning: the channel taken as pre-contrast T1 looks like FLAIR" in capsys.readouterr().err
 

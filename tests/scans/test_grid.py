@@ -3,8 +3,8 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from lggseg.data.grid import Grid, from_square, square_size, to_square
 from lggseg.errors import LggError
+from lggseg.scans.grid import Grid, from_square, square_size, to_square
 
 # All 48 ways in which a file's axes can run: which world axis each follows, and whether it runs against it.
 WAYS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]

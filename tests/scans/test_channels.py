@@ -3,9 +3,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from lggseg.data.sequences import compose, look, name_channels, odd_sequence, parse_order
 from lggseg.errors import LggError
 from lggseg.head import find_head
+from lggseg.scans.channels import compose, look, name_channels, odd_sequence, parse_order
 
 
 def head(levels=(60, 90, 120), depth=3) -> np.ndarray:

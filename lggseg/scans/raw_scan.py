@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.folder import MAX_PIXELS
 from ..errors import LggError
-from .folder import MAX_PIXELS
 from .grid import Grid
 
 MAX_VOXELS = 2**28  # of one sequence: a hundred times the largest of the data set, and it still fits into memory

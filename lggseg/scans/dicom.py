@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import LggError
 from .grid import Grid
-from .stack import Stack, check_size
+from .raw_scan import Stack, check_size
 
 SUFFIXES = (".dcm", ".ima", ".dicom")
 MAX_FILES = 20_000  # in a folder and its subfolders: a study has some hundreds to some thousands

@@ -7,9 +7,9 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from lggseg.data import stack
-from lggseg.data.nifti import read_nifti, write_nifti
 from lggseg.errors import LggError
+from lggseg.scans import raw_scan
+from lggseg.scans.nifti import read_nifti, write_nifti
 
 nibabel = pytest.importorskip("nibabel")
 CODES = ["".join(code) for order in permutations(("RL", "AP", "SI")) for code in product(*order)]
@@ -122,7 +122,7 @@ def test_other_axes_are_refused(tmp_path, shape):
 
 def test_a_huge_shape_is_refused_before_it_is_read(tmp_path, monkeypatch):
     save(tmp_path / "a.nii.gz", np.zeros((10, 10, 10), np.uint8))
-    monkeypatch.setattr(stack, "MAX_VOXELS", 999)
+    monkeypatch.setattr(raw_scan, "MAX_VOXELS", 999)
     with pytest.raises(LggError, match="a.nii.gz: its shape is .*million"):
         read_nifti(tmp_path / "a.nii.gz")
 

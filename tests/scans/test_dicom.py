@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from lggseg.data.dicom import dicom_files, read_dicom
 from lggseg.errors import LggError
+from lggseg.scans.dicom import dicom_files, read_dicom
 
 pydicom = pytest.importorskip("pydicom")
 from pydicom.dataset import FileMetaDataset  # noqa: E402

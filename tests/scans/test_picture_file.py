@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from lggseg.data import stack
-from lggseg.data.picture_file import read_pages
 from lggseg.errors import LggError
+from lggseg.scans import raw_scan
+from lggseg.scans.picture_file import read_pages
 
 DEEP = (np.arange(7 * 5 * 3).reshape(7, 5, 3) * 601 % 65536).astype(np.uint16)  # no two bytes of a value alike
 
@@ -221,7 +221,7 @@ def test_a_picture_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     with pytest.raises(LggError, match="a.png: "):
         read_pages(tmp_path / "a.png")
     Image.new("L", (100, 100)).save(tmp_path / "b.png")
-    monkeypatch.setattr(stack, "MAX_VOXELS", 9_999)
+    monkeypatch.setattr(raw_scan, "MAX_VOXELS", 9_999)
     with pytest.raises(LggError, match="b.png: its shape is .*million"):
         read_pages(tmp_path / "b.png")
 
@@ -277,7 +277,7 @@ def test_signed_bytes_are_refused(tmp_path):
 
 
 def test_a_slice_larger_than_any_scanners_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(stack, "MAX_PIXELS", 80)
+    monkeypatch.setattr(raw_scan, "MAX_PIXELS", 80)
     Image.new("L", (9, 9)).save(tmp_path / "a.png")
     with pytest.raises(LggError, match="a.png: a slice has 9 x 9 pixels"):
         read_pages(tmp_path / "a.png")

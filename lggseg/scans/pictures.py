@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import LggError
 from .picture_file import SUFFIXES, read_pages
-from .stack import Stack, check_size
+from .raw_scan import Stack, check_size
 
 
 def read_pictures(files: list[Path], masks: list[Path]) -> Stack:

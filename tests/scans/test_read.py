@@ -6,8 +6,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from lggseg.data.own_scan import RESULTS, read_scan, read_sequences
 from lggseg.errors import LggError
+from lggseg.scans.read import RESULTS, read_scan, read_sequences
 
 
 def head(shape=(4, 32, 40), seed=0) -> np.ndarray:

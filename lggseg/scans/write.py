@@ -18,16 +18,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from .colours import PREDICTION
-from .data.grid import to_square
-from .data.nifti import write_nifti
-from .data.own_scan import RESULTS, OwnScan
-from .data.pictures import plain
-from .data.places import check_apart
-from .errors import LggError
-from .metrics import scores
-from .shape import shape_features
-from .viewer.overlay import blend, boundary
+from ..colours import PREDICTION
+from ..data.places import check_apart
+from ..errors import LggError
+from ..metrics import scores
+from ..shape import shape_features
+from ..viewer.overlay import blend, boundary
+from .grid import to_square
+from .nifti import write_nifti
+from .pictures import plain
+from .read import RESULTS, OwnScan
 
 PART = "lggseg-part"  # a file while it is being written
 KINDS = ("mask", "probability", "overlay")

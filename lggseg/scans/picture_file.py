@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..data.folder import check_sums
 from ..errors import LggError
-from .folder import check_sums
-from .stack import check_size
+from .raw_scan import check_size
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 FORMATS = ("PNG", "TIFF", "JPEG", "BMP")

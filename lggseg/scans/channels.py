@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ..data.folder import SEQUENCES
 from ..errors import LggError
 from ..head import FLAIR, Head, above_air, find_head
-from .folder import SEQUENCES
 from .intensity import to_bytes
 
 IN_WORDS = {"pre": "pre-contrast T1", "flair": "FLAIR", "post": "post-contrast T1"}
@@ -103,7 +103,7 @@ def odd_sequence(image: np.ndarray, head: Head, margin: float = 0.05) -> int | N
     what is dark (fluid) and bright (vessels, tumour) in any sequence, and without slow changes of brightness, the two
     T1 resemble each other more than either resembles FLAIR: the pair with the highest correlation is theirs. It must be
     higher than the next by `margin`. Needs three different sequences. On real patients this names FLAIR, whatever the
-    order, in at least 19 of 20, and another sequence in at most 1 of 50: tests/data/test_sequences.py checks it.
+    order, in at least 19 of 20, and another sequence in at most 1 of 50: tests/scans/test_channels.py checks it.
     """
     if any((image[..., s] == image[..., FLAIR]).all() for s in (0, 2)) or head.source != (0, 1, 2):
         return None

@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LggError
+from .channels import IN_WORDS, check_levels, compose, name_channels, parse_order
 from .dicom import SUFFIXES as DICOM_SUFFIXES
 from .dicom import dicom_files, is_dicom, read_dicom
 from .grid import Grid, square_size
 from .nifti import is_nifti, read_nifti
 from .pictures import is_mask, is_picture, plain, read_pictures
-from .sequences import IN_WORDS, check_levels, compose, name_channels, parse_order
-from .stack import Stack, check_size
+from .raw_scan import Stack, check_size
 
 RESULTS = "lggseg-results.json"  # what `python -m lggseg.predict` wrote into a folder; such a folder is no scan
 MOST_OBLONG = 20  # a pixel's longer side over its shorter one: beyond it, sizes are wrong

@@ -6,8 +6,8 @@ import tifffile
 from PIL import Image
 
 from lggseg.data.folder import read_mask
-from lggseg.data.picture_file import read_pages
 from lggseg.errors import LggError
+from lggseg.scans.picture_file import read_pages
 
 
 def rotten_png(path, pixels):

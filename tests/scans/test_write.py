@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lggseg import results
-from lggseg.data.grid import Grid
-from lggseg.data.own_scan import RESULTS, OwnScan
 from lggseg.errors import LggError
-from lggseg.results import check_place, measure, result_files, result_names, write_results
+from lggseg.scans import write
+from lggseg.scans.grid import Grid
+from lggseg.scans.read import RESULTS, OwnScan
+from lggseg.scans.write import check_place, measure, result_files, result_names, write_results
 from lggseg.shape import shape_features
 
 
@@ -37,7 +37,7 @@ def test_pictures_lie_on_the_slices_own_pixels():
     assert sorted(files) == ["a_1_mask.png", "a_1_probability.png", "a_2_mask.png", "a_2_overlay.png",
                              "a_2_probability.png", "measures.csv"]
     assert set(files) <= set(result_names(scan()))
-    of_kind = {kind: np.asarray(Image.open(BytesIO(files[f"a_2_{kind}.png"]))) for kind in results.KINDS}
+    of_kind = {kind: np.asarray(Image.open(BytesIO(files[f"a_2_{kind}.png"]))) for kind in write.KINDS}
     np.testing.assert_array_equal(of_kind["mask"], 255 * mask()[1])
     np.testing.assert_array_equal(of_kind["probability"], 204 * mask()[1])
     half = Image.open(BytesIO(result_files(scan(), mask() * np.float32(0.999), mask(), measure(scan(), mask()))[
@@ -126,7 +126,7 @@ def test_a_forged_list_reaches_nothing_outside(tmp_path):
     victim, out = tmp_path / "victim.png", tmp_path / "out"
     victim.write_bytes(b"x")
     out.mkdir()
-    (out / RESULTS).write_text(json.dumps({"files": {"../victim.png": [results.digest(b"x")]}}))
+    (out / RESULTS).write_text(json.dumps({"files": {"../victim.png": [write.digest(b"x")]}}))
     write_results({"a_mask.png": b"2"}, out)
     assert victim.exists()
 
@@ -135,7 +135,7 @@ def test_a_forged_list_reaches_nothing_outside(tmp_path):
 def test_stopped_at_any_write_the_next_run_clears_up(tmp_path, monkeypatch, writes):
     """Half-way there are old files and new ones, each whole and on the list; the next run goes as if there was none."""
     write_results({name: b"old" for name in ("a", "b", "c")}, tmp_path)
-    real, done = results.put, []
+    real, done = write.put, []
 
     def put(file, content):
         if len(done) == writes:
@@ -143,7 +143,7 @@ def test_stopped_at_any_write_the_next_run_clears_up(tmp_path, monkeypatch, writ
         done.append(file)
         real(file, content)
 
-    monkeypatch.setattr(results, "put", put)
+    monkeypatch.setattr(write, "put", put)
     new = {name: b"new" for name in ("b", "c", "d")}
     if writes < 5:  # the list, three files, the list
         with pytest.raises(KeyboardInterrupt):
@@ -152,7 +152,7 @@ def test_stopped_at_any_write_the_next_run_clears_up(tmp_path, monkeypatch, writ
         write_results(new, tmp_path)
     listed = json.loads((tmp_path / RESULTS).read_bytes())
     assert set(tree(tmp_path)) - {RESULTS} <= set(listed["files"]) and listed["complete"] == (writes in (0, 5))
-    monkeypatch.setattr(results, "put", real)
+    monkeypatch.setattr(write, "put", real)
     write_results(new, tmp_path)
     assert {name: content for name, content in tree(tmp_path).items() if name != RESULTS} == new
 
@@ -161,7 +161,7 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch):
     def full(file, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(results, "put", full)
+    monkeypatch.setattr(write, "put", full)
     with pytest.raises(LggError, match=r"No space left on device\); make room"):
         write_results({"a": b"1"}, tmp_path)
 
@@ -180,7 +180,7 @@ def test_places_that_are_refused(tmp_path, monkeypatch, out):
     for source in ("scan", "scan/s_1.png"):
         with pytest.raises(LggError, match="holds the scan" if "notes" not in out and not (
                 out.endswith("png") and source == "scan") else "cannot be written to"):
-            check_place(results.Path(out), [results.Path(source)], ["s_1_mask.png"])
+            check_place(write.Path(out), [write.Path(source)], ["s_1_mask.png"])
     assert sorted(os.listdir("scan")) == ["s_1.png"]
 
 
@@ -188,7 +188,7 @@ def test_places_that_are_fine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scan").mkdir()
     for out in ("found", "deep/er/found", "scan/found"):
-        check_place(results.Path(out), [results.Path("scan")], ["s_1_mask.png"])
+        check_place(write.Path(out), [write.Path("scan")], ["s_1_mask.png"])
         assert os.listdir(out) == []
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lggseg.data.pictures import channels_of, is_mask, is_picture, numeric, read_pictures
 from lggseg.errors import LggError
+from lggseg.scans.pictures import channels_of, is_mask, is_picture, numeric, read_pictures
 
 
 def save(folder, name, value=0, size=(8, 9), channels=0, dtype=np.uint8) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import LggError
 from .grid import Grid
-from .stack import Stack, check_size
+from .raw_scan import Stack, check_size
 
 SUFFIXES = (".nii", ".nii.gz")
 HEADER = {348: "Nifti1Image", 540: "Nifti2Image"}  # bytes of a header, and who reads it

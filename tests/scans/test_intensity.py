@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lggseg.data.intensity import levels, lowest_plateau, picture, to_bytes
+from lggseg.scans.intensity import levels, lowest_plateau, picture, to_bytes
 
 
 def scan(dtype=np.int16) -> np.ndarray:
