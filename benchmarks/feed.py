@@ -6,7 +6,7 @@ from skimage.transform import rescale, rotate
 from torch.utils.data import DataLoader
 
 from lggseg import SliceDataset
-from lggseg.augment import Augment
+from lggseg.prepare.augment import Augment
 
 from . import ceiling
 from .bench import Bench

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from lggseg import Recipe, Segmenter, TrainConfig, UNet
 from lggseg.device import mixed_precision
-from lggseg.head import find_head
-from lggseg.preprocess import slices_to_grid, standardise
+from lggseg.prepare.head_finder import find_head
+from lggseg.prepare.network_grid import slices_to_grid, standardise
 
 from . import ceiling
 from .bench import Bench

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lggseg import Recipe, shape_features, write_phantom_cohort
 from lggseg.data import load_cohort
-from lggseg.head import find_head
-from lggseg.preprocess import slices_to_grid
+from lggseg.prepare.head_finder import find_head
+from lggseg.prepare.network_grid import slices_to_grid
 
 from .bench import Bench, folders, linked
 from .timing import ROOT, Ratio, Row, in_child, memory, rounds

@@ -16,7 +16,7 @@ from .metrics import dice as dice
 from .metrics import hausdorff95 as hausdorff95
 from .metrics import iou as iou
 from .phantom.cohort import write_phantom_cohort as write_phantom_cohort
-from .preprocess import Recipe as Recipe
+from .prepare.network_grid import Recipe as Recipe
 from .segmenter import Segmenter as Segmenter
 from .segmenter import load_checkpoint as load_checkpoint
 from .segmenter import load_pretrained as load_pretrained

@@ -11,7 +11,7 @@ import torch
 from .data.folder import check_plain
 from .efficientnet import EfficientUNet
 from .errors import LggError
-from .preprocess import KINDS, WORDS, Recipe
+from .prepare.network_grid import KINDS, WORDS, Recipe
 from .segmenter import Segmenter, load_checkpoint
 from .unet import UNet
 
@@ -57,7 +57,7 @@ class TrainConfig:
     oversample_foreground: float = setting(0.5, "share of the slices drawn that have tumour; in a scan a third have",
                                            least=0, most=1)
     balance: float = setting(0.5, "0 draws every slice alike, 1 every patient", least=0, most=1)
-    augment: float = setting(1.25, "strength of augmentation; see `lggseg.augment`", least=0, most=10)
+    augment: float = setting(1.25, "strength of augmentation; see `lggseg.prepare.augment`", least=0, most=10)
     late_augment: float = setting(0.5, "strength of augmentation in the last third of the epochs", least=0, most=10)
     carve_mix: float = setting(0.0, "chance that a slice gets another slice's tumour (CarveMix)", least=0, most=1)
     cyst: float = setting(0.0, "chance that parts of a tumour get another look, as cysts have", least=0, most=1)

@@ -15,9 +15,9 @@ from .data.clinical import patient_id
 from .device import mixed_precision, pick_device
 from .efficientnet import build
 from .errors import LggError
-from .head import find_head
 from .postprocess import postprocess
-from .preprocess import Recipe, from_grid, slices_to_grid, standardise
+from .prepare.head_finder import find_head
+from .prepare.network_grid import Recipe, from_grid, slices_to_grid, standardise
 
 WEIGHTS = Path(__file__).parent / "weights"
 

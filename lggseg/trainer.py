@@ -10,7 +10,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from .augment import Augment
 from .checkpoint import digest, read_checkpoint, write_checkpoint
 from .config import TrainConfig
 from .data.cohort import Cohort
@@ -21,6 +20,7 @@ from .errors import LggError
 from .files import whole
 from .losses import DiceBCELoss, DiceLoss, focal_tversky_loss
 from .metrics import dice
+from .prepare.augment import Augment
 from .segmenter import Segmenter
 
 LOSSES = {"dice": DiceLoss(), "dice_bce": DiceBCELoss(), "focal_tversky": focal_tversky_loss}

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from lggseg.predict import main
-from lggseg.preprocess import Recipe
+from lggseg.prepare.network_grid import Recipe
 from lggseg.scans.read import RESULTS
 from lggseg.scans.write import PART
 from lggseg.segmenter import Segmenter

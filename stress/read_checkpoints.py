@@ -9,7 +9,7 @@ import torch
 
 from lggseg.checkpoint import digest
 from lggseg.config import TrainConfig
-from lggseg.preprocess import Recipe
+from lggseg.prepare.network_grid import Recipe
 from lggseg.segmenter import Segmenter
 from lggseg.train import one_epoch
 from lggseg.trainer import Trainer

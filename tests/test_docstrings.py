@@ -7,7 +7,8 @@ from importlib import import_module
 import pandas as pd
 import pytest
 
-MODULES = ["metrics", "losses", "preprocess", "shape", "ellipsoid", "genomics.association", "genomics.corrections",
+MODULES = ["metrics", "losses", "prepare.network_grid", "shape", "ellipsoid", "genomics.association",
+           "genomics.corrections",
            "genomics.effect_size", "genomics.fisher", "genomics.permutation"]
 
 
@@ -15,7 +16,7 @@ def module(name):
     return import_module(f"lggseg.{name}")
 
 
-OTHERS = ["head", "postprocess", "checkpoint", "colours", "exercises.base"]  # examples where they help
+OTHERS = ["prepare.head_finder", "postprocess", "checkpoint", "colours", "exercises.base"]  # examples where they help
 
 
 @pytest.mark.parametrize("name", MODULES + OTHERS)

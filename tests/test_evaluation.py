@@ -6,7 +6,7 @@ import torch
 
 from lggseg.errors import LggError
 from lggseg.evaluation import evaluate
-from lggseg.preprocess import Recipe
+from lggseg.prepare.network_grid import Recipe
 from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 

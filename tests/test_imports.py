@@ -14,8 +14,9 @@ import lggseg
 ORDER = [
     ["errors", "colours", "files"],
     ["device"],
-    ["distributed", "head"],
-    ["unet", "losses", "metrics", "ellipsoid", "shape", "preprocess", "augment", "postprocess", "checkpoint",
+    ["distributed", "prepare.head_finder"],
+    ["unet", "losses", "metrics", "ellipsoid", "shape", "prepare.network_grid", "prepare.augment", "postprocess",
+     "checkpoint",
      "phantom.*"],
     ["efficientnet"],
     ["data.*"],

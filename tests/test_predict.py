@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from lggseg.predict import main, segment_scan, trained_on
-from lggseg.preprocess import Recipe
+from lggseg.prepare.network_grid import Recipe
 from lggseg.scans.read import RESULTS, OwnScan
 from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import lggseg
-from lggseg.head import Head
+from lggseg.prepare.head_finder import Head
 
 PACKAGE = Path(lggseg.__path__[0])
 DESIGNED = """open_cohort download_cohort Cohort Volume split_patients fold_patients SliceDataset UNet UNetBlock

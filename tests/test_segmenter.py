@@ -9,7 +9,7 @@ from lggseg import device
 from lggseg.checkpoint import write_checkpoint
 from lggseg.errors import LggError
 from lggseg.metrics import dice
-from lggseg.preprocess import Recipe
+from lggseg.prepare.network_grid import Recipe
 from lggseg.segmenter import (
     WEIGHTS,
     Segmenter,

@@ -8,8 +8,8 @@ import torch
 from torch.utils.data import Dataset
 
 from ..errors import LggError
-from ..head import Head, find_head
-from ..preprocess import Recipe, mask_to_grid, slices_to_grid, standardise
+from ..prepare.head_finder import Head, find_head
+from ..prepare.network_grid import Recipe, mask_to_grid, slices_to_grid, standardise
 from .cohort import Cohort
 
 

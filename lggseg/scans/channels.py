@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from ..data.folder import SEQUENCES
 from ..errors import LggError
-from ..head import FLAIR, Head, above_air, find_head
+from ..prepare.head_finder import FLAIR, Head, above_air, find_head
 from .intensity import to_bytes
 
 IN_WORDS = {"pre": "pre-contrast T1", "flair": "FLAIR", "post": "post-contrast T1"}

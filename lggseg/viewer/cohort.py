@@ -10,7 +10,7 @@ from torch import nn
 from ..data import Cohort
 from ..errors import LggError
 from ..postprocess import postprocess
-from ..preprocess import Recipe
+from ..prepare.network_grid import Recipe
 from ..segmenter import as_segmenter
 from .base import row
 from .overlay import windowed

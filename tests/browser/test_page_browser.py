@@ -18,7 +18,7 @@ from PIL import Image
 from servers import PICTURES
 
 from lggseg.colours import PREDICTION, TRUTH, rgb
-from lggseg.preprocess import Recipe
+from lggseg.prepare.network_grid import Recipe
 from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer, SliceViewer
 

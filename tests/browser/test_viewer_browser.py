@@ -21,7 +21,7 @@ from lggseg.viewer import CohortViewer
 SETUP = """
 import torch
 from lggseg.data import open_cohort
-from lggseg.preprocess import Recipe
+from lggseg.prepare.network_grid import Recipe
 from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer, SliceViewer
 

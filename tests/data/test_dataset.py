@@ -8,8 +8,8 @@ import torch
 
 from lggseg.data.dataset import SliceDataset
 from lggseg.errors import LggError
-from lggseg.head import find_head
-from lggseg.preprocess import Recipe
+from lggseg.prepare.head_finder import find_head
+from lggseg.prepare.network_grid import Recipe
 
 
 def test_slices_shapes_types_and_scale(phantom_cohort):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lggseg.errors import LggError
-from lggseg.head import find_head
+from lggseg.prepare.head_finder import find_head
 from lggseg.scans.channels import compose, look, name_channels, odd_sequence, parse_order
 
 

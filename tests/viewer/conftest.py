@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lggseg.preprocess import Recipe
+from lggseg.prepare.network_grid import Recipe
 from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 from lggseg.viewer import SliceViewer

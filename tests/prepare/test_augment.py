@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lggseg.augment import Augment, enlarge
+from lggseg.prepare.augment import Augment, enlarge
 
 
 def test_space_moves_image_and_mask_together():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lggseg.errors import LggError
-from lggseg.head import (
+from lggseg.prepare.head_finder import (
     above_air,
     air_level,
     centre_and_spread,

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lggseg.errors import LggError
-from lggseg.head import Head, find_head
-from lggseg.preprocess import Recipe, from_grid, mask_to_grid, pad_to_square, slices_to_grid, standardise
+from lggseg.prepare.head_finder import Head, find_head
+from lggseg.prepare.network_grid import Recipe, from_grid, mask_to_grid, pad_to_square, slices_to_grid, standardise
 from lggseg.unet import UNet
 
 

@@ -1,14 +1,14 @@
 """Where the head lies in a volume, and how bright it is, whatever the scanner or exporter did to the picture.
 
 Neither the amount of air around the head nor a sequence's offset and gain change the answer, and a mirrored volume has
-the mirrored answer. So the same head leads to the same grid; see `lggseg.preprocess`.
+the mirrored answer. So the same head leads to the same grid; see `lggseg.prepare.network_grid`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import LggError
+from ..errors import LggError
 
 FLAIR = 1  # its channel: the sequence that shows the tumour, and stands in for a missing one
 DIM = 0.3  # of the median tissue's brightness: what is darker counts as air

@@ -1,6 +1,7 @@
 """From a volume to the network's grid and back: one pair of functions, for training and prediction alike.
 
-`lggseg.head.find_head` looks at a volume once. `slices_to_grid` and `mask_to_grid` then crop to the head, pad to a
+`lggseg.prepare.head_finder.find_head` looks at a volume once. `slices_to_grid` and `mask_to_grid` then crop to the
+head, pad to a
 square and resize, `standardise` makes z-scores, and `from_grid` goes the way back.
 """
 
@@ -12,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .errors import LggError
-from .head import Head, above_air
+from ..errors import LggError
+from .head_finder import Head, above_air
 
 KINDS = {int: Integral, float: Real, bool: bool | np.bool_}  # of a setting's values: NumPy's numbers are welcome, too
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
@@ -66,7 +67,7 @@ def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
 
     As bytes, a cohort of small slices fits into memory.
 
-    >>> from lggseg.head import find_head
+    >>> from lggseg.prepare.head_finder import find_head
     >>> y, x = np.mgrid[:64, :64]
     >>> disc = np.hypot(y - 31.5, x - 31.5) < 20
     >>> image = np.where(disc[None, :, :, None], np.uint8(90), np.uint8(7)).repeat(3, axis=3)

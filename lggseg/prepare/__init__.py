@@ -1,0 +1,1 @@
+"""From a volume to what the network sees, and back."""
