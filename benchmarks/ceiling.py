@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from lggseg.device import mixed_precision
+from lggseg.model.device import mixed_precision
 
 from .bench import Bench
 from .timing import Ratio, Row, clock, rounds

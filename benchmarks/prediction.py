@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lggseg import Recipe, Segmenter, TrainConfig, UNet
-from lggseg.device import mixed_precision
+from lggseg.model.device import mixed_precision
 from lggseg.prepare.head_finder import find_head
 from lggseg.prepare.network_grid import slices_to_grid, standardise
 

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lggseg import Cohort, LggError, Segmenter, Volume, dice, load_checkpoint, open_cohort
-from lggseg.postprocess import postprocess
+from lggseg.model.postprocess import postprocess
 
 from .command import command, execute, positive
 from .compare import keep, show

@@ -12,7 +12,7 @@ import pandas as pd
 from lggseg import Cohort, LggError, shape_features
 from lggseg.files import whole
 from lggseg.metrics import counts, scores
-from lggseg.postprocess import around, components, postprocess
+from lggseg.model.postprocess import around, components, postprocess
 
 from .maps import run_maps
 from .plan import Run
@@ -24,7 +24,7 @@ AS_GOOD = 0.001  # of mean Dice: less is noise
 
 
 def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
-    """Dice of one patient's map (D,H,W) for every threshold and share that are tried; see `lggseg.postprocess`.
+    """Dice of one patient's map (D,H,W) for every threshold and share that are tried; see `lggseg.model.postprocess`.
 
     Here an empty map of a patient without tumour counts as 0, at every choice alike, so it decides nothing.
     """

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from .data.cohort import Cohort
 from .metrics import scores
-from .segmenter import as_segmenter
+from .model.segmenter import as_segmenter
 
 
 def evaluate(model: nn.Module, cohort: Cohort, patients: Iterable[str] | None = None, out_of_fold: bool = False,

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from .errors import LggError
-from .postprocess import postprocess
+from .model.postprocess import postprocess
+from .model.segmenter import Segmenter, load_checkpoint, load_pretrained
 from .scans.grid import from_square, to_square
 from .scans.read import OwnScan, read_scan, read_sequences
 from .scans.write import check_place, measure, result_files, result_names, write_results
-from .segmenter import Segmenter, load_checkpoint, load_pretrained
 
 EXAMPLES = """examples:
   python -m lggseg.predict slices/ --out found

@@ -19,7 +19,7 @@ from .data.splits import split_patients
 from .distributed import first_then_all, processes, rank
 from .errors import LggError
 from .files import check_folder
-from .segmenter import Segmenter
+from .model.segmenter import Segmenter
 from .trainer import Trainer, seen_by
 
 __all__ = ["TrainConfig", "fit"]

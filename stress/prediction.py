@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lggseg.model.segmenter import Segmenter
 from lggseg.predict import main
 from lggseg.prepare.network_grid import Recipe
 from lggseg.scans.read import RESULTS
 from lggseg.scans.write import PART
-from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 
 from .cohorts import files

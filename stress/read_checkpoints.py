@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lggseg.checkpoint import digest
 from lggseg.config import TrainConfig
+from lggseg.model.checkpoint import digest
+from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import Segmenter
 from lggseg.train import one_epoch
 from lggseg.trainer import Trainer
 from lggseg.unet import UNet

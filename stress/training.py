@@ -4,8 +4,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lggseg.checkpoint import digest, read_checkpoint
 from lggseg.config import TrainConfig
+from lggseg.model.checkpoint import digest, read_checkpoint
 from lggseg.train import fit
 
 from .cohorts import opened, use_cache, write_cohort

@@ -8,8 +8,8 @@ import torch
 
 from lggseg.config import TrainConfig, add_options, config_of, read_config
 from lggseg.errors import LggError
+from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import Segmenter
 
 SMALL = TrainConfig(size=32, coarse_size=16, block=1, features=4, depth=3)
 

@@ -10,7 +10,7 @@ import torch
 
 from lggseg import distributed, train
 from lggseg.errors import LggError
-from lggseg.segmenter import load_checkpoint
+from lggseg.model.segmenter import load_checkpoint
 
 TINY = ["--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4", "--depth", "3", "--epochs", "4",
         "--epoch-slices", "128", "--batch", "16", "--augment", "0", "--late-augment", "0", "--device", "cpu"]

@@ -16,7 +16,8 @@ def module(name):
     return import_module(f"lggseg.{name}")
 
 
-OTHERS = ["prepare.head_finder", "postprocess", "checkpoint", "colours", "exercises.base"]  # examples where they help
+# Examples where they help:
+OTHERS = ["prepare.head_finder", "model.postprocess", "model.checkpoint", "colours", "exercises.base"]
 
 
 @pytest.mark.parametrize("name", MODULES + OTHERS)

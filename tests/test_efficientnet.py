@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from lggseg.config import TrainConfig
 from lggseg.efficientnet import EfficientUNet, build
 from lggseg.errors import LggError
+from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import Segmenter
 from lggseg.trainer import parameter_groups
 from lggseg.unet import UNet
 

@@ -6,8 +6,8 @@ import torch
 
 from lggseg.errors import LggError
 from lggseg.evaluation import evaluate
+from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 
 

@@ -13,14 +13,14 @@ import lggseg
 # From the bottom up. A file may import files of earlier lines, and of its own line without a circle.
 ORDER = [
     ["errors", "colours", "files"],
-    ["device"],
+    ["model.device"],
     ["distributed", "prepare.head_finder"],
-    ["unet", "losses", "metrics", "ellipsoid", "shape", "prepare.network_grid", "prepare.augment", "postprocess",
-     "checkpoint",
+    ["unet", "losses", "metrics", "ellipsoid", "shape", "prepare.network_grid", "prepare.augment", "model.postprocess",
+     "model.checkpoint",
      "phantom.*"],
     ["efficientnet"],
     ["data.*"],
-    ["segmenter"],
+    ["model.segmenter"],
     ["config", "evaluation", "genomics.*", "plots", "viewer.overlay"],
     ["trainer"],
     ["train"],

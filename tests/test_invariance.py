@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from lggseg.metrics import dice
-from lggseg.segmenter import load_pretrained
+from lggseg.model.segmenter import load_pretrained
 
 STRICT, LOOSE = 0.98, 0.95
 

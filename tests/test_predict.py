@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from lggseg.model.segmenter import Segmenter
 from lggseg.predict import main, segment_scan, trained_on
 from lggseg.prepare.network_grid import Recipe
 from lggseg.scans.read import RESULTS, OwnScan
-from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 
 

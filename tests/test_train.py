@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from lggseg import device, train
+from lggseg import train
 from lggseg.data.splits import split_patients
 from lggseg.errors import LggError
-from lggseg.segmenter import load_checkpoint
+from lggseg.model import device
+from lggseg.model.segmenter import load_checkpoint
 from lggseg.train import TrainConfig, fit, main
 from lggseg.trainer import Trainer
 

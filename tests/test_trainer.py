@@ -11,12 +11,12 @@ import torch
 from test_train import TINY
 
 from lggseg import trainer as module
-from lggseg.checkpoint import digest
 from lggseg.config import TrainConfig
-from lggseg.device import mixed_precision
 from lggseg.errors import LggError
 from lggseg.losses import DiceBCELoss
-from lggseg.segmenter import load_checkpoint
+from lggseg.model.checkpoint import digest
+from lggseg.model.device import mixed_precision
+from lggseg.model.segmenter import load_checkpoint
 from lggseg.trainer import LOSSES, Trainer, seen_by, sparkline
 
 

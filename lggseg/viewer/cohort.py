@@ -9,9 +9,9 @@ from torch import nn
 
 from ..data import Cohort
 from ..errors import LggError
-from ..postprocess import postprocess
+from ..model.postprocess import postprocess
+from ..model.segmenter import as_segmenter
 from ..prepare.network_grid import Recipe
-from ..segmenter import as_segmenter
 from .base import row
 from .overlay import windowed
 from .page import Case, build_page

@@ -18,8 +18,8 @@ from PIL import Image
 from servers import PICTURES
 
 from lggseg.colours import PREDICTION, TRUTH, rgb
+from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer, SliceViewer
 
 COLOUR_SCHEMES = {"light": (255, 255, 255), "dark": (22, 24, 27)}

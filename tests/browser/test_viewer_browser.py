@@ -22,7 +22,7 @@ SETUP = """
 import torch
 from lggseg.data import open_cohort
 from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import Segmenter
+from lggseg.model.segmenter import Segmenter
 from lggseg.viewer import CohortViewer, SliceViewer
 
 class Bright(torch.nn.Module):

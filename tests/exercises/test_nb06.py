@@ -8,7 +8,7 @@ from scipy import ndimage, stats
 
 from lggseg.exercises import verdict
 from lggseg.exercises.nb06 import POWER
-from lggseg.postprocess import postprocess
+from lggseg.model.postprocess import postprocess
 from lggseg.shape import shape_features
 
 

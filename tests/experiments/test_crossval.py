@@ -12,7 +12,7 @@ from experiments.crossval import cross_validate, folds_of, options, start_of
 from experiments.maps import read_maps
 from experiments.plan import Fold, k_folds, read_run
 from lggseg import LggError, evaluate, load_checkpoint
-from lggseg.checkpoint import read_checkpoint
+from lggseg.model.checkpoint import read_checkpoint
 
 
 @pytest.fixture

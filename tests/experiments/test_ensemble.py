@@ -13,7 +13,7 @@ from experiments.maps import from_bytes, run_maps, to_bytes
 from experiments.plan import k_folds, read_run
 from experiments.tables import choices, choose
 from lggseg import LggError, dice, evaluate, load_checkpoint
-from lggseg.postprocess import postprocess
+from lggseg.model.postprocess import postprocess
 
 
 def maps_of(run):

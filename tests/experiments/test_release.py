@@ -11,7 +11,7 @@ from experiments import release as module
 from experiments.plan import read_run
 from experiments.release import PAGES, TABLES, figures, publish, release
 from lggseg import LggError, load_checkpoint, load_pretrained
-from lggseg.segmenter import WEIGHTS
+from lggseg.model.segmenter import WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[2]
 

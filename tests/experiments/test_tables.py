@@ -10,7 +10,7 @@ from experiments.maps import run_maps
 from experiments.plan import Run
 from experiments.tables import PLAIN, choices, choose, summary, write_tables
 from lggseg import LggError, dice, shape_features
-from lggseg.postprocess import postprocess
+from lggseg.model.postprocess import postprocess
 
 
 def test_choices_are_the_dice_of_the_cleaned_masks():

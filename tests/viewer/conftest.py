@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy import ndimage
 
+from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import Segmenter
 from lggseg.unet import UNet
 from lggseg.viewer import SliceViewer
 

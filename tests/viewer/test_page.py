@@ -12,8 +12,8 @@ from PIL import Image
 from scipy import ndimage
 
 from lggseg.errors import LggError
+from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import Segmenter
 from lggseg.viewer import CohortViewer
 from lggseg.viewer.page import Case, Settings, build_page, largest_slice, levels
 

@@ -7,7 +7,7 @@ import pytest
 from as_seen import from_page
 
 from lggseg.errors import LggError
-from lggseg.segmenter import Segmenter
+from lggseg.model.segmenter import Segmenter
 from lggseg.viewer import CohortViewer
 
 

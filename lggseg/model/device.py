@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from .errors import LggError
+from ..errors import LggError
 
 THREADS = torch.get_num_threads()  # PyTorch's own choice, before anybody changes it
 

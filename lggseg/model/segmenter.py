@@ -10,16 +10,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..data.clinical import patient_id
+from ..efficientnet import build
+from ..errors import LggError
+from ..prepare.head_finder import find_head
+from ..prepare.network_grid import Recipe, from_grid, slices_to_grid, standardise
 from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
-from .data.clinical import patient_id
 from .device import mixed_precision, pick_device
-from .efficientnet import build
-from .errors import LggError
 from .postprocess import postprocess
-from .prepare.head_finder import find_head
-from .prepare.network_grid import Recipe, from_grid, slices_to_grid, standardise
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 class Segmenter(nn.Module):

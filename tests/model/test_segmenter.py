@@ -5,12 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from lggseg import device
-from lggseg.checkpoint import write_checkpoint
 from lggseg.errors import LggError
 from lggseg.metrics import dice
-from lggseg.prepare.network_grid import Recipe
-from lggseg.segmenter import (
+from lggseg.model import device
+from lggseg.model.checkpoint import write_checkpoint
+from lggseg.model.segmenter import (
     WEIGHTS,
     Segmenter,
     load_checkpoint,
@@ -19,6 +18,7 @@ from lggseg.segmenter import (
     save_checkpoint,
     segment_volume,
 )
+from lggseg.prepare.network_grid import Recipe
 from lggseg.unet import UNet
 
 

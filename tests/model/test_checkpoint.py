@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from lggseg.checkpoint import digest, lengthen, read_checkpoint, shorten, write_checkpoint
 from lggseg.errors import LggError
+from lggseg.model.checkpoint import digest, lengthen, read_checkpoint, shorten, write_checkpoint
 
 
 @pytest.fixture

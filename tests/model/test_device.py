@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lggseg import device
-from lggseg.device import amp_dtype, cpu_has_bfloat16, pick_device
 from lggseg.errors import LggError
+from lggseg.model import device
+from lggseg.model.device import amp_dtype, cpu_has_bfloat16, pick_device
 
 
 @pytest.fixture(autouse=True)

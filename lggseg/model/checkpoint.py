@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from .errors import LggError
-from .files import whole
+from ..errors import LggError
+from ..files import whole
 
 FORMAT = 3  # goes up whenever what is stored changes its meaning
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lggseg.postprocess import around, postprocess
+from lggseg.model.postprocess import around, postprocess
 
 
 def components():
