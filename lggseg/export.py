@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from .checkpoint import shorten
+from .model.checkpoint import shorten
 from .errors import LggError
 from .files import whole
-from .segmenter import Segmenter, load_checkpoint, load_pretrained
+from .model.segmenter import Segmenter, load_checkpoint, load_pretrained
 from .unet import UNet, UNetBlock
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ ORDER = [
     ["train"],
     ["viewer.*", "exercises.*"],
     ["scans.*"],
-    ["predict"],
+    ["predict", "export"],
 ]
 # What a first use must not load: each step in one process, after those above it.
 LATER = {
