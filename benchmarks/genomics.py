@@ -8,9 +8,9 @@ from scipy import stats
 from scipy.spatial import ConvexHull
 
 from lggseg import shape_features
-from lggseg.ellipsoid import corners
 from lggseg.genomics import count_tables, freeman_halton, median_split
-from lggseg.shape import asd, mf
+from lggseg.measures.ellipsoid import corners
+from lggseg.measures.shape import asd, mf
 
 from .bench import Bench
 from .timing import Row, clock, compare

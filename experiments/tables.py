@@ -11,7 +11,7 @@ import pandas as pd
 
 from lggseg import Cohort, LggError, shape_features
 from lggseg.files import whole
-from lggseg.metrics import counts, scores
+from lggseg.measures.metrics import counts, scores
 from lggseg.model.postprocess import around, components, postprocess
 
 from .maps import run_maps

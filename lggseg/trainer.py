@@ -17,7 +17,7 @@ from .distributed import first_decides, mean_of_all, parallel, rank, share_of, w
 from .errors import LggError
 from .files import whole
 from .losses import DiceBCELoss, DiceLoss, focal_tversky_loss
-from .metrics import dice
+from .measures.metrics import dice
 from .model.checkpoint import digest, read_checkpoint, write_checkpoint
 from .model.device import amp_dtype, mixed_precision, pick_device
 from .model.segmenter import Segmenter

@@ -7,7 +7,8 @@ from importlib import import_module
 import pandas as pd
 import pytest
 
-MODULES = ["metrics", "losses", "prepare.network_grid", "shape", "ellipsoid", "genomics.association",
+MODULES = ["measures.metrics", "losses", "prepare.network_grid", "measures.shape", "measures.ellipsoid",
+           "genomics.association",
            "genomics.corrections",
            "genomics.effect_size", "genomics.fisher", "genomics.permutation"]
 

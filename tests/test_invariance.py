@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lggseg.metrics import dice
+from lggseg.measures.metrics import dice
 from lggseg.model.segmenter import load_pretrained
 
 STRICT, LOOSE = 0.98, 0.95

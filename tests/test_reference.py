@@ -56,9 +56,9 @@ def test_messages(code, message):
 def test_all_public_names_are_listed_with_their_homes():
     names = reference.public_names()
     assert {name.rpartition(".")[2] for name in names} == set(lggseg.__all__)
-    assert "lggseg.metrics.dice" in names
-    assert reference.entry("lggseg.shape.asd") == \
-        ":py:obj:`asd <lggseg.shape.asd>`\n   Short for \\ ``angular_standard_deviation``\\ .\n   \n"
+    assert "lggseg.measures.metrics.dice" in names
+    assert reference.entry("lggseg.measures.shape.asd") == \
+        ":py:obj:`asd <lggseg.measures.shape.asd>`\n   Short for \\ ``angular_standard_deviation``\\ .\n   \n"
 
 
 def test_docstrings_become_restructured_text():

@@ -1,6 +1,6 @@
 """Break a file of lggseg/ in one place at a time, in memory, and see whether its tests notice.
 
-    python tools/mutate.py lggseg/metrics.py tests/test_metrics.py --noconftest
+    python tools/mutate.py lggseg/measures/metrics.py tests/measures/test_metrics.py --noconftest
 
 What is broken: comparisons, operators, numbers, truth values, names in quotes, conditions, calls for their effect,
 returned values. Each mutant runs the tests in a fork of one process that has the libraries loaded, so it takes little

@@ -25,7 +25,8 @@ AREAS = {  # what one does: title, and files or folders of the package, in the o
     "prediction": ("Weights and predictions", ["model.segmenter", "model.checkpoint", "model.postprocess", "predict",
                                                "scans.write",
                                                "files"]),
-    "measures": ("Measuring masks and shapes", ["metrics", "evaluation", "shape", "ellipsoid"]),
+    "measures": ("Measuring masks and shapes", ["measures.metrics", "measures.evaluation", "measures.shape",
+                                                "measures.ellipsoid"]),
     "genomics": ("Testing shape against genes", ["genomics"]),
     "viewers": ("Looking at scans and drawing figures", ["viewer", "plots", "colours"]),
     "phantoms": ("Drawing phantoms, and exercises", ["phantom", "exercises.base"]),
@@ -148,7 +149,7 @@ def reference_pages() -> dict[str, str]:
 
 
 def public_names(stub: Path = PACKAGE / "__init__.pyi") -> list[str]:
-    """Where each name of `import lggseg` is at home, such as lggseg.metrics.dice, by the alphabet."""
+    """Where each name of `import lggseg` is at home, such as lggseg.measures.metrics.dice, by the alphabet."""
     tree = ast.parse(stub.read_text(encoding="utf-8"))
     return sorted((f"lggseg.{line.module}.{name.name}" for line in tree.body for name in line.names),
                   key=lambda name: name.rpartition(".")[2].lower())

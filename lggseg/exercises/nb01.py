@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from ..metrics import dice, iou
+from ..measures.metrics import dice, iou
 from .base import Wrong, called, close, number, numbers
 
 STEM = "TCGA_CS_4941_19960909_"

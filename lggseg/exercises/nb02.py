@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..genomics import benjamini_hochberg
-from ..shape import bounding_ellipsoid_volume_ratio
+from ..measures.shape import bounding_ellipsoid_volume_ratio
 from .base import called, close, number, numbers
 
 TESTS, LEVEL = 21, 0.05

@@ -8,7 +8,7 @@ import scipy
 from tqdm.auto import tqdm
 
 from ..errors import LggError
-from ..shape import shape_features
+from ..measures.shape import shape_features
 from .corrections import benjamini_hochberg, bonferroni
 from .fisher import freeman_halton
 

@@ -21,8 +21,8 @@ from PIL import Image
 from ..colours import PREDICTION
 from ..data.places import check_apart
 from ..errors import LggError
-from ..metrics import scores
-from ..shape import shape_features
+from ..measures.metrics import scores
+from ..measures.shape import shape_features
 from ..viewer.overlay import blend, boundary
 from .grid import to_square
 from .nifti import write_nifti

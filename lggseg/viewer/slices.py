@@ -6,7 +6,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from ..errors import LggError
-from ..metrics import dice
+from ..measures.metrics import dice
 from .base import Viewer, row, wide
 from .overlay import ABSENT, COLOURS, NAMES, SEQUENCES, blend, boundary, part, upscale, windowed
 from .page import Case, Settings, build_page, largest_slice

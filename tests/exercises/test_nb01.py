@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from lggseg.exercises import verdict
-from lggseg.metrics import dice, iou
+from lggseg.measures.metrics import dice, iou
 
 MASK = np.zeros((4, 12, 12), bool)
 MASK[1, 3:8, 3:9] = MASK[2, 4:8, 4:9] = True

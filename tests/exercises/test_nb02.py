@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from lggseg.exercises import verdict
-from lggseg.shape import shape_features
+from lggseg.measures.shape import shape_features
 
 MASK = np.zeros((6, 20, 20), bool)
 MASK[2:5, 8:14, 7:15] = True

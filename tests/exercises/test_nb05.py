@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 
 from lggseg.exercises import verdict
-from lggseg.metrics import dice
+from lggseg.measures.metrics import dice
 
 CORNERS = np.ones((3, 3, 3))
 

@@ -8,8 +8,8 @@ from scipy import ndimage, stats
 
 from lggseg.exercises import verdict
 from lggseg.exercises.nb06 import POWER
+from lggseg.measures.shape import shape_features
 from lggseg.model.postprocess import postprocess
-from lggseg.shape import shape_features
 
 
 def right(name, answer):

@@ -22,7 +22,7 @@ from lggseg.genomics.association import (
     untestable,
 )
 from lggseg.genomics.fisher import freeman_halton
-from lggseg.shape import shape_features
+from lggseg.measures.shape import shape_features
 
 COLUMNS = ["feature", "cluster", "n", "p_fisher", "p_kruskal", "epsilon_sq", "q_bh", "p_bonferroni", "small", "note"]
 NUMBERS = COLUMNS[3:8]

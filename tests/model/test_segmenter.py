@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lggseg.errors import LggError
-from lggseg.metrics import dice
+from lggseg.measures.metrics import dice
 from lggseg.model import device
 from lggseg.model.checkpoint import write_checkpoint
 from lggseg.model.segmenter import (

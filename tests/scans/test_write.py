@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from lggseg.errors import LggError
+from lggseg.measures.shape import shape_features
 from lggseg.scans import write
 from lggseg.scans.grid import Grid
 from lggseg.scans.read import RESULTS, OwnScan
 from lggseg.scans.write import check_place, measure, result_files, result_names, write_results
-from lggseg.shape import shape_features
 
 
 def scan(**more) -> OwnScan:

@@ -8,7 +8,7 @@ from as_seen import all_widgets, from_page, pixels
 
 from lggseg.colours import PREDICTION, TRUTH, rgb
 from lggseg.errors import LggError
-from lggseg.metrics import dice
+from lggseg.measures.metrics import dice
 from lggseg.viewer import SliceViewer
 
 

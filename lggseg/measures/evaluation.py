@@ -6,9 +6,9 @@ import pandas as pd
 from torch import nn
 from tqdm.auto import tqdm
 
-from .data.cohort import Cohort
+from ..data.cohort import Cohort
+from ..model.segmenter import as_segmenter
 from .metrics import scores
-from .model.segmenter import as_segmenter
 
 
 def evaluate(model: nn.Module, cohort: Cohort, patients: Iterable[str] | None = None, out_of_fold: bool = False,
@@ -16,7 +16,7 @@ def evaluate(model: nn.Module, cohort: Cohort, patients: Iterable[str] | None = 
     """Scores of `segment_volume` per patient volume, indexed by patient.
 
     Columns: dice, iou, sensitivity, precision in [0, 1], hd95 in pixels (empty-mask rule: see
-    `lggseg.metrics`), tumour_voxels, predicted_voxels, and seen: the model was trained on this
+    `lggseg.measures.metrics`), tumour_voxels, predicted_voxels, and seen: the model was trained on this
     patient. With `out_of_fold` each patient is judged by the part of the model `without` them, so none was seen.
     """
     segmenter, rows = as_segmenter(model), {}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from lggseg import ellipsoid as module
-from lggseg.ellipsoid import corners, enclosing_ellipsoid
 from lggseg.errors import LggError
+from lggseg.measures import ellipsoid as module
+from lggseg.measures.ellipsoid import corners, enclosing_ellipsoid
 
 
 def john(points, ellipsoid):

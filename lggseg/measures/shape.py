@@ -14,8 +14,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import find_contours
 
+from ..errors import LggError
 from .ellipsoid import corners, enclosing_ellipsoid
-from .errors import LggError
 
 SECTORS = 10  # of 36 degrees each
 WINDOW = 0.1  # of the outline's points, for the moving average of MF

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from .errors import LggError
+from ..errors import LggError
 
 
 class Counts(NamedTuple):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import lggseg
-from lggseg import shape
 from lggseg.errors import LggError
-from lggseg.shape import (
+from lggseg.measures import shape
+from lggseg.measures.shape import (
     angular_standard_deviation,
     asd,
     bevr,

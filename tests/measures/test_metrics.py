@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from lggseg.errors import LggError
-from lggseg.metrics import counts, dice, hausdorff95, iou, precision, scores, sensitivity
+from lggseg.measures.metrics import counts, dice, hausdorff95, iou, precision, scores, sensitivity
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MONAI's imports bring deprecations of others

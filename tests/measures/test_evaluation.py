@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lggseg.errors import LggError
-from lggseg.evaluation import evaluate
+from lggseg.measures.evaluation import evaluate
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
 from lggseg.unet import UNet

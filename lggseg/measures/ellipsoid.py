@@ -1,4 +1,4 @@
-"""The smallest ellipsoid around a tumour's voxels, for the bounding ellipsoid volume ratio of `lggseg.shape`.
+"""The smallest ellipsoid around a tumour's voxels, for the bounding ellipsoid volume ratio of `lggseg.measures.shape`.
 
 Khachiyan's algorithm with the away steps of Todd and Yildirim (2007, Discrete Applied Mathematics), and Newton steps.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.spatial import ConvexHull, QhullError
 
-from .errors import LggError
+from ..errors import LggError
 
 
 class Ellipsoid(NamedTuple):

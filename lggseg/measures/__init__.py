@@ -1,0 +1,1 @@
+"""How well masks agree, and what shape a tumour has."""
