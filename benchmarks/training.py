@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from lggseg import DiceBCELoss, TrainConfig
-from lggseg.trainer import Trainer
+from lggseg.training.trainer import Trainer
 
 from . import ceiling
 from .bench import Bench

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lggseg import Cohort, LggError, TrainConfig, fit, open_cohort
-from lggseg.config import add_options, config_of
 from lggseg.data.places import check_apart
-from lggseg.train import check_patients
+from lggseg.training.config import add_options, config_of
+from lggseg.training.fit import check_patients
 
 from .command import command, execute, positive
 from .ensemble import finish

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from lggseg import Cohort, LggError, Segmenter, TrainConfig, dice, fit, load_checkpoint, open_cohort
-from lggseg.config import add_options, config_of
+from lggseg.training.config import add_options, config_of
 
 from .command import command, execute
 from .compare import keep, show

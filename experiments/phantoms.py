@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lggseg import Cohort, LggError, Segmenter, TrainConfig, fit, open_cohort, write_phantom_cohort
-from lggseg.config import add_options, config_of
+from lggseg.training.config import add_options, config_of
 
 from .command import command, execute, positive
 from .tables import choices, choose, summary

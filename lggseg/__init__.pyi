@@ -1,4 +1,3 @@
-from .config import TrainConfig as TrainConfig
 from .data.cohort import Cohort as Cohort
 from .data.cohort import Volume as Volume
 from .data.cohort import open_cohort as open_cohort
@@ -8,9 +7,6 @@ from .data.splits import fold_patients as fold_patients
 from .data.splits import split_patients as split_patients
 from .errors import LggError as LggError
 from .genomics.association import association_table as association_table
-from .losses import DiceBCELoss as DiceBCELoss
-from .losses import DiceLoss as DiceLoss
-from .losses import dice_loss as dice_loss
 from .measures.evaluation import evaluate as evaluate
 from .measures.metrics import dice as dice
 from .measures.metrics import hausdorff95 as hausdorff95
@@ -30,7 +26,11 @@ from .model.segmenter import save_checkpoint as save_checkpoint
 from .model.segmenter import segment_volume as segment_volume
 from .phantom.cohort import write_phantom_cohort as write_phantom_cohort
 from .prepare.network_grid import Recipe as Recipe
-from .train import fit as fit
+from .training.config import TrainConfig as TrainConfig
+from .training.fit import fit as fit
+from .training.losses import DiceBCELoss as DiceBCELoss
+from .training.losses import DiceLoss as DiceLoss
+from .training.losses import dice_loss as dice_loss
 from .unet import UNet as UNet
 from .unet import UNetBlock as UNetBlock
 from .viewer.activations import ActivationViewer as ActivationViewer

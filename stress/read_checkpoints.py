@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lggseg.config import TrainConfig
 from lggseg.model.checkpoint import digest
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.train import one_epoch
-from lggseg.trainer import Trainer
+from lggseg.training.config import TrainConfig
+from lggseg.training.fit import one_epoch
+from lggseg.training.trainer import Trainer
 from lggseg.unet import UNet
 
 from .cohorts import opened, write_cohort

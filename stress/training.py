@@ -4,9 +4,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lggseg.config import TrainConfig
 from lggseg.model.checkpoint import digest, read_checkpoint
-from lggseg.train import fit
+from lggseg.training.config import TrainConfig
+from lggseg.training.fit import fit
 
 from .cohorts import opened, use_cache, write_cohort
 from .killing import kill_again_and_again, run

@@ -7,7 +7,7 @@ from importlib import import_module
 import pandas as pd
 import pytest
 
-MODULES = ["measures.metrics", "losses", "prepare.network_grid", "measures.shape", "measures.ellipsoid",
+MODULES = ["measures.metrics", "training.losses", "prepare.network_grid", "measures.shape", "measures.ellipsoid",
            "genomics.association",
            "genomics.corrections",
            "genomics.effect_size", "genomics.fisher", "genomics.permutation"]

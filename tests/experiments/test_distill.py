@@ -10,7 +10,7 @@ from tiny_run import TINY
 
 from experiments import distill
 from lggseg import LggError, fit, load_checkpoint
-from lggseg.trainer import Trainer
+from lggseg.training.trainer import Trainer
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments.compare import read_scores, table
-from lggseg.config import config_of
+from lggseg.training.config import config_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = (ROOT / "experiments" / "README.md").read_text(encoding="utf-8")

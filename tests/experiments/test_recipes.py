@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lggseg import TrainConfig
-from lggseg.config import read_config
+from lggseg.training.config import read_config
 
 RECIPES = Path(__file__).resolve().parents[2] / "experiments" / "recipes"
 

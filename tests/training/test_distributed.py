@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from lggseg import distributed, train
+from lggseg import train
 from lggseg.errors import LggError
 from lggseg.model.segmenter import load_checkpoint
+from lggseg.training import distributed
 
 TINY = ["--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4", "--depth", "3", "--epochs", "4",
         "--epoch-slices", "128", "--batch", "16", "--augment", "0", "--late-augment", "0", "--device", "cpu"]

@@ -8,8 +8,8 @@ from typing import TypeVar
 import torch
 from torch import distributed, nn
 
-from .errors import LggError
-from .model.device import pick_device
+from ..errors import LggError
+from ..model.device import pick_device
 
 Answer = TypeVar("Answer")
 

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .errors import LggError
+from ..errors import LggError
 
 SMOOTH = 1.0  # added to both sides of a ratio, so that a batch without tumour gives 0/0 no chance
 LOOKED_AT = ("cpu",)  # devices whose values are there to be looked at; elsewhere a look waits for all that is queued

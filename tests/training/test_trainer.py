@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_train import TINY
+from test_fit import TINY
 
-from lggseg import trainer as module
-from lggseg.config import TrainConfig
 from lggseg.errors import LggError
-from lggseg.losses import DiceBCELoss
 from lggseg.model.checkpoint import digest
 from lggseg.model.device import mixed_precision
 from lggseg.model.segmenter import load_checkpoint
-from lggseg.trainer import LOSSES, Trainer, seen_by, sparkline
+from lggseg.training import trainer as module
+from lggseg.training.config import TrainConfig
+from lggseg.training.losses import DiceBCELoss
+from lggseg.training.trainer import LOSSES, Trainer, seen_by, sparkline
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lggseg import losses
 from lggseg.errors import LggError
-from lggseg.losses import DiceBCELoss, DiceLoss, dice_loss, focal_tversky_loss
+from lggseg.training import losses
+from lggseg.training.losses import DiceBCELoss, DiceLoss, dice_loss, focal_tversky_loss
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # MONAI's imports bring deprecations of others

@@ -10,18 +10,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from ..data.cohort import Cohort
+from ..data.dataset import SliceDataset
+from ..errors import LggError
+from ..files import whole
+from ..measures.metrics import dice
+from ..model.checkpoint import digest, read_checkpoint, write_checkpoint
+from ..model.device import amp_dtype, mixed_precision, pick_device
+from ..model.segmenter import Segmenter
+from ..prepare.augment import Augment
 from .config import TrainConfig
-from .data.cohort import Cohort
-from .data.dataset import SliceDataset
 from .distributed import first_decides, mean_of_all, parallel, rank, share_of, world_size
-from .errors import LggError
-from .files import whole
 from .losses import DiceBCELoss, DiceLoss, focal_tversky_loss
-from .measures.metrics import dice
-from .model.checkpoint import digest, read_checkpoint, write_checkpoint
-from .model.device import amp_dtype, mixed_precision, pick_device
-from .model.segmenter import Segmenter
-from .prepare.augment import Augment
 
 LOSSES = {"dice": DiceLoss(), "dice_bce": DiceBCELoss(), "focal_tversky": focal_tversky_loss}
 CHECK_EVERY = 20  # steps between looks at the loss: on a GPU each look waits for the steps before it

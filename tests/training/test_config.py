@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from lggseg.config import TrainConfig, add_options, config_of, read_config
 from lggseg.errors import LggError
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
+from lggseg.training.config import TrainConfig, add_options, config_of, read_config
 
 SMALL = TrainConfig(size=32, coarse_size=16, block=1, features=4, depth=3)
 

@@ -1,0 +1,1 @@
+"""How a network is trained: settings, losses, the state of a run, and several processes."""
