@@ -6,9 +6,9 @@ import io
 import numpy as np
 from matplotlib import pyplot as plt
 
-from lggseg.colours import PREDICTION, TRUTH
 from lggseg.data.cohort import Volume
 from lggseg.viewer import SliceViewer
+from lggseg.viewer.colours import PREDICTION, TRUTH
 
 from .bench import Bench
 from .timing import Row, clock, compare

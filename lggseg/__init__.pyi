@@ -33,6 +33,7 @@ from .training.losses import DiceLoss as DiceLoss
 from .training.losses import dice_loss as dice_loss
 from .unet import UNet as UNet
 from .unet import UNetBlock as UNetBlock
+from .viewer import plots as plots
 from .viewer.activations import ActivationViewer as ActivationViewer
 from .viewer.cohort import CohortViewer as CohortViewer
 from .viewer.slices import SliceViewer as SliceViewer

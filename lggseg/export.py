@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from .model.checkpoint import shorten
 from .errors import LggError
 from .files import whole
+from .model.checkpoint import shorten
 from .model.segmenter import Segmenter, load_checkpoint, load_pretrained
 from .unet import UNet, UNetBlock
 

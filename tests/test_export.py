@@ -6,8 +6,8 @@ import torch
 
 from lggseg import LggError, UNet, load_checkpoint, load_pretrained
 from lggseg.export import export_network, export_segmenter, level_channels, level_names, main
-from lggseg.prepare.network_grid import Recipe
 from lggseg.model.segmenter import Segmenter
+from lggseg.prepare.network_grid import Recipe
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -12,7 +12,7 @@ import lggseg
 
 # From the bottom up. A file may import files of earlier lines, and of its own line without a circle.
 ORDER = [
-    ["errors", "colours", "files"],
+    ["errors", "viewer.colours", "files"],
     ["model.device"],
     ["training.distributed", "prepare.head_finder"],
     ["unet", "training.losses", "measures.metrics", "measures.ellipsoid", "measures.shape", "prepare.network_grid",
@@ -22,7 +22,7 @@ ORDER = [
     ["efficientnet"],
     ["data.*"],
     ["model.segmenter"],
-    ["training.config", "measures.evaluation", "genomics.*", "plots", "viewer.overlay"],
+    ["training.config", "measures.evaluation", "genomics.*", "viewer.plots", "viewer.overlay"],
     ["training.trainer"],
     ["training.fit"],
     ["train"],
@@ -35,7 +35,7 @@ LATER = {
     "import lggseg": "numpy pandas torch",
     "lggseg.open_cohort, lggseg.SliceViewer": "torch scipy.stats skimage matplotlib kagglehub",
     "lggseg.UNet": "torch._dynamo torchvision sympy",
-    "[getattr(lggseg, name) for name in lggseg.__all__]":
+    "[getattr(lggseg, name) for name in lggseg.__all__ if name != 'plots']":
         "torch._dynamo torchvision sympy scipy.stats statsmodels skimage.transform matplotlib seaborn kagglehub",
 }
 PACKAGE = Path(lggseg.__path__[0])

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from palette import few_colours
 from torch import nn
 
-from lggseg import dice, load_pretrained, plots, segment_volume
+from lggseg import dice, load_pretrained, segment_volume
 from lggseg.data import Cohort, Volume, open_cohort
 from lggseg.unet import UNet
+from lggseg.viewer import plots
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
 COLUMNS = {"pre-contrast": 0, "FLAIR": 1, "post-contrast": 2, "FLAIR with both outlines": 1}

@@ -28,7 +28,7 @@ AREAS = {  # what one does: title, and files or folders of the package, in the o
     "measures": ("Measuring masks and shapes", ["measures.metrics", "measures.evaluation", "measures.shape",
                                                 "measures.ellipsoid"]),
     "genomics": ("Testing shape against genes", ["genomics"]),
-    "viewers": ("Looking at scans and drawing figures", ["viewer", "plots", "colours"]),
+    "viewers": ("Looking at scans and drawing figures", ["viewer"]),
     "phantoms": ("Drawing phantoms, and exercises", ["phantom", "exercises.base"]),
 }
 

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ..colours import PREDICTION
 from ..data.places import check_apart
 from ..errors import LggError
 from ..measures.metrics import scores
 from ..measures.shape import shape_features
+from ..viewer.colours import PREDICTION
 from ..viewer.overlay import blend, boundary
 from .grid import to_square
 from .nifti import write_nifti

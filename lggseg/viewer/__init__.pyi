@@ -1,3 +1,4 @@
+from . import plots as plots
 from .activations import ActivationViewer as ActivationViewer
 from .cohort import CohortViewer as CohortViewer
 from .slices import SliceViewer as SliceViewer

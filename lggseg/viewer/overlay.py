@@ -6,7 +6,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from ..colours import PREDICTION, TRUTH, rgb
+from .colours import PREDICTION, TRUTH, rgb
 
 SEQUENCES = {"pre-contrast": 0, "FLAIR": 1, "post-contrast": 2, "all three as colours": slice(None)}
 ABSENT = {"pre": "pre-contrast", "post": "post-contrast"}

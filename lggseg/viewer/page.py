@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..colours import rgb
 from ..errors import LggError
+from .colours import rgb
 from .overlay import ABSENT, COLOURS, NAMES, SEQUENCES
 
 QUALITY = 85  # of WebP: on real patients the mean error inside the head is then about 2.4 of 255 grey levels

@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 from servers import PICTURES
 
-from lggseg.colours import PREDICTION, TRUTH, rgb
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import Recipe
 from lggseg.viewer import CohortViewer, SliceViewer
+from lggseg.viewer.colours import PREDICTION, TRUTH, rgb
 
 COLOUR_SCHEMES = {"light": (255, 255, 255), "dark": (22, 24, 27)}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lggseg.colours import TRUTH
 from lggseg.viewer import overlay
+from lggseg.viewer.colours import TRUTH
 
 
 def test_window_maps_low_to_black_and_high_to_white():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from as_seen import all_widgets, from_page, pixels
 
-from lggseg.colours import PREDICTION, TRUTH, rgb
 from lggseg.errors import LggError
 from lggseg.measures.metrics import dice
 from lggseg.viewer import SliceViewer
+from lggseg.viewer.colours import PREDICTION, TRUTH, rgb
 
 
 def test_sequences_are_the_channels(make):

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.colors import to_rgb
 
-from lggseg.colours import OKABE_ITO, rgb
+from lggseg.viewer.colours import OKABE_ITO, rgb
 
 
 @pytest.mark.parametrize("colour", OKABE_ITO)

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from ..errors import LggError
+from ..unet import UNet
 from .colours import BLACK, BLUE, GREEN, ORANGE, PREDICTION, PURPLE, SKY, TRUTH, VERMILION, YELLOW
 from .colours import OKABE_ITO as OKABE_ITO  # figures take all their colours from here
-from .errors import LggError
-from .unet import UNet
 
 
 def use_style() -> None:

@@ -9,9 +9,9 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
-from lggseg import plots
 from lggseg.errors import LggError
 from lggseg.unet import UNet
+from lggseg.viewer import plots
 
 
 @pytest.fixture(autouse=True)
