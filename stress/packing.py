@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lggseg.data.cache import HOUR, sweep, unfinished
+from lggseg.data.cache_folder import HOUR, sweep, unfinished
 
 from .cohorts import larger_cohort, opened, pixels, use_cache
 from .killing import kill_again_and_again

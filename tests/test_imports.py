@@ -43,7 +43,7 @@ MAX_LINES = 250
 
 
 def files() -> dict[str, Path]:
-    """Every file of the package by its dotted name: lggseg/data/pack.py is data.pack, an __init__ its folder."""
+    """Every file of the package by its dotted name: lggseg/data/cohort.py is data.cohort, an __init__ its folder."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts

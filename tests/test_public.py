@@ -89,7 +89,7 @@ def test_a_type_checker_sees_what_the_run_gives(stub):
         assert value is getattr(home, name) and getattr(value, "__module__", home.__name__) == home.__name__
 
 
-@pytest.mark.parametrize("module", ["train", "predict", "genomics", "data.cache"])
+@pytest.mark.parametrize("module", ["train", "predict", "genomics", "data.cache_folder"])
 def test_commands_explain_themselves_without_a_warning(module):
     run = subprocess.run([sys.executable, "-W", "error", "-m", f"lggseg.{module}", "--help"], capture_output=True,
                          text=True, check=False)

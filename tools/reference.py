@@ -14,7 +14,7 @@ from frame import ROOT
 PACKAGE = ROOT / "lggseg"
 AREAS = {  # what one does: title, and files or folders of the package, in the order of reading
     "cohort": ("Opening the data set", ["data.cohort", "data.places", "data.folder", "data.clinical", "data.splits",
-                                        "data.dataset", "data.pack", "data.cache", "errors"]),
+                                        "data.dataset", "data.array_cache", "data.cache_folder", "errors"]),
     "scans": ("Reading a scan of your own", ["scans.read", "scans.pictures", "scans.picture_file", "scans.nifti",
                                              "scans.dicom", "scans.channels", "scans.raw_scan", "scans.grid",
                                              "scans.intensity"]),
@@ -43,7 +43,7 @@ class Refusal:
 
 
 def modules(names: list[str], package: Path = PACKAGE) -> dict[str, Path]:
-    """Every file behind these dotted names, folders with all that is in them: lggseg.data.pack -> .../pack.py."""
+    """Every file behind these dotted names, folders with all that is in them: lggseg.unet -> .../unet.py."""
     found = {}
     for name in names:
         path = package / name.replace(".", "/")

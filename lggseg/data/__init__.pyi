@@ -1,4 +1,3 @@
-from .cache import cache_folder as cache_folder
 from .clinical import CLUSTERS as CLUSTERS
 from .clinical import read_clinical as read_clinical
 from .cohort import Cohort as Cohort

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import LggError
-from .cache import cache_folder
+from .array_cache import Pack, open_pack
+from .cache_folder import cache_folder
 from .clinical import check_rows, read_clinical
 from .folder import list_folder
-from .pack import Pack, open_pack
 from .places import default_places, find_root, phantom_root
 
 

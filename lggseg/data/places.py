@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import LggError
 from ..phantom import PHANTOM_VERSION, write_phantom_cohort
-from .cache import cache_folder, sweep, touch
+from .cache_folder import cache_folder, sweep, touch
 from .folder import PATIENT_FOLDER
 
 KAGGLE_SET = "mateuszbuda/lgg-mri-segmentation"

@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 from PIL import Image
 
-from lggseg.data import pack
+from lggseg.data import array_cache
 from lggseg.data.clinical import CLUSTERS, CODEBOOK
 from lggseg.data.cohort import load_cohort
 
@@ -51,8 +51,8 @@ def same(a, b):
 
 
 def spy_on_builds(monkeypatch):
-    builds, write_pack = [], pack.write_pack
-    monkeypatch.setattr(pack, "write_pack", lambda *args: [builds.append(args), write_pack(*args)])
+    builds, write_pack = [], array_cache.write_pack
+    monkeypatch.setattr(array_cache, "write_pack", lambda *args: [builds.append(args), write_pack(*args)])
     return builds
 
 

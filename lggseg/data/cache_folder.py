@@ -1,7 +1,7 @@
 """The cache: where packs and phantoms are kept, how large it may grow, and the broom.
 
-    python -m lggseg.data.cache           tells where it is and what it holds
-    python -m lggseg.data.cache --clean   removes what is of no use any more
+    python -m lggseg.data.cache_folder           tells where it is and what it holds
+    python -m lggseg.data.cache_folder --clean   removes what is of no use any more
 """
 
 import argparse
@@ -166,8 +166,9 @@ def report(cache: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m lggseg.data.cache", description="The cache of packed cohorts and "
-                                     "phantoms. Nothing in it is lost for good: what is needed is made again.")
+    parser = argparse.ArgumentParser(prog="python -m lggseg.data.cache_folder",
+                                     description="The cache of packed cohorts and phantoms. Nothing in it is lost for "
+                                                 "good: what is needed is made again.")
     parser.add_argument("--clean", action="store_true", help="remove packs of folders that are gone or have changed, "
                         "what nobody used for a month, what interrupted builds left, and all above the limit")
     options, cache = parser.parse_args(arguments), cache_folder()

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from small_cohort import FIRST, load_volumes, same, save, spy_on_builds, write_patient
 
-from lggseg.data import pack
+from lggseg.data import array_cache
 from lggseg.data.cohort import load_cohort, open_cohort
 from lggseg.errors import LggError
 
@@ -45,7 +45,7 @@ def test_missing_sequences_by_equality_over_the_whole_volume(root):
 
 
 def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(root, monkeypatch):
-    read, calls = pack.read_image, iter(range(100))
+    read, calls = array_cache.read_image, iter(range(100))
 
     def interrupt(path):
         if next(calls) == 8:
@@ -53,7 +53,7 @@ def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(root, monkeypat
         return read(path)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pack, "read_image", interrupt)
+        patch.setattr(array_cache, "read_image", interrupt)
         load_cohort(root, progress=False)
     assert list((root.parents[1] / "cache" / "packed").iterdir()) == []
     image, _ = write_patient(root.parent / "again", FIRST)
@@ -62,9 +62,10 @@ def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(root, monkeypat
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_killed_build_is_never_used_and_cleared_later(root, monkeypatch):
-    code = ("import os, signal, sys\nfrom lggseg.data import cohort, pack\n"
-            "read, calls = pack.read_image, iter(range(100))\n"
-            "pack.read_image = lambda path: os.kill(os.getpid(), signal.SIGKILL) if next(calls) == 8 else read(path)\n"
+    code = ("import os, signal, sys\nfrom lggseg.data import array_cache, cohort\n"
+            "read, calls = array_cache.read_image, iter(range(100))\n"
+            "kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "array_cache.read_image = lambda path: kill() if next(calls) == 8 else read(path)\n"
             "cohort.load_cohort(cohort.Path(sys.argv[1]))")
     assert subprocess.run([sys.executable, "-c", code, str(root)]).returncode == -signal.SIGKILL
     packed = root.parents[1] / "cache" / "packed"
@@ -102,14 +103,14 @@ def test_a_touched_removed_or_moved_file_gets_another_pack(root):
 
 
 def test_two_builds_at_once(root, monkeypatch):
-    write_pack, others = pack.write_pack, []
+    write_pack, others = array_cache.write_pack, []
 
     def overtaken(found, work, progress):
         write_pack(found, work, progress)
-        monkeypatch.setattr(pack, "write_pack", write_pack)
+        monkeypatch.setattr(array_cache, "write_pack", write_pack)
         others.append(load_cohort(root, progress=False))  # another process finishes the same pack first
 
-    monkeypatch.setattr(pack, "write_pack", overtaken)
+    monkeypatch.setattr(array_cache, "write_pack", overtaken)
     cohort = load_cohort(root, progress=False)
     assert same(cohort, others[0]) and len(list(cohort.pack.folder.parent.iterdir())) == 1
 
@@ -137,7 +138,7 @@ class SlowFile:
 
 def test_pieces_written_at_once_land_at_their_places(tmp_path):
     rows = np.random.default_rng(0).integers(0, 256, (8, 50), dtype=np.uint8)
-    with pack.ArrayFile(tmp_path / "rows.npy", np.uint8, rows.shape) as file, ThreadPoolExecutor(8) as pool:
+    with array_cache.ArrayFile(tmp_path / "rows.npy", np.uint8, rows.shape) as file, ThreadPoolExecutor(8) as pool:
         file.file = SlowFile(file.file)
         list(pool.map(lambda i: file.write(i, rows[i:i + 1]), range(8)))
     assert np.array_equal(np.load(tmp_path / "rows.npy"), rows)
@@ -181,6 +182,6 @@ def test_a_mask_that_is_inverted_or_filled_is_refused(root, spoil):
 def test_a_pack_of_an_earlier_format_is_not_looked_at(root, monkeypatch):
     """It may hold what would be refused today."""
     with monkeypatch.context() as earlier:
-        earlier.setattr(pack, "FORMAT", pack.FORMAT - 1)
+        earlier.setattr(array_cache, "FORMAT", array_cache.FORMAT - 1)
         old = load_cohort(root, progress=False)
     assert load_cohort(root, progress=False).pack.folder != old.pack.folder

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_cohort import FIRST, load_volumes, spy_on_builds, write_patient
 
-from lggseg.data import pack
+from lggseg.data import array_cache
 from lggseg.data.cohort import load_cohort
 from lggseg.errors import LggError
 
@@ -88,7 +88,7 @@ def test_no_flipped_byte_gives_other_pixels(root, name):
 
 def test_checksums_are_compared_once_in_a_process(root, monkeypatch):
     cohort, calls = load_cohort(root, progress=False), []
-    monkeypatch.setattr(pack.zlib, "crc32", lambda data, crc32=zlib.crc32: calls.append(0) or crc32(data))
+    monkeypatch.setattr(array_cache.zlib, "crc32", lambda data, crc32=zlib.crc32: calls.append(0) or crc32(data))
     for _ in range(3):
         cohort.volume("TCGA_CS_4941")
     assert len(calls) == 2  # image and mask
@@ -111,7 +111,7 @@ def test_a_damaged_pack_that_a_program_holds_open(root, monkeypatch):
     """On Windows a folder whose files are open can be neither renamed nor removed."""
     folder = load_cohort(root, progress=False).pack.folder
     (folder / "index.json").write_text("{}")
-    monkeypatch.setattr(pack, "remove", lambda folder: False)
+    monkeypatch.setattr(array_cache, "remove", lambda folder: False)
     with pytest.raises(LggError, match="is damaged and in use.*close the notebooks"):
         load_cohort(root, progress=False)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]

@@ -18,7 +18,7 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from tqdm import tqdm
 
 from ..errors import LggError
-from .cache import remove, sweep, touch, workplace, writing
+from .cache_folder import remove, sweep, touch, workplace, writing
 from .folder import SEQUENCES, Folder, read_image, read_mask
 
 FORMAT = 4  # raise it whenever the packed files change their meaning, or a file that was packed is now refused

@@ -10,11 +10,11 @@ import time
 import pytest
 from small_cohort import FIRST, write_cohort
 
-from lggseg.data import cache
+from lggseg.data import cache_folder as module
 from lggseg.data.cohort import load_cohort
 from lggseg.errors import LggError
 
-DAY = 24 * cache.HOUR
+DAY = 24 * module.HOUR
 
 
 def age(folder, seconds):
@@ -63,11 +63,11 @@ def source(tmp_path):
 
 def test_packs_of_folders_that_are_gone(tmp_path, source):
     pack(tmp_path, "kept", source, idle=2 * DAY)
-    pack(tmp_path, "gone", tmp_path / "nowhere", idle=2 * cache.HOUR)
-    pack(tmp_path, "in use", tmp_path / "nowhere either", idle=cache.HOUR / 2)
-    cache.sweep(tmp_path)
+    pack(tmp_path, "gone", tmp_path / "nowhere", idle=2 * module.HOUR)
+    pack(tmp_path, "in use", tmp_path / "nowhere either", idle=module.HOUR / 2)
+    module.sweep(tmp_path)
     assert names(tmp_path) == ["in use", "kept"]
-    cache.sweep(tmp_path, spare=0)
+    module.sweep(tmp_path, spare=0)
     assert names(tmp_path) == ["kept"]
 
 
@@ -77,7 +77,7 @@ def test_what_is_not_ours_stays(tmp_path):
         (tmp_path / "packed" / name / "index.json").write_text("{}")
     (tmp_path / "packed" / "photos").mkdir()
     age(tmp_path / "packed", 99 * DAY)
-    cache.sweep(tmp_path, spare=0)
+    module.sweep(tmp_path, spare=0)
     assert names(tmp_path) == ["3-draft", "photos", "thesis"]
 
 
@@ -85,7 +85,7 @@ def test_packs_that_were_replaced(tmp_path, source):
     pack(tmp_path, "old", source, idle=2 * DAY)
     pack(tmp_path, "new", source, idle=DAY)
     pack(tmp_path, "other", tmp_path, idle=3 * DAY)
-    cache.sweep(tmp_path)
+    module.sweep(tmp_path)
     assert names(tmp_path) == ["new", "other"]
 
 
@@ -94,20 +94,20 @@ def test_what_nobody_used_for_a_month(tmp_path, source):
     pack(tmp_path, "young", tmp_path, idle=29 * DAY)
     phantoms(tmp_path, "3-0", idle=31 * DAY)
     phantoms(tmp_path, "4-0", idle=29 * DAY)
-    cache.sweep(tmp_path)
+    module.sweep(tmp_path)
     assert names(tmp_path) == ["4-0", "young"]
 
 
 def test_above_the_limit_the_least_recently_used_go(tmp_path, source, monkeypatch):
     for idle in range(2, 7):
         (tmp_path / f"source {idle}").mkdir()
-        pack(tmp_path, str(idle), tmp_path / f"source {idle}", idle=idle * cache.HOUR)
-    phantoms(tmp_path, "4-0", idle=4.5 * cache.HOUR)
+        pack(tmp_path, str(idle), tmp_path / f"source {idle}", idle=idle * module.HOUR)
+    phantoms(tmp_path, "4-0", idle=4.5 * module.HOUR)
     monkeypatch.setenv("LGGSEG_CACHE_GB", "3.5e-6")  # 3,500 bytes: three of the six
-    cache.sweep(tmp_path)
+    module.sweep(tmp_path)
     assert names(tmp_path) == ["2", "3", "4"]
     monkeypatch.setenv("LGGSEG_CACHE_GB", "0")
-    cache.sweep(tmp_path)
+    module.sweep(tmp_path)
     assert names(tmp_path) == []
 
 
@@ -117,13 +117,13 @@ def test_what_interrupted_builds_left(tmp_path):
             folder = tmp_path / place / f"{'.phantom-' if '4' in place else '.building-'}{name}"
             folder.mkdir(parents=True)
             (folder / "images.npy").touch()
-            age(folder, idle * cache.HOUR)
+            age(folder, idle * module.HOUR)
     for path in tmp_path.rglob("images.npy"):
         if "writing" in str(path):  # it began long ago, and still writes
             path.touch()
     (tmp_path / "packed" / called("damaged")).mkdir()
-    age(tmp_path / "packed" / called("damaged"), 2 * cache.HOUR)
-    cache.sweep(tmp_path)
+    age(tmp_path / "packed" / called("damaged"), 2 * module.HOUR)
+    module.sweep(tmp_path)
     assert names(tmp_path) == sorted(["4-0", *2 * [".building-young", ".building-writing"], ".phantom-young",
                                       ".phantom-writing"])
 
@@ -134,23 +134,23 @@ def test_a_folder_that_cannot_be_removed_stays(tmp_path, source, monkeypatch):
     def held(*_):
         raise PermissionError(13, "The process cannot access the file")
 
-    monkeypatch.setattr(cache.Path, "rename", held)
-    cache.sweep(tmp_path)
+    monkeypatch.setattr(module.Path, "rename", held)
+    module.sweep(tmp_path)
     assert names(tmp_path) == ["held"] and len(list(folder.iterdir())) == 2
 
 
 def test_20_gb_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv("LGGSEG_CACHE_GB", raising=False)
-    assert cache.cache_limit() == 20e9
+    assert module.cache_limit() == 20e9
     monkeypatch.setenv("LGGSEG_CACHE_GB", "0.5")
-    assert cache.cache_limit() == 5e8
+    assert module.cache_limit() == 5e8
 
 
 @pytest.mark.parametrize("limit", ["much", "-1", "nan"])
 def test_a_limit_is_a_number(tmp_path, monkeypatch, limit):
     monkeypatch.setenv("LGGSEG_CACHE_GB", limit)
     with pytest.raises(LggError, match=f"LGGSEG_CACHE_GB={limit}"):
-        cache.sweep(tmp_path)
+        module.sweep(tmp_path)
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
@@ -158,18 +158,18 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("LGGSEG_CACHE", "~/here")
-    assert cache.cache_folder() == tmp_path / "here"
+    assert module.cache_folder() == tmp_path / "here"
     monkeypatch.delenv("LGGSEG_CACHE")
-    assert cache.cache_folder() == tmp_path / ".cache" / "lggseg"
+    assert module.cache_folder() == tmp_path / ".cache" / "lggseg"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache.cache_folder() == tmp_path / "xdg" / "lggseg"
+    assert module.cache_folder() == tmp_path / "xdg" / "lggseg"
 
 
 def test_a_build_sweeps_and_opening_counts_as_use(root, tmp_path):
     first = load_cohort(root, progress=False).pack.folder
     age(first, 2 * DAY)
     assert load_cohort(root, progress=False).pack.folder == first  # warm: used just now
-    assert time.time() - (first / "index.json").stat().st_mtime < cache.HOUR
+    assert time.time() - (first / "index.json").stat().st_mtime < module.HOUR
     age(first, 2 * DAY)
     os.utime(root / FIRST / f"{FIRST}_1.tif", (1, 1))
     second = load_cohort(root, progress=False).pack.folder
@@ -182,7 +182,7 @@ def test_a_build_sweeps_and_opening_counts_as_use(root, tmp_path):
 
 def test_the_command(root, tmp_path):
     def run(*options):
-        return subprocess.run([sys.executable, "-W", "error", "-m", "lggseg.data.cache", *options], check=True,
+        return subprocess.run([sys.executable, "-W", "error", "-m", "lggseg.data.cache_folder", *options], check=True,
                               capture_output=True, text=True).stdout.splitlines()
 
     load_cohort(root, progress=False)
@@ -198,5 +198,5 @@ def test_the_command(root, tmp_path):
 def test_the_command_names_a_wrong_setting(monkeypatch, capsys):
     monkeypatch.setenv("LGGSEG_CACHE_GB", "much")
     with pytest.raises(SystemExit, match="2"):
-        cache.main([])
+        module.main([])
     assert "LGGSEG_CACHE_GB=much" in capsys.readouterr().err
