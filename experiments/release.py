@@ -1,9 +1,9 @@
 """Make the shipped weights and the committed results from a finished cross-validation: all of it, or nothing.
 
 The weights, ensemble.pt or the one network of --network, become lggseg/weights/kaggle.pt; patients.csv, slices.csv and
-choices.csv become results/oof_*.csv, where oof stands for out of fold; and the out-of-fold scores are stamped into the
-pages that tell of them. The networks of --halves, another run, become lggseg/weights/kaggle_halves.pt: a network that
-has seen every patient can judge none of them, and the notebooks need somebody who can.
+choices.csv become lggseg/published/oof_*.csv, where oof stands for out of fold; and the out-of-fold scores are stamped
+into the pages that tell of them. The networks of --halves, another run, become lggseg/weights/kaggle_halves.pt: a
+network that has seen every patient can judge none of them, and the notebooks need somebody who can.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def release(run: Run, network: Path | None = None, halves: Run | None = None, bi
                            f"{len(judged)}; release networks that were trained on those of the tables")
     told = figures(patients_of(run))
     pages = {root / page: stamp(root / page, "oof", told) for page in PAGES}
-    publish(weights, bits, {root / "results" / TABLES[name]: content for name, content in tables.items()}
+    publish(weights, bits, {root / "lggseg" / "published" / TABLES[name]: content for name, content in tables.items()}
             | {page: text.encode() for page, text in pages.items()})
     return told
 

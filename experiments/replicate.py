@@ -1,7 +1,7 @@
 """Does the 2019 paper's finding hold for the shapes of out-of-fold masks? By the rule of notebook 06.
 
 Predicted shapes come from the table that the release wrote, manual ones are measured from the cohort's masks or read
-with --manual. The outcome becomes results/replication.csv, and is stamped into results/README.md.
+with --manual. The outcome becomes lggseg/published/replication.csv, and is stamped into lggseg/published/README.md.
 """
 
 import argparse
@@ -49,10 +49,11 @@ def told(found: Replication, patients: int) -> str:
 
 def options() -> argparse.ArgumentParser:
     parser = command("replicate", __doc__)
-    parser.add_argument("--features", default=str(ROOT / "results" / "oof_features.csv"), metavar="CSV",
-                        help="predicted shapes: patient, asd, mf, bevr (default: results/oof_features.csv)")
+    parser.add_argument("--features", default=str(ROOT / "lggseg" / "published" / "oof_features.csv"), metavar="CSV",
+                        help="predicted shapes: patient, asd, mf, bevr (default: lggseg/published/oof_features.csv)")
     parser.add_argument("--manual", metavar="CSV", help="manual shapes, the same columns; else measured")
-    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="the project, whose results/ is filled")
+    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR",
+                        help="the project, whose lggseg/published is filled")
     return parser
 
 
@@ -60,7 +61,7 @@ def do(chosen: argparse.Namespace) -> None:
     cohort, predicted = open_cohort(chosen.data), read_features(chosen.features)
     manual = read_features(chosen.manual) if chosen.manual else cohort_features(cohort)
     found = replication(manual.loc[manual.index.isin(predicted.index)], predicted, cohort.clusters)
-    page, text = chosen.root / "results" / "README.md", told(found, len(predicted))
+    page, text = chosen.root / "lggseg" / "published" / "README.md", told(found, len(predicted))
     stamped = stamp(page, "replication", text)  # before anything is written: it may fail
     with whole(page.with_name("replication.csv")) as part:
         table(found).to_csv(part, index=False, float_format="%.6g")

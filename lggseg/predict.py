@@ -12,16 +12,12 @@ slices. Not a medical device.
 
 import argparse
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from .errors import LggError
-from .model.postprocess import postprocess
-from .model.segmenter import Segmenter, load_checkpoint, load_pretrained
-from .scans.grid import from_square, to_square
-from .scans.read import OwnScan, read_scan, read_sequences
+from .model.segmenter import load_checkpoint, load_pretrained
+from .scans.read import read_scan, read_sequences
+from .scans.segment import segment_scan, trained_on
 from .scans.write import check_place, measure, result_files, result_names, write_results
 
 EXAMPLES = """examples:
@@ -30,20 +26,6 @@ EXAMPLES = """examples:
   python -m lggseg.predict --flair flair.nii.gz --pre t1.nii.gz --post t1ce.nii.gz --out found
   python -m lggseg.predict dicom/ --series 3 --out found
 """
-
-
-def segment_scan(model: Segmenter, scan: OwnScan, device: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Tumour probability float32 and mask bool, both (D,H,W) on the scan's own pixels; the network sees square ones."""
-    found = model.probability(to_square(scan.image, scan.pixel), device)
-    probability = from_square(found, scan.image.shape[1:3])
-    return probability, postprocess(probability, model.recipe.threshold, model.recipe.min_component_share)
-
-
-def trained_on(model: Segmenter, scan: Iterable[Path]) -> str | None:
-    """The training patient whose name a file or folder of the scan bears, or the folder around it."""
-    names = [name for path in scan for name in (path.resolve().name, path.resolve().parent.name)]
-    return next((patient for patient in model.training_patients for name in names
-                 if name == patient or name.startswith((f"{patient}_", f"{patient}."))), None)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from lggseg.model.segmenter import Segmenter
-from lggseg.predict import main, segment_scan, trained_on
+from lggseg.predict import main
 from lggseg.prepare.network_grid import Recipe
-from lggseg.scans.read import RESULTS, OwnScan
+from lggseg.scans.read import RESULTS
 from lggseg.unet import UNet
 
 
@@ -70,32 +70,6 @@ def test_one_grey_picture_and_nothing_found(tmp_path, capsys):
     told = capsys.readouterr()
     assert "tumour_voxels=0" in told.out and told.err.startswith("warning: no pre-contrast T1 and no post-contrast T1;")
     assert np.asarray(Image.open(tmp_path / "out" / "flair_mask.png")).shape == (40, 48)
-
-
-def test_the_network_sees_square_pixels_and_the_scan_gets_its_own_back(monkeypatch):
-    seen, model = [], network(0.5)
-
-    def probability(image, device=None):
-        seen.append(image.shape)
-        return (image[..., 1] > 50).astype(np.float32)
-
-    monkeypatch.setattr(model, "probability", probability)
-    image = np.zeros((2, 20, 30, 3), np.uint8)
-    image[:, 5:15, 10:20] = 200
-    found, mask = segment_scan(model, OwnScan(image, ["a", "b"], pixel=(2.0, 0.5)))
-    assert seen == [(2, 80, 30, 3)] and found.shape == (2, 20, 30)
-    np.testing.assert_array_equal(mask, image[..., 1] > 50)
-
-
-def test_the_recipes_threshold_and_components_count(monkeypatch):
-    """A blob at 0.9, and a weak one at 0.5 that weighs a ninth of it."""
-    answer = np.zeros((1, 16, 16), np.float32)
-    answer[0, :4, :4], answer[0, 10:14, 10:14] = 0.9, 0.5
-    for threshold, share, found in ((0.45, 0.0, 32), (0.45, 0.2, 16), (0.45, 0.1, 32), (0.55, 0.0, 16)):
-        model = network(threshold).with_recipe(min_component_share=share)
-        monkeypatch.setattr(model, "probability", lambda image, device: answer)
-        _, mask = segment_scan(model, OwnScan(np.zeros((1, 16, 16, 3), np.uint8), ["a"]))
-        assert mask.sum() == found
 
 
 @pytest.mark.parametrize("code", ["RAS", "LPS", "PIR", "ASR", "SLA"])
@@ -203,14 +177,6 @@ def test_a_training_patient_is_told_beside_the_score(slices, tmp_path, capsys):
     main([str(tmp_path / "TCGA_CS_4941_19960909"), "--out", str(tmp_path / "out"), "--weights", str(weights)])
     assert "trained on TCGA_CS_4941: better than on a new patient" in capsys.readouterr().out
     assert pd.read_csv(tmp_path / "out" / "measures.csv").seen[0]
-
-
-@pytest.mark.parametrize(("path", "known"), [
-    ("TCGA_CS_4941_19960909", True), ("TCGA_CS_4941", True), ("TCGA_CS_4941.nii.gz", True), ("TCGA_CS_49411", False),
-    ("TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif", True), ("somebody", False)])
-def test_training_patients_by_name(tmp_path, path, known):
-    found = trained_on(network(patients=["TCGA_CS_4941", "TCGA_CS_4942"]), [tmp_path / path])
-    assert found == ("TCGA_CS_4941" if known else None)
 
 
 def test_help_explains_every_option(capsys):

@@ -47,8 +47,8 @@ def test_python_of_readme_runs(tmp_path):
 
 
 def test_every_table_of_results_is_explained():
-    page = text("results/README.md")
-    for table in (ROOT / "results").glob("*.csv"):
+    page = text("lggseg/published/README.md")
+    for table in (ROOT / "lggseg" / "published").glob("*.csv"):
         columns = table.read_text(encoding="utf-8").splitlines()[0].split(",")
         entry = page[page.index(f"[{table.name}]"):].split("\n- ")[0]
         assert [column for column in columns if f"`{column}`" not in entry] == [], table.name

@@ -23,7 +23,7 @@ from lggseg.files import whole
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-source"
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md", "docs/reliability.md",
-         "docs/cluster.md", "benchmarks/README.md", "experiments/README.md", "results/README.md",
+         "docs/cluster.md", "benchmarks/README.md", "experiments/README.md", "lggseg/published/README.md",
          "lggseg/weights/README.md"]
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # to a file, in Markdown
 

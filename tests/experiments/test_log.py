@@ -82,13 +82,13 @@ def test_differences_are_those_of_the_tables():
     ("fitted", "trained_for_longer", "trained_on", "-0.001 (-0.011 to 0.008)"),
     ("after", "best_threshold", "chosen", "0.007 (0.005 to 0.010)"),
     ("student", "student", "teacher", "-0.002 (-0.005 to 0.002)"),
-    ("../../results/learning", "patients10", "patients5", "0.000 (-0.042 to 0.040)"),
-    ("../../results/learning", "patients40", "patients10", "+0.067 (0.035 to 0.105)"),
-    ("../../results/learning", "brief", "patients40", "-0.021 (-0.044 to -0.002)"),
-    ("../../results/learning", "brief_again", "brief", "+0.042 (-0.001 to 0.112)"),
-    ("../../results/learning", "drawn5", "patients5", "+0.035 (0.006 to 0.072)"),
-    ("../../results/learning", "drawn10", "patients10", "0.000 (-0.029 to 0.022)"),
-    ("../../results/learning", "drawn20", "patients20", "+0.038 (0.013 to 0.067)")])
+    ("../../lggseg/published/learning", "patients10", "patients5", "0.000 (-0.042 to 0.040)"),
+    ("../../lggseg/published/learning", "patients40", "patients10", "+0.067 (0.035 to 0.105)"),
+    ("../../lggseg/published/learning", "brief", "patients40", "-0.021 (-0.044 to -0.002)"),
+    ("../../lggseg/published/learning", "brief_again", "brief", "+0.042 (-0.001 to 0.112)"),
+    ("../../lggseg/published/learning", "drawn5", "patients5", "+0.035 (0.006 to 0.072)"),
+    ("../../lggseg/published/learning", "drawn10", "patients10", "0.000 (-0.029 to 0.022)"),
+    ("../../lggseg/published/learning", "drawn20", "patients20", "+0.038 (0.013 to 0.067)")])
 def test_what_is_told_is_in_the_tables(file, run, base, told):
     found = table(read_scores(ROOT / "experiments" / "results" / f"{file}.csv"), base).loc[run].round(3)
     numbers = [float(number) for number in re.findall(r"-?[\d.]+\d", told)]

@@ -39,12 +39,12 @@ def files(project: Path) -> dict[str, bytes]:
 def test_weights_tables_and_figures_arrive(project, run):
     told = release(run, root=project)
     assert sorted(files(project)) == sorted([*PAGES, "lggseg/weights/kaggle.pt",
-                                             *(f"results/{name}" for name in TABLES.values())])
+                                             *(f"lggseg/published/{name}" for name in TABLES.values())])
     shipped, trained = map(load_checkpoint, (project / "lggseg/weights/kaggle.pt", run.out / "ensemble.pt"))
     assert shipped.recipe == trained.recipe and shipped.patients == trained.patients
     assert (project / "lggseg/weights/kaggle.pt").stat().st_size < (run.out / "ensemble.pt").stat().st_size
     for name, target in TABLES.items():
-        assert (project / "results" / target).read_bytes() == (run.out / name).read_bytes()
+        assert (project / "lggseg" / "published" / target).read_bytes() == (run.out / name).read_bytes()
     for page in PAGES:
         assert (project / page).read_text() == f"# Title\n<!-- oof -->\n{told}\n<!-- /oof -->\n"
 
@@ -135,7 +135,7 @@ def test_command(project, run, monkeypatch, capsys):
 # --- what was released ---
 
 def test_pages_tell_what_the_tables_hold():
-    told = figures(pd.read_csv(ROOT / "results" / "oof_features.csv"))
+    told = figures(pd.read_csv(ROOT / "lggseg" / "published" / "oof_features.csv"))
     assert all(told in (ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 
 
@@ -156,7 +156,7 @@ def test_the_model_card_describes_the_weights(kind, number):
 
 
 def test_the_shipped_network_learned_from_those_of_the_table():
-    patients = sorted(pd.read_csv(ROOT / "results" / "oof_features.csv").patient)
+    patients = sorted(pd.read_csv(ROOT / "lggseg" / "published" / "oof_features.csv").patient)
     assert load_pretrained("kaggle").training_patients == patients
 
 
