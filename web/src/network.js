@@ -1,0 +1,62 @@
+// A trained network, run by onnxruntime's WebAssembly build in this browser.
+
+import * as ort from "onnxruntime-web/wasm";
+
+ort.env.logLevel = "error";
+// Threads need a server that isolates the page (COOP and COEP headers); without them one is all there is.
+ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
+
+/** One member of a network: a file written by `python -m lggseg.export`. */
+export class Member {
+  constructor(session) {
+    this.session = session;
+  }
+
+  static async load(bytes) {
+    return new Member(await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]}));
+  }
+
+  /**
+   * The answer to one slice on the grid, z-scores of `channels` planes size x size.
+   *
+   * `skips` is 1 for each skip connection that is kept and 0 for one that is cut. `names` are those of the outputs
+   * wanted: "probability", and any activation. Each comes as {channels, side, data}.
+   */
+  async run(scores, channels, size, skips, names = ["probability"]) {
+    const feeds = {
+      image: new ort.Tensor("float32", scores, [1, channels, size, size]),
+      skips: new ort.Tensor("float32", Float32Array.from(skips), [skips.length]),
+    };
+    const results = await this.session.run(feeds, names);
+    const found = {};
+    for (const name of names) {
+      const {data, dims} = results[name];
+      found[name] = {channels: dims[1], side: dims[2], data};
+    }
+    return found;
+  }
+}
+
+/** Bytes at an address of this site; `progress` is called with the number of bytes that have come so far. */
+export async function download(address, progress = () => {}) {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`${address} cannot be loaded (${response.status})`);
+  const parts = [];
+  let size = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    const {done, value} = await reader.read();
+    if (done) break;
+    parts.push(value);
+    size += value.length;
+    progress(size);
+  }
+  const bytes = new Uint8Array(size);
+  let place = 0;
+  for (const part of parts) {
+    bytes.set(part, place);
+    place += part.length;
+  }
+  return bytes;
+}

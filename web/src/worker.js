@@ -1,0 +1,347 @@
+// All that takes time runs here, beside the page, so that the page never freezes: reading, preparing, predicting.
+//
+// The page sends {id, call, values} and gets {id, result} or {id, error}. In between come events: {event, ...}.
+
+import {decode as decodePng, encode as encodePng} from "fast-png";
+import {LggError} from "./errors.js";
+import {isUntouched, rough, UNTOUCHED} from "./bench.js";
+import {download, Member} from "./network.js";
+import {count, dice, postprocess} from "./postprocess.js";
+import {findHead, fromGrid, missingSequences, neighboursWithHead, sliceToGrid, standardise} from "./prepare.js";
+import {Grid, toSquare} from "./read/grid.js";
+import {writeNifti} from "./read/nifti.js";
+import {guessOrder, ownScan, readStack} from "./read/scan.js";
+import {resizePlane} from "./resize.js";
+
+const networks = new Map(); // by name: {entry, members}
+let index = null; // what networks.json and phantoms.json say
+let stack = null; // as it was read
+let order = null;
+let scan = null; // as it is shown when the scanner bench is untouched
+let state = null; // the picture under the bench, its head, and what has been predicted of it
+let chosen = {network: null, members: 1, skips: [], bench: UNTOUCHED, threshold: 0.5, current: 0};
+let running = false;
+
+const calls = {setup, loadNetwork, openPhantom, openFiles, setOrder, setBench, setMembers, setSkips, setThreshold, show,
+  activations, save};
+
+self.onmessage = async ({data: {id, call, values}}) => {
+  try {
+    const {result, transfer = []} = wrap(await calls[call](values ?? {}));
+    self.postMessage({id, result}, transfer);
+  } catch (error) {
+    const known = error instanceof LggError;
+    self.postMessage({id, error: known ? error.message : `${error.message ?? error}`, known});
+  }
+};
+
+function wrap(value) {
+  return value && value.transfer ? value : {result: value};
+}
+
+function tell(event, values = {}) {
+  self.postMessage({event, ...values});
+}
+
+/** What there is to choose from. */
+async function setup() {
+  const read = async (name) => JSON.parse(new TextDecoder().decode(await download(new URL(name, import.meta.url))));
+  index = {networks: await read("networks.json"), phantoms: await read("phantoms.json")};
+  return index;
+}
+
+/** Make a network the one that predicts; its first members are loaded if they are not there yet. */
+async function loadNetwork({name, members = 1}) {
+  const entry = index.networks.find((each) => each.name === name);
+  if (!networks.has(name)) networks.set(name, {entry, members: []});
+  const loaded = networks.get(name).members;
+  const total = entry.members.slice(loaded.length, members).reduce((sum, member) => sum + member.bytes, 0);
+  let before = 0;
+  while (loaded.length < Math.min(members, entry.members.length)) {
+    const member = entry.members[loaded.length];
+    const bytes = await download(new URL(member.file, import.meta.url), (size) => {
+      tell("loading", {done: before + size, total});
+    });
+    before += member.bytes;
+    loaded.push(await Member.load(bytes));
+  }
+  const isNew = chosen.network !== name;
+  chosen = {...chosen, network: name, members: Math.min(members, entry.members.length)};
+  if (isNew) chosen = {...chosen, skips: Array(entry.depth - 1).fill(1), threshold: entry.recipe.threshold};
+  if (scan) restart();
+  return entry;
+}
+
+async function setMembers({members}) {
+  return loadNetwork({name: chosen.network, members});
+}
+
+/** One of the phantoms that come with the page. */
+async function openPhantom({number}) {
+  const {file, truth, depth} = index.phantoms[number];
+  const picture = decodePng(await download(new URL(file, import.meta.url)));
+  const mask = decodePng(await download(new URL(truth, import.meta.url)));
+  const {width} = picture;
+  const height = picture.height / depth;
+  const channels = [0, 1, 2].map((s) => picture.data.filter((_, i) => i % 3 === s));
+  const same = channels.every((channel) => channel.every((value, i) => value === channels[0][i]));
+  stack = {name: index.phantoms[number].name, depth, height, width, channels, labels: ["channel 1", "channel 2", "channel 3"],
+    names: Array.from({length: depth}, (_, d) => `slice_${d + 1}`), grid: null, header: null,
+    truth: Uint8Array.from(mask.data, (value) => (value ? 1 : 0)), warnings: [], same};
+  return accept(["pre", "flair", "post"]);
+}
+
+/** Files {name, buffer} that somebody gave. */
+async function openFiles({files}) {
+  const found = await readStack(files);
+  const guessed = guessOrder(found);
+  const usable = guessed && guessed.filter((name) => name === "flair").length === 1;
+  if (!usable) {
+    stack = found;
+    scan = null;
+    state = null;
+    return {labels: found.labels, order: found.labels.map(() => null), undecided: true};
+  }
+  const before = [stack, order];
+  stack = found;
+  try {
+    return accept(guessed);
+  } catch (error) {
+    [stack, order] = before;
+    throw error;
+  }
+}
+
+/** The channels' sequences, as the reader says. */
+async function setOrder({order: wanted}) {
+  return accept(wanted);
+}
+
+/** Take the stack with this order as the scan on show. */
+function accept(wanted) {
+  const accepted = ownScan(stack, wanted);
+  [scan, order] = [accepted, wanted];
+  chosen = {...chosen, bench: UNTOUCHED};
+  const {depth, height, width} = scan.volume;
+  const areas = scan.truth ? areaPerSlice(scan.truth, depth) : null;
+  const most = areas ? areas.indexOf(Math.max(...areas)) : Math.floor(depth / 2);
+  chosen.current = most;
+  restart();
+  return {name: scan.name, depth, height, width, pixel: scan.pixel, names: scan.names, labels: stack.labels, order,
+    hasTruth: Boolean(scan.truth), warnings: [...scan.warnings, ...headWarnings()], start: most,
+    voxel: scan.grid ? scan.grid.voxel : null};
+}
+
+function areaPerSlice(mask, depth) {
+  const size = mask.length / depth;
+  return Array.from({length: depth}, (_, d) => count(mask.subarray(d * size, (d + 1) * size)));
+}
+
+function headWarnings() {
+  const missing = missingSequences(state.head);
+  return missing.length ? [`${missing.join(" and ")} shows nothing: FLAIR stands in for it`] : [];
+}
+
+async function setBench({bench}) {
+  chosen = {...chosen, bench};
+  if (scan) restart();
+  return {};
+}
+
+async function setSkips({skips}) {
+  chosen = {...chosen, skips};
+  if (scan) restart();
+  return {};
+}
+
+async function setThreshold({threshold}) {
+  chosen = {...chosen, threshold};
+  if (state) state.mask = null;
+  return state && isComplete() ? judge() : null;
+}
+
+/** Begin anew with the scan, the bench and the network that are chosen now. */
+function restart() {
+  const isSame = state && state.scan === scan && same(state.bench, chosen.bench);
+  const shown = isSame ? state.shown : rough(scan.volume, chosen.bench);
+  const square = isSame ? state.square : toSquare(shown, scan.pixel);
+  const head = isSame ? state.head : findHead(square);
+  const {depth, height, width} = scan.volume;
+  state = {scan, bench: chosen.bench, shown, square, head, grids: isSame ? state.grids : new Map(),
+    probability: isSame ? state.probability.fill(0) : new Float32Array(depth * height * width),
+    done: new Uint8Array(depth), mask: null};
+  for (let d = 0; d < depth; d++) if (!neighboursWithHead(head, d).length) state.done[d] = 1; // air at the ends
+  predictAll();
+}
+
+function same(first, second) {
+  return Object.keys(UNTOUCHED).every((key) => first[key] === second[key]);
+}
+
+/** Predict slice after slice, the one on show first; a newer choice ends this and begins again. */
+async function predictAll() {
+  if (running || !chosen.network) return;
+  running = true;
+  try {
+    for (;;) {
+      const now = state;
+      const settings = settingsKey();
+      const d = nextSlice();
+      if (d === null) break;
+      const probability = await predict(d);
+      if (now === state && settings === settingsKey()) {
+        keep(d, probability);
+        tell("predicted", {d, done: count(state.done), total: state.done.length});
+        if (isComplete()) tell("complete", judge());
+      }
+      await new Promise((resolve) => setTimeout(resolve)); // messages that have come meanwhile
+    }
+  } catch (error) {
+    tell("failed", {message: error.message});
+  } finally {
+    running = false;
+  }
+}
+
+function settingsKey() {
+  return `${chosen.network} ${chosen.members} ${chosen.skips}`;
+}
+
+/** The slice with a head nearest to the one on show that has not been predicted; null when all have. */
+function nextSlice() {
+  const wanted = neighboursWithHead(state.head, chosen.current);
+  const open = state.head.slices.filter((d) => !state.done[d]);
+  if (!open.length) return null;
+  const urgent = wanted.find((d) => !state.done[d]);
+  if (urgent !== undefined) return urgent;
+  return open.reduce((best, d) => (Math.abs(d - chosen.current) < Math.abs(best - chosen.current) ? d : best));
+}
+
+function isComplete() {
+  return state.head.slices.every((d) => state.done[d]);
+}
+
+/** A slice's probability on the grid: the mean of the members, and of the mirrored slice where the recipe says so. */
+async function predict(d) {
+  const {entry, members} = networks.get(chosen.network);
+  const {size, context, flip} = entry.recipe;
+  const channels = 3 * (2 * context + 1);
+  const scores = scoresOf(d, size, context);
+  const {skips} = chosen;
+  const parts = [];
+  for (const member of members.slice(0, chosen.members)) {
+    parts.push((await member.run(scores, channels, size, skips)).probability.data);
+    if (flip) {
+      const answer = await member.run(mirrored(scores, size), channels, size, skips);
+      parts.push(mirrored(answer.probability.data, size));
+    }
+  }
+  const mean = new Float32Array(size * size);
+  for (const part of parts) for (let k = 0; k < mean.length; k++) mean[k] += part[k] / parts.length;
+  return mean;
+}
+
+function scoresOf(d, size, context) {
+  const {head, square, grids} = state;
+  const row = head.slices.indexOf(d);
+  const rowOfGrid = (other) => {
+    const key = `${other} ${size}`;
+    if (!grids.has(key)) grids.set(key, sliceToGrid(square, head, head.slices[other], size));
+    return grids.get(key);
+  };
+  return standardise(rowOfGrid, head.slices.length, head, row, context, size);
+}
+
+function mirrored(planes, size) {
+  const result = new Float32Array(planes.length);
+  for (let i = 0; i < planes.length; i++) result[i - (i % size) + size - 1 - (i % size)] = planes[i];
+  return result;
+}
+
+/** Put a slice's probability on the scan's own pixels. */
+function keep(d, probability) {
+  const {height, width} = scan.volume;
+  state.probability.set(onOwnPixels(probability), d * height * width);
+  state.done[d] = 1;
+  state.mask = null;
+  for (let gap = 0; gap < state.done.length; gap++) {
+    const [below, above] = neighboursWithHead(state.head, gap);
+    if (above === undefined || !state.done[below] || !state.done[above]) continue;
+    const size = height * width;
+    for (let k = 0; k < size; k++) {
+      state.probability[gap * size + k] = (state.probability[below * size + k] + state.probability[above * size + k]) / 2;
+    }
+    state.done[gap] = 1;
+  }
+}
+
+function onOwnPixels(probability) {
+  const {size} = networks.get(chosen.network).entry.recipe;
+  const square = fromGrid(probability, state.head, size);
+  const {height, width} = scan.volume;
+  return resizePlane(square, state.square.height, state.square.width, height, width, true);
+}
+
+/** The whole mask, and what can be said of it. */
+function judge() {
+  const {depth, height, width} = scan.volume;
+  const mask = wholeMask();
+  const voxels = count(mask);
+  const areas = areaPerSlice(mask, depth);
+  return {voxels, ml: scan.grid ? voxels * scan.grid.voxel : null, largest: voxels ? areas.indexOf(Math.max(...areas)) : null,
+    dice: scan.truth ? dice(mask, scan.truth) : null, rough: !isUntouched(state.bench), shape: [depth, height, width]};
+}
+
+function wholeMask() {
+  if (!state.mask) {
+    const {depth, height, width} = scan.volume;
+    const share = networks.get(chosen.network).entry.recipe.min_component_share;
+    state.mask = postprocess(state.probability, [depth, height, width], chosen.threshold, share);
+  }
+  return state.mask;
+}
+
+/** Slice `d` as it is to be shown: its three sequences, probability and mask (null while they are not known), truth. */
+async function show({d}) {
+  chosen.current = d;
+  const {height, width} = scan.volume;
+  const size = height * width;
+  const image = state.shown.data.slice(3 * d * size, 3 * (d + 1) * size);
+  const truth = scan.truth ? scan.truth.slice(d * size, (d + 1) * size) : null;
+  let probability = null;
+  let mask = null;
+  if (state.done[d]) {
+    probability = state.probability.slice(d * size, (d + 1) * size);
+    mask = isComplete() ? wholeMask().slice(d * size, (d + 1) * size)
+      : postprocess(probability, [1, height, width], chosen.threshold, 0);
+  }
+  predictAll();
+  const sent = [image, truth, probability, mask].filter(Boolean).map((array) => array.buffer);
+  return {result: {d, image, truth, probability, mask}, transfer: sent};
+}
+
+/** All activations of the first member for slice `d`, by name: {channels, side, data}. */
+async function activations({d}) {
+  const {entry, members} = networks.get(chosen.network);
+  const near = neighboursWithHead(state.head, d)[0];
+  if (near === undefined) throw new LggError("this slice shows no head, so the network does not look at it; choose another");
+  const {size, context} = entry.recipe;
+  const names = entry.levels.map((level) => level.name);
+  const found = await members[0].run(scoresOf(near, size, context), 3 * (2 * context + 1), size, chosen.skips, names);
+  const copies = {};
+  for (const name of names) copies[name] = {...found[name], data: found[name].data.slice()};
+  return {result: {d, levels: copies}, transfer: names.map((name) => copies[name].data.buffer)};
+}
+
+/** Files to save: the scan's FLAIR and mask as NIfTI, or the mask of one slice as PNG. */
+async function save({what, d}) {
+  const {depth, height, width, data} = state.shown;
+  const size = height * width;
+  if (what === "png") {
+    const mask = wholeMask().subarray(d * size, (d + 1) * size).map((value) => 255 * value);
+    return encodePng({width, height, data: mask, channels: 1, depth: 8});
+  }
+  const grid = scan.grid ?? new Grid([width, height, depth], [[-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 6, 0], [0, 0, 0, 1]]);
+  const slices = what === "mask" ? wholeMask() : data.filter((_, i) => i % 3 === 1);
+  return new Uint8Array(writeNifti(slices, grid, scan.header));
+}
