@@ -26,7 +26,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses r
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
 .PHONY: help setup run lab site app test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks \
-        frame bench images weights genomics publish clean
+        stamp bench images weights genomics publish clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -53,17 +53,17 @@ $(READY): | $(PY)
 setup: $(READY) ## create .venv and install, once
 
 run: $(READY) ## run all notebooks, or ARGS="04 05"; pages and a scoreboard in build/
-	$(PY) tools/run_series.py $(ARGS)
+	$(PY) -m dev.tools.run_series $(ARGS)
 
 lab: $(READY) ## open JupyterLab; ARGS="--no-browser --port 9999" are passed on
 	$(BIN)/jupyter lab $(AS_ROOT) $(ARGS) notebooks
 
 site: $(SITE_READY) ## the series as a site whose viewers live without a kernel, in build/site
-	$(PY) tools/build_site.py
+	$(PY) -m dev.tools.build_site
 
 app: $(READY) ## the viewer as a page of its own, in the browser; ARGS are passed on
 	@$(PY) -c "import voila" 2>/dev/null || $(INSTALL) --editable ".[app]"
-	$(BIN)/voila $(ARGS) tools/app.ipynb
+	$(BIN)/voila $(ARGS) dev/tools/app.ipynb
 
 test: $(TEST_READY) check ## unit tests, and notebooks compared with their stored outputs; COVERAGE=1: and the lines run
 	@command -v $(CHROMIUM) >/dev/null && echo "Browser tests: not part of this; run make browser-test" \
@@ -78,12 +78,12 @@ else  # notebooks first, since they take longest
 endif
 
 stress: $(TEST_READY) ## kills, damaged files, long runs: ten minutes, or ARGS="--minutes 2"; see docs/reliability.md
-	$(PY) -m stress $(ARGS)
+	$(PY) -m dev.stress $(ARGS)
 
 check: $(TEST_READY) ## style of the code, house rules of the notebooks
 	$(BIN)/ruff check .
-	$(PY) tools/lint.py
-	$(PY) tools/frame.py --check
+	$(PY) -m dev.tools.lint
+	$(PY) -m dev.tools.stamp --check
 
 real-test: $(TEST_READY) ## tests on real patients; LGGSEG_DATA_REAL=<folder kaggle_3m>
 	$(PY) -m pytest -m real tests --ignore tests/browser
@@ -92,26 +92,26 @@ browser-test: $(TEST_READY) ## drag the sliders in a headless Chromium
 	$(PHANTOM) $(PY) -m pytest tests/browser
 
 widgets7-test: $(TEST_READY) ## the viewer under ipywidgets 7.7.1, as on Colab
-	$(PHANTOM) $(PY) tools/environments.py widgets7
+	$(PHANTOM) $(PY) -m dev.tools.environments widgets7
 
 colab-test: $(TEST_READY) ## every notebook where it looks like Colab
-	$(PHANTOM) $(PY) tools/environments.py colab
+	$(PHANTOM) $(PY) -m dev.tools.environments colab
 
 test-oldest: $(PY) ## unit tests with the oldest versions that requirements.txt allows
-	$(PHANTOM) $(if $(CPU),UV_TORCH_BACKEND=cpu) $(PY) tools/environments.py oldest
+	$(PHANTOM) $(if $(CPU),UV_TORCH_BACKEND=cpu) $(PY) -m dev.tools.environments oldest
 
 notebooks: $(READY) ## re-execute the notebooks in place, or ARGS="04 05", on phantoms
-	$(PY) tools/frame.py
-	$(PHANTOM) $(PY) tools/run_series.py --in-place $(ARGS)
+	$(PY) -m dev.tools.stamp
+	$(PHANTOM) $(PY) -m dev.tools.run_series --in-place $(ARGS)
 
-frame: $(READY) ## stamp navigation and timings of tools/series.toml
-	$(PY) tools/frame.py
+stamp: $(READY) ## stamp navigation and timings of dev/tools/series.toml
+	$(PY) -m dev.tools.stamp
 
-bench: $(READY) ## how fast all is, as ratios, in six minutes; ARGS="--real FOLDER --write"; see benchmarks/README.md
-	$(PY) -m benchmarks $(ARGS)
+bench: $(READY) ## how fast all is, as ratios, in six minutes; ARGS="--real FOLDER --write"; see dev/benchmarks/README.md
+	$(PY) -m dev.benchmarks $(ARGS)
 
 images: $(READY) ## the pictures in images/, from phantoms and the model
-	$(PHANTOM) $(PY) tools/make_images.py
+	$(PHANTOM) $(PY) -m dev.tools.make_images
 
 weights: $(READY) ## cross-validate on the data at hand, for hours; stopped, it goes on where it was
 	$(PY) -m experiments.crossval --config experiments/recipes/base.toml --folds 5 --out build/crossval
@@ -120,7 +120,7 @@ genomics: $(READY) ## the paper's table of shape and genomic clusters, from the 
 	$(PY) -m lggseg.genomics
 
 publish: $(READY) ## stamp badges and address; REPO=owner/name
-	$(PY) tools/publish.py "$(REPO)"
+	$(PY) -m dev.tools.publish "$(REPO)"
 
 clean: ## delete build/, caches and the environment
 	rm -rf build dist *.egg-info .venv .pytest_cache .ruff_cache

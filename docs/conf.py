@@ -1,18 +1,19 @@
-"""How Sphinx builds the site from build/site-source; see tools/build_site.py. Nothing is loaded from elsewhere."""
+"""How Sphinx builds the site from build/site-source; see dev/tools/build_site.py. Nothing is loaded from elsewhere."""
 
 import sys
 import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+sys.path.insert(0, str(ROOT))
 
 from docutils.nodes import SkipNode  # noqa: E402
-from living import mathml  # noqa: E402
-from reference import as_rst  # noqa: E402
+
+from dev.tools.reference import as_rst  # noqa: E402
+from dev.tools.static_viewers import mathml  # noqa: E402
 
 meta = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-repository = tomllib.loads((ROOT / "tools" / "series.toml").read_text(encoding="utf-8"))["repository"]
+repository = tomllib.loads((ROOT / "dev" / "tools" / "series.toml").read_text(encoding="utf-8"))["repository"]
 
 project = "From raw brain MRI to genomics"
 release = meta["version"]

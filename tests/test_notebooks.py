@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import frame
-import lint
 import nbformat
 import pytest
 from nbformat import v4
 from test_palette import colours, png
+
+from dev.tools import lint, stamp
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -24,11 +24,11 @@ def test_house_rules(path):
 
 
 def test_series_lists_the_notebooks():
-    assert [entry["file"] for entry in frame.load_series()] == [path.stem for path in NOTEBOOKS]
+    assert [entry["file"] for entry in stamp.load_series()] == [path.stem for path in NOTEBOOKS]
 
 
 def test_frames_are_up_to_date():
-    assert frame.main(["--check"]) == 0
+    assert stamp.main(["--check"]) == 0
 
 
 # --- the rules themselves, on made-up notebooks ---

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_site import PAGES
+
+from dev.tools.build_site import PAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,7 +13,7 @@ pytest.importorskip("voila", reason="voila is not installed, so the app was not 
 
 def test_the_app_shows_the_cohort(browser, phantom_cohort, tmp_path):
     port = free_port()
-    command = [sys.executable, "-m", "voila", str(ROOT / "tools" / "app.ipynb"), "--no-browser",
+    command = [sys.executable, "-m", "voila", str(ROOT / "dev" / "tools" / "app.ipynb"), "--no-browser",
                "--Voila.ip=127.0.0.1", f"--port={port}"]
     environment = {"LGGSEG_DATA": str(phantom_cohort.root), "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     with served(command, tmp_path, f"http://127.0.0.1:{port}/voila/static/voila.js", environment):

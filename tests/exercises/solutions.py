@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import nbformat
 import pytest
-from setup_cell import has_tag
 
+from dev.tools.setup_cell import has_tag
 from lggseg.data import Cohort
 from lggseg.exercises import verdict
 from lggseg.exercises.base import Verdict

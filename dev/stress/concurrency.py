@@ -1,0 +1,49 @@
+"""Several processes at once on one cache: all get the right pixels, and one copy stays."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from .cohorts import larger_cohort, opened, pixels, use_cache
+from .killing import PATIENCE, context
+from .report import Clock, Row, memory
+
+PROCESSES, ROUNDS = 3, 20
+
+
+def open_at_once(place: Path, start, answers) -> None:
+    """In a process: wait for the others, then pack, and answer with the pixels' digest."""
+    use_cache(place / "cache")
+    start.wait(PATIENCE)
+    try:
+        answers.put(pixels(opened(place / "kaggle_3m")))
+    except Exception as error:
+        answers.put(f"{type(error).__name__}: {error}")
+
+
+def at_once(place: Path) -> list[str]:
+    """What each of the processes found."""
+    start, answers = context.Barrier(PROCESSES), context.Queue()
+    running = [context.Process(target=open_at_once, args=(place, start, answers)) for _ in range(PROCESSES)]
+    for process in running:
+        process.start()
+    found = [answers.get(timeout=PATIENCE) for _ in running]
+    for process in running:
+        process.join()
+    return found
+
+
+def together(clock: Clock) -> Row:
+    """Rounds of packing one cohort by several processes."""
+    row = Row(f"{PROCESSES} processes, one cache", ROUNDS)
+    with tempfile.TemporaryDirectory() as place:
+        place = Path(place)
+        truth = pixels(opened(larger_cohort(place)))
+        while row.cases < ROUNDS and clock.left() > 0:
+            shutil.rmtree(place / "cache")
+            before = clock.left()
+            odd = [answer for answer in at_once(place) if answer != truth]
+            left = [folder.name for folder in (place / "cache" / "packed").iterdir()]
+            row.add(f"at once: {odd or left}" if odd or len(left) != 1 else None, before - clock.left())
+    row.memory = memory()
+    return row

@@ -1,0 +1,60 @@
+"""Trainings killed: gone on with, they give what an unkilled one gives, bit for bit."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from lggseg.model.checkpoint import digest, read_checkpoint
+from lggseg.training.config import TrainConfig
+from lggseg.training.fit import fit
+
+from .cohorts import opened, use_cache, write_cohort
+from .killing import kill_again_and_again, run
+from .report import Clock, Row
+
+
+def train(root: Path, out: Path, cache: Path) -> None:
+    """A training of seconds, which goes on with what it finds in `out`."""
+    use_cache(cache)
+    cohort = opened(root)
+    config = TrainConfig(size=16, coarse_share=0, block=1, context=0, features=2, depth=2, epochs=5,
+                         epoch_slices=8, batch=2, workers=0, device="cpu", out=str(out))
+    fit(config.model(), cohort, cohort.patients[:1], cohort.patients[1:], config, progress=False)
+
+
+def kept(out: Path) -> dict[str, str]:
+    """Digest of what each file holds, but for the seconds that an epoch took; raises for a file that is not whole."""
+    found = {path.name: read_checkpoint(path) for path in out.glob("*.pt")}
+    for row in found.get("resume.pt", {}).get("history", []):
+        row.pop("seconds")
+    found.get("resume.pt", {}).get("identity", {}).pop("out", None)
+    told = [line.rpartition(",")[0] for line in (out / "log.csv").read_text().splitlines()] \
+        if (out / "log.csv").exists() else []
+    return {name: digest(content) for name, content in found.items()} | {"log.csv": digest(told)}
+
+
+class Trainings:
+    """One run, killed and gone on with until it is complete; then the next."""
+
+    def __init__(self, place: Path):
+        self.root, self.out, self.cache = write_cohort(place / "kaggle_3m"), place / "out", place / "cache"
+        run(train, (self.root, place / "unkilled", self.cache))
+        self.truth = kept(place / "unkilled")
+
+    def job(self):
+        return train, (self.root, self.out, self.cache)
+
+    def killed(self) -> str | None:
+        kept(self.out)
+
+    def completed(self) -> str | None:
+        found = kept(self.out)
+        shutil.rmtree(self.out)
+        if wrong := [name for name in self.truth if found.get(name) != self.truth[name]]:
+            return f"a training that was killed and went on has another {', '.join(wrong)} than an unkilled one"
+
+
+def trainings(clock: Clock) -> Row:
+    """Kills of a training."""
+    with tempfile.TemporaryDirectory() as place:
+        return kill_again_and_again("training, killed", Trainings(Path(place)), 30, clock)

@@ -1,0 +1,1 @@
+"""What runs, stamps and checks the series, and builds the site."""

@@ -1,0 +1,114 @@
+"""Build the site into build/site: `make site`. Needs the extra `docs`.
+
+The pages are the repository's own Markdown files and notebooks, put together in build/site-source; the living viewers
+come from a run of the notebooks that have some, always on phantoms.
+"""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+
+from lggseg.files import whole
+
+from .check_pages import main as check
+from .reference import errors_page, reference_pages
+from .run_series import run_notebook, settle_environment
+from .setup_cell import TAG, has_tag
+from .stamp import ROOT, label, load_series
+from .static_viewers import for_reading, has_viewer, is_living
+
+BUILD = ROOT / "build"
+SOURCE = BUILD / "site-source"
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md", "docs/reliability.md",
+         "docs/cluster.md", "dev/benchmarks/README.md", "experiments/README.md", "lggseg/published/README.md",
+         "lggseg/weights/README.md"]
+LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # to a file, in Markdown
+
+
+def stage() -> None:
+    """All sources of the site in one folder, each where it lies in the repository, and what they link to."""
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").replace("@series@", series_rows(load_series()))
+    put("index.md", with_files(index, ROOT))
+    for page in PAGES:
+        put(page, with_files((ROOT / page).read_text(encoding="utf-8"), (ROOT / page).parent))
+    for entry in load_series():
+        path = ROOT / "notebooks" / f"{entry['file']}.ipynb"
+        put(f"notebooks/{path.name}", nbformat.writes(notebook_page(path, entry)))
+    put("errors.md", errors_page())
+    for name, text in reference_pages().items():
+        put(f"reference/{name}.md", text)
+
+
+def series_rows(series: list[dict]) -> str:
+    """A line of a Markdown table for each notebook."""
+    return "\n".join(f"| [{label(entry)}](/notebooks/{entry['file']}.ipynb) | {entry['learn']} |" for entry in series)
+
+
+def put(name: str, text: str) -> None:
+    (SOURCE / name).parent.mkdir(parents=True, exist_ok=True)
+    (SOURCE / name).write_text(text, encoding="utf-8")
+
+
+def with_files(text: str, folder: Path) -> str:
+    """Markdown whose linked files are copied, so that they can be had on the site; a folder means its README."""
+    def target(found: re.Match) -> str:
+        path = ROOT / found[1].lstrip("/") if found[1].startswith("/") else folder / found[1]
+        if path.is_dir():
+            return found[1].rstrip("/") + "/README.md"
+        if path.is_file() and path.suffix not in (".md", ".ipynb"):
+            copy = SOURCE / path.resolve().relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+        return found[1]
+
+    return LINK.sub(target, text)
+
+
+def notebook_page(path: Path, entry: dict) -> nbformat.NotebookNode:
+    """A notebook with its stored outputs, its viewers living, and without the set-up line for Colab."""
+    notebook = nbformat.read(path, as_version=4)
+    viewers = [cell for cell in notebook.cells if has_viewer(cell)]
+    if viewers:
+        run = nbformat.read(executed(path, entry), as_version=4)
+        for cell, ran in zip(viewers, filter(has_viewer, run.cells), strict=True):
+            cell.outputs += filter(is_living, ran.outputs)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_files(cell.source, path.parent)
+    notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, TAG)]
+    return for_reading(notebook)
+
+
+def executed(path: Path, entry: dict) -> Path:
+    """A run of the notebook on phantoms, made anew if it or the package has changed since the last one."""
+    target = BUILD / "site-runs" / path.name
+    package = [file for file in (ROOT / "lggseg").rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    newest = max(file.stat().st_mtime for file in (path, *package))
+    if not target.exists() or target.stat().st_mtime < newest:
+        with whole(target) as part:
+            run_notebook(path, part, entry)
+    return target
+
+
+def main() -> int:
+    os.environ["LGGSEG_DATA"] = "phantom"  # no picture of a patient on a site, whatever data is at hand
+    settle_environment()
+    stage()
+    shutil.rmtree(BUILD / "site", ignore_errors=True)
+    from sphinx.cmd.build import main as sphinx  # here, so that tests of the rest need no Sphinx
+
+    code = sphinx(["-W", "--keep-going", "-q", "-E", "-c", str(ROOT / "docs"), "-d", str(BUILD / "site-doctrees"),
+                   str(SOURCE), str(BUILD / "site")])
+    code = code or check([str(BUILD / "site")])
+    if code == 0:
+        print("site: build/site/index.html")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""The pages that `make run` writes into build/: one per notebook, and an index. They load nothing from elsewhere."""
+
+import html
+import re
+from pathlib import Path
+
+import nbformat
+from nbconvert import HTMLExporter
+
+from .stamp import ROOT, label
+from .static_viewers import for_reading, formulas, mathml
+
+TEMPLATE = Path(__file__).with_name("page.html.j2")
+INDEX = Path(__file__).with_name("index.html")
+
+
+def write_page(path: Path) -> None:
+    """The executed notebook `path` as an HTML page beside it, its links leading to the other pages."""
+    notebook, written = for_reading(nbformat.read(path, as_version=4)), []
+
+    def keep(tex: str, display: str) -> str:  # nbconvert would take MathML to pieces: it gets a word in its place
+        written.append(mathml(tex, display))
+        return f"formula-{len(written) - 1}-formula"
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = formulas(cell.source, keep)
+    exporter = HTMLExporter(embed_images=True, raw_template=TEMPLATE.read_text(encoding="utf-8"))
+    resources = {"metadata": {"path": str(ROOT / "notebooks"), "name": path.stem}}
+    page, _ = exporter.from_notebook_node(notebook, resources)
+    page = re.sub(r"formula-(\d+)-formula", lambda found: written[int(found[1])], page)
+    page = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', page)
+    path.with_suffix(".html").write_text(page.replace('href="../README.md"', 'href="index.html"'), encoding="utf-8")
+
+
+def write_index(build: Path, board: str, series: list[dict]) -> None:
+    """build/index.html: a line and a link for each notebook of `series`, and the scoreboard."""
+    line = '<li><a href="{}.html">{}</a><br>{}</li>'
+    items = "\n".join(line.format(entry["file"], label(entry), html.escape(entry["learn"])) for entry in series)
+    page = INDEX.read_text(encoding="utf-8")
+    (build / "index.html").write_text(page.replace("@items@", items).replace("@board@", html.escape(board)),
+                                      encoding="utf-8")
