@@ -53,6 +53,7 @@ from .model.segmenter import save_checkpoint as save_checkpoint
 from .model.segmenter import segment_volume as segment_volume
 from .phantom.cohort import write_phantom_cohort as write_phantom_cohort
 from .phantom.table import IRREGULARITY as IRREGULARITY
+from .prepare import scanner as scanner
 from .prepare.augment import Augment as Augment
 from .prepare.head_finder import DIM as DIM
 from .prepare.head_finder import FLAIR as FLAIR

@@ -18,7 +18,8 @@ def module(name):
 
 
 # Examples where they help:
-OTHERS = ["prepare.head_finder", "model.postprocess", "model.checkpoint", "viewer.colours", "exercises.base"]
+OTHERS = ["prepare.head_finder", "prepare.scanner", "model.postprocess", "model.checkpoint", "viewer.colours",
+          "exercises.base"]
 
 
 @pytest.mark.parametrize("name", MODULES + OTHERS)

@@ -1,0 +1,1 @@
+from . import scanner as scanner
