@@ -1,4 +1,4 @@
-// Bundles the page into a folder: node build.mjs OUT. The networks and phantoms are put beside it by tools/try_page.py.
+// Bundles the page into a folder: node build.mjs OUT. The networks and phantoms are put beside it by dev/tools/try_page.py.
 
 import {copyFile, mkdir, readFile, writeFile} from "node:fs/promises";
 import {dirname, join} from "node:path";
