@@ -56,7 +56,6 @@ from .phantom.table import IRREGULARITY as IRREGULARITY
 from .prepare import scanner as scanner
 from .prepare.augment import Augment as Augment
 from .prepare.head_finder import DIM as DIM
-from .prepare.head_finder import FLAIR as FLAIR
 from .prepare.head_finder import above_air as above_air
 from .prepare.head_finder import dim_level as dim_level
 from .prepare.head_finder import find_head as find_head
@@ -68,6 +67,7 @@ from .prepare.network_grid import standardise as standardise
 from .published_tables import published as published
 from .scans.read import read_scan as read_scan
 from .scans.segment import segment_scan as segment_scan
+from .sequences import FLAIR as FLAIR
 from .training.config import TrainConfig as TrainConfig
 from .training.fit import fit as fit
 from .training.losses import DiceBCELoss as DiceBCELoss

@@ -1,7 +1,8 @@
 """Write trained networks as ONNX, for any program that runs such files; the site's page "Try it" is one.
 
-A network becomes one file per member, with 8-bit weights unless --bits says otherwise. Its answer, `probability`, comes with the activations of every
-level as further outputs, and its input `skips` cuts skip connections: 1 keeps one, 0 puts zeros in its place.
+A network becomes one file per member, with 8-bit weights unless --bits says otherwise. Its answer, `probability`, comes
+with the activations of every level as further outputs, and its input `skips` cuts skip connections: 1 keeps one, 0 puts
+zeros in its place.
 
   python -m lggseg.export phantom kaggle --out build/networks
   python -m lggseg.export runs/best.pt --out build/networks
@@ -247,7 +248,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lggseg.export", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="+", metavar="NAME",
-                        help="trained network: phantom or kaggle, as they come with the package, or a checkpoint's path")
+                        help="trained network: phantom or kaggle, as they come with the package, or a checkpoint's "
+                             "path")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR",
                         help=f"folder for the .onnx files and {INDEX}, which describes them; made where it lacks")
     parser.add_argument("--bits", type=int, choices=(8, 16, 32), default=8,

@@ -18,7 +18,8 @@ def module(name):
 
 
 # Examples where they help:
-OTHERS = ["prepare.head_finder", "prepare.scanner", "model.postprocess", "model.checkpoint", "viewer.colours",
+OTHERS = ["sequences", "patient_ids", "prepare.head_finder", "prepare.scanner", "model.postprocess",
+          "model.checkpoint", "viewer.colours",
           "exercises.base"]
 
 

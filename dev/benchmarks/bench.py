@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lggseg.data import load_cohort
 from lggseg.data.cohort import Cohort, Volume
-from lggseg.data.folder import PATIENT_FOLDER
+from lggseg.patient_ids import PATIENT_FOLDER
 
 
 @dataclass

@@ -18,8 +18,9 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from tqdm import tqdm
 
 from ..errors import LggError
+from ..sequences import FLAIR, POST, PRE
 from .cache_folder import remove, sweep, touch, workplace, writing
-from .folder import SEQUENCES, Folder, read_image, read_mask
+from .folder import Folder, read_image, read_mask
 
 FORMAT = 4  # raise it whenever the packed files change their meaning, or a file that was packed is now refused
 
@@ -186,7 +187,7 @@ def same_shape(array: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarr
 
 def missing_sequences(image: np.ndarray) -> list[str]:
     """Sequences of a volume uint8 (D,H,W,3) that are, pixel for pixel, the FLAIR: so the data set fills gaps."""
-    return [SEQUENCES[c] for c in (0, 2) if np.array_equal(image[..., c], image[..., 1])]
+    return [sequence.key for sequence in (PRE, POST) if np.array_equal(image[..., sequence], image[..., FLAIR])]
 
 
 def in_threads(task: Callable, items: list, label: str | None) -> list:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import LggError
-from .folder import PATIENT_FOLDER, check_plain
+from ..patient_ids import patient_id
+from .folder import check_plain
 
 CLUSTERS = ("RNASeqCluster", "MethylationCluster", "miRNACluster", "CNCluster", "RPPACluster", "OncosignCluster",
             "COCCluster")
@@ -63,16 +64,6 @@ def read_table(path: Path, key: str = "Patient") -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=header).set_index(key).rename(patient_id)
     no_two(table.index, f"the patients of {path}")
     return table
-
-
-def patient_id(text: str) -> str:
-    """The id that a table means: without the folder's date, in capitals. What is no id of TCGA stays as it is.
-
-    >>> [patient_id(text) for text in ("TCGA_CS_4941_19960909", "tcga-cs-4941", "P1")]
-    ['TCGA_CS_4941', 'TCGA_CS_4941', 'P1']
-    """
-    match = PATIENT_FOLDER.fullmatch(text.upper().replace("-", "_"))
-    return match[1] if match else text
 
 
 def check_rows(path: Path, rows: Iterable[str], patients: Iterable[str]) -> None:

@@ -13,9 +13,8 @@ import pandas as pd
 from PIL import Image
 
 from ..errors import LggError
+from ..patient_ids import parse_patient_folder
 
-SEQUENCES = ("pre", "flair", "post")  # the three channels of an image, in this order
-PATIENT_FOLDER = re.compile(r"(TCGA_([A-Z0-9]{2})_[A-Z0-9]+)(_[0-9]{8})?")  # TCGA_<site>_<id>_<date>
 SLICE_FILE = re.compile(r"(.+?)_([1-9][0-9]*)(_mask)?\.tif")  # <folder>_<k>.tif and <folder>_<k>_mask.tif
 MAX_PIXELS = 4096**2  # of one slice; no scanner's matrix is near it
 MODES = {"1": "one bit per pixel", "L": "one channel", "RGB": "three channels", "P": "a palette", "PA": "a palette",
@@ -57,7 +56,7 @@ def list_patients(root: Path) -> Folder:
         check_link(entry)
         if not entry.is_dir():  # a list or an archive beside the patients
             continue
-        patient, site = who(entry.name)
+        patient, site = parse_patient_folder(entry.name)
         if patient in seen:
             raise LggError(f"{seen[patient]} and {entry.name} are the same patient; keep one of the two folders")
         seen[patient] = entry.name
@@ -80,14 +79,6 @@ def check_link(entry: os.DirEntry | Path) -> None:
     """LggError for a link that points to nothing, or to itself."""
     if entry.is_symlink() and not os.path.exists(entry):
         raise LggError(f"{os.fspath(entry)} is a link to nothing; copy what it should point to, or remove it")
-
-
-def who(folder: str) -> tuple[str, str]:
-    """(patient, site) from a folder's name."""
-    if not (match := PATIENT_FOLDER.fullmatch(folder)):
-        raise LggError(f"folder {folder!r}: a patient's folder is called TCGA_<site>_<id>_<yyyymmdd>, such as "
-                       "TCGA_CS_4941_19960909; rename it or take it out")
-    return match[1], match[2]
 
 
 def list_patient(folder: Path, state: "hashlib._Hash") -> list[tuple[int, str, str]]:
@@ -121,7 +112,7 @@ def pair(folder: str, images: dict[int, str], masks: dict[int, str]) -> list[tup
 
 
 def read_image(path: Path) -> np.ndarray:
-    """One slice, uint8 (H,W,3): the three SEQUENCES."""
+    """One slice, uint8 (H,W,3): the three sequences."""
     return read_picture(path, ("RGB",), ("TIFF",), "a slice must be a TIFF of one page, 8-bit RGB: "
                         "pre-contrast, FLAIR and post-contrast")
 

@@ -6,9 +6,9 @@ from itertools import chain
 from pathlib import Path
 
 from ..errors import LggError
+from ..patient_ids import PATIENT_FOLDER
 from ..phantom import PHANTOM_VERSION, write_phantom_cohort
 from .cache_folder import cache_folder, sweep, touch
-from .folder import PATIENT_FOLDER
 
 KAGGLE_SET = "mateuszbuda/lgg-mri-segmentation"
 

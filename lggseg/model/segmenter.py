@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..data.clinical import patient_id
 from ..efficientnet import build
 from ..errors import LggError
+from ..patient_ids import patient_id
 from ..prepare.head_finder import find_head
 from ..prepare.network_grid import Recipe, from_grid, slices_to_grid, standardise
 from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import LggError
+from ..sequences import FLAIR
 
-FLAIR = 1  # its channel: the sequence that shows the tumour, and stands in for a missing one
 DIM = 0.3  # of the median tissue's brightness: what is darker counts as air
 MARGIN = 1.06  # side of the square over the head's longer side: a little air around the scalp
 Box = tuple[int, int, int]  # top, left and side of a square, in pixels; it may reach beyond the picture

@@ -6,7 +6,6 @@ square and resize, `standardise` makes z-scores, and `from_grid` goes the way ba
 """
 
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -14,10 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..errors import LggError
+from ..settings import KINDS, WORDS
 from .head_finder import Head, above_air
 
-KINDS = {int: Integral, float: Real, bool: bool | np.bool_}  # of a setting's values: NumPy's numbers are welcome, too
-WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than fat
 
 

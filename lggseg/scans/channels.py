@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ..data.folder import SEQUENCES
 from ..errors import LggError
-from ..prepare.head_finder import FLAIR, Head, above_air, find_head
+from ..prepare.head_finder import Head, above_air, find_head
+from ..sequences import FLAIR, IN_WORDS, KEYS, POST, PRE, MriSequence
 from .intensity import to_bytes
 
-IN_WORDS = {"pre": "pre-contrast T1", "flair": "FLAIR", "post": "post-contrast T1"}
 ALIASES = {"pre": ("pre", "t1", "t1w", "t1pre"), "flair": ("flair", "t2flair"),
            "post": ("post", "t1ce", "t1c", "t1gd", "t1post"), None: ("skip", "t2", "t2w", "-")}
 LABELS, FEW = 8, 64  # so few values are no scan; so few are worth a word. Patients' sequences have at least 122
@@ -28,7 +27,7 @@ def parse_order(text: str) -> list[str | None]:
         raise LggError(f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), and skip "
                        "(or t2) for what is not used, such as flair,t1,t1ce")
     names = [NAMES[word] for word in words]
-    if names.count("flair") != 1 or any(names.count(name) > 1 for name in SEQUENCES):
+    if names.count("flair") != 1 or any(names.count(name) > 1 for name in KEYS):
         raise LggError(f"order {text!r}: names FLAIR {names.count('flair')} times; it must name FLAIR once, and no "
                        "sequence twice")
     return names
@@ -40,7 +39,7 @@ def name_channels(values: np.ndarray, order: Sequence[str | None] | None, what: 
     if order is None:
         if count not in (1, 3):
             raise LggError(f"{what}: {count} sequences; say which is which, such as --order flair,t1,t1ce,t2")
-        order = ["flair"] if count == 1 else SEQUENCES
+        order = ["flair"] if count == 1 else KEYS
     if len(order) != count:
         raise LggError(f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, and "
                        "say skip for what is not used")
@@ -73,8 +72,8 @@ def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
     warnings = [f"{IN_WORDS[name]}: {np.count_nonzero(~np.isfinite(values))} voxels are NaN or infinite; taken as air"
                 for name, values in channels.items() if values.dtype.kind == "f" and not np.isfinite(values).all()]
     grey = {name: to_bytes(values) for name, values in channels.items()}
-    image = np.stack([grey.get(name, grey["flair"]) for name in SEQUENCES], axis=-1)
-    missing = [IN_WORDS[name] for name in SEQUENCES if name not in grey]
+    image = np.stack([grey.get(name, grey["flair"]) for name in KEYS], axis=-1)
+    missing = [IN_WORDS[name] for name in KEYS if name not in grey]
     if missing:
         warnings.append(f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set")
     return image, warnings + look(image)
@@ -88,10 +87,11 @@ def look(image: np.ndarray) -> list[str]:
     head = find_head(image)
     if not len(head.slices):
         raise LggError("shows nothing: every slice is of one level; a wrong file, or it was saved wrongly")
-    warnings = [f"{IN_WORDS[SEQUENCES[s]]} shows nothing; FLAIR stands in" for s in (0, 2) if head.source[s] == FLAIR]
+    warnings = [f"{sequence.words} shows nothing; FLAIR stands in" for sequence in (PRE, POST)
+                if head.source[sequence] == FLAIR]
     odd = odd_sequence(image, head)
     if odd not in (None, FLAIR):
-        warnings.append(f"the channel taken as {IN_WORDS[SEQUENCES[odd]]} looks like FLAIR, and the one taken as FLAIR "
+        warnings.append(f"the channel taken as {MriSequence(odd).words} looks like FLAIR, and the one taken as FLAIR "
                         "does not; check the order (pre-contrast, FLAIR, post-contrast, or --order)")
     return warnings
 

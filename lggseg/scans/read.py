@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LggError
-from .channels import IN_WORDS, check_levels, compose, name_channels, parse_order
+from ..sequences import IN_WORDS
+from .channels import check_levels, compose, name_channels, parse_order
 from .dicom import SUFFIXES as DICOM_SUFFIXES
 from .dicom import dicom_files, is_dicom, read_dicom
 from .grid import Grid, square_size

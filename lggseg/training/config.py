@@ -12,7 +12,8 @@ from ..data.folder import check_plain
 from ..efficientnet import EfficientUNet
 from ..errors import LggError
 from ..model.segmenter import Segmenter, load_checkpoint
-from ..prepare.network_grid import KINDS, WORDS, Recipe
+from ..prepare.network_grid import Recipe
+from ..settings import KINDS, WORDS
 from ..unet import UNet
 
 FREE = ("out", "device", "workers", "compile")  # settings that change where a run is kept, and how fast it is

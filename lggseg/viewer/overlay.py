@@ -6,10 +6,11 @@ import math
 import numpy as np
 from PIL import Image
 
+from ..sequences import POST, PRE, MriSequence
 from .colours import PREDICTION, TRUTH, rgb
 
-SEQUENCES = {"pre-contrast": 0, "FLAIR": 1, "post-contrast": 2, "all three as colours": slice(None)}
-ABSENT = {"pre": "pre-contrast", "post": "post-contrast"}
+VIEWS = {sequence.title: int(sequence) for sequence in MriSequence} | {"all three as colours": slice(None)}
+ABSENT = {sequence.key: sequence.title for sequence in (PRE, POST)}
 NAMES = {"truth": "manual mask", "prediction": "prediction"}
 COLOURS = {"truth": TRUTH, "prediction": PREDICTION}
 

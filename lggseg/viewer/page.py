@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..errors import LggError
 from .colours import rgb
-from .overlay import ABSENT, COLOURS, NAMES, SEQUENCES
+from .overlay import ABSENT, COLOURS, NAMES, VIEWS
 
 QUALITY = 85  # of WebP: on real patients the mean error inside the head is then about 2.4 of 255 grey levels
 LONGEST = 16383  # pixels a side that WebP allows
@@ -95,7 +95,7 @@ def pack_case(case: Case, settings: Settings, thresholds: list[float]) -> dict:
             "depth": depth, "height": height, "width": width, "columns": columns_of(depth),
             "scale": math.ceil(settings.width / width), "largest": largest,
             "start": largest if case.start is None else case.start,
-            "sprites": sprites, "sequences": {name: dyed(channels, which) for name, channels in SEQUENCES.items()},
+            "sprites": sprites, "sequences": {name: dyed(channels, which) for name, channels in VIEWS.items()},
             "missing": [ABSENT[name] for name in case.missing],
             "truth": None if case.truth is None else deflated(np.packbits(case.truth)),
             "mask": None if mask is None else deflated(np.packbits(mask)),
@@ -152,7 +152,7 @@ def columns_of(depth: int) -> int:
 
 
 def dyed(channels: int | slice, which: list[int]) -> list[tuple[int, str]]:
-    """The sprites whose sum shows one entry of SEQUENCES, and the colour of each."""
+    """The sprites whose sum shows one entry of VIEWS, and the colour of each."""
     if isinstance(channels, int):
         return [(which[channels], "#ffffff")]
     return list(zip(which[channels], DYES))

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import LggError
 from ..measures.metrics import dice
 from .base import Viewer, row, wide
-from .overlay import ABSENT, COLOURS, NAMES, SEQUENCES, blend, boundary, part, upscale, windowed
+from .overlay import ABSENT, COLOURS, NAMES, VIEWS, blend, boundary, part, upscale, windowed
 from .page import Case, Settings, build_page, largest_slice
 
 
@@ -98,7 +98,7 @@ class SliceViewer(Viewer):
         self.play = widgets.Play(interval=150, max=0, layout=widgets.Layout(flex="0 0 auto"))
         self.jump = widgets.Button(description="largest tumour", icon="crosshairs",
                                    tooltip="go to the slice with the largest tumour area")
-        self.sequence = widgets.Dropdown(options=list(SEQUENCES), value="FLAIR", **named("sequence"))
+        self.sequence = widgets.Dropdown(options=list(VIEWS), value="FLAIR", **named("sequence"))
         self.style = {name: widgets.Dropdown(options=["contour", "fill", "off"], **named(name)) for name in NAMES}
         self.opacity = widgets.FloatSlider(0.9, min=0, max=1, step=0.05, **named("opacity"))
         self.threshold = widgets.FloatSlider(threshold, min=0, max=1, step=0.01, **named("threshold"))
@@ -154,7 +154,7 @@ class SliceViewer(Viewer):
     def render(self) -> np.ndarray:
         """The picture now on show, uint8 (H*s, W*s, 3), s the smallest whole number that fills the width."""
         at, scale = self.slice_slider.value, math.ceil(self.width / self.image.shape[2])
-        picture = upscale(windowed(self.image[at][..., SEQUENCES[self.sequence.value]], *self.window.value), scale)
+        picture = upscale(windowed(self.image[at][..., VIEWS[self.sequence.value]], *self.window.value), scale)
         opacity, masks = np.float32(self.opacity.value), self.masks()
         for name, mask in masks.items():
             if self.style[name].value == "fill":
