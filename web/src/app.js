@@ -1,5 +1,6 @@
 // The page "Try it": what the reader does, and what is shown. All that takes time runs in worker.js.
 
+import {UNTOUCHED} from "./bench.js";
 import {Drawing} from "./drawing.js";
 import {dicomToNifti, isDicom} from "./dicom.js";
 import {Inside} from "./inside.js";
@@ -202,7 +203,7 @@ function takeScan(result) {
   drawing = new Drawing(scan.height, scan.width);
   cross = null;
   showChannels(scan.labels, scan.order);
-  for (const [name, value] of Object.entries({noise: 0, contrast: 1, shading: 0})) part(name).value = value;
+  for (const [name, value] of Object.entries(UNTOUCHED)) part(name).value = value;
   Object.assign(part("number"), {max: scan.depth, value: scan.start + 1});
   part("truth-label").hidden = !scan.hasTruth;
   part("warnings").replaceChildren(...scan.warnings.map(listItem));
@@ -280,6 +281,7 @@ function showFound() {
     value.textContent = text;
     return [name, value];
   }));
+  part("work").setAttribute("aria-busy", String(!found));
   for (const name of ["save-nifti", "save-png"]) part(name).disabled = !found;
   part("largest").disabled = !found || found.largest === null;
 }
@@ -302,6 +304,8 @@ function showOutputs() {
     members: part("members").value,
     noise: part("noise").value,
     contrast: Number(part("contrast").value).toFixed(2),
+    gamma: Number(part("gamma").value).toFixed(2),
+    motion: Number(part("motion").value).toFixed(2),
     shading: sign(part("shading").value),
     brush: `${part("brush").value} px`,
   };
@@ -310,9 +314,14 @@ function showOutputs() {
 
 /** Tell the worker of a new choice, and show what follows. */
 async function change(call, values) {
-  found = null;
-  const result = await ask(call, values);
-  if (result && result.voxels !== undefined) found = result;
+  try {
+    found = (await ask(call, values))?.judged ?? null;
+    complain("");
+  } catch (error) {
+    complain(error.message);
+    return;
+  }
+  if (!found) progress("Predicting", 0);
   await refresh();
 }
 
@@ -349,16 +358,19 @@ part("members").addEventListener("change", () => attempt(async () => {
 const setBench = newestOnly(async () => {
   showOutputs();
   const bench = {};
-  for (const name of ["noise", "contrast", "shading"]) bench[name] = Number(part(name).value);
+  for (const name of Object.keys(UNTOUCHED)) bench[name] = Number(part(name).value);
   await change("setBench", {bench});
 });
-for (const name of ["noise", "contrast", "shading"]) part(name).addEventListener("input", setBench);
+for (const name of Object.keys(UNTOUCHED)) part(name).addEventListener("input", setBench);
 part("untouched").addEventListener("click", () => {
-  for (const [name, value] of Object.entries({noise: 0, contrast: 1, shading: 0})) part(name).value = value;
+  for (const [name, value] of Object.entries(UNTOUCHED)) part(name).value = value;
   setBench();
 });
 part("save-nifti").addEventListener("click", () => attempt(async () => {
   offer(await ask("save", {what: "mask"}), `${plain(scan.name)}_mask.nii`, "application/octet-stream");
+}));
+part("save-picture").addEventListener("click", () => attempt(async () => {
+  offer(await ask("save", {what: "picture"}), `${plain(scan.name)}_rough.nii`, "application/octet-stream");
 }));
 part("save-png").addEventListener("click", () => attempt(async () => {
   offer(await ask("save", {what: "png", d: slice.d}), `${plain(scan.names[slice.d])}_mask.png`, "image/png");
@@ -514,7 +526,7 @@ function drawVolume() {
   return attempt(async () => {
     part("volume-text").textContent = "Loading NiiVue";
     const {showVolume} = await import("./volume.js");
-    await showVolume(part("niivue"), await ask("save", {what: "scan"}), await ask("save", {what: "mask"}));
+    await showVolume(part("niivue"), await ask("save", {what: "flair"}), await ask("save", {what: "mask"}));
     part("volume-text").textContent = `${scan.name}: ${scan.depth} slices, the mask in red.`;
   });
 }

@@ -143,8 +143,14 @@ function headWarnings() {
 }
 
 async function setBench({bench}) {
+  const before = chosen;
   chosen = {...chosen, bench};
-  if (scan) restart();
+  try {
+    if (scan) restart();
+  } catch (error) {
+    chosen = before;
+    throw error;
+  }
   return {};
 }
 
@@ -157,12 +163,13 @@ async function setSkips({skips}) {
 async function setThreshold({threshold}) {
   chosen = {...chosen, threshold};
   if (state) state.mask = null;
-  return state && isComplete() ? judge() : null;
+  return {judged: state && isComplete() ? judge() : null};
 }
 
 /** Begin anew with the scan, the bench and the network that are chosen now. */
 function restart() {
-  const isSame = state && state.scan === scan && same(state.bench, chosen.bench);
+  const sameBench = state && Object.keys(UNTOUCHED).every((name) => state.bench[name] === chosen.bench[name]);
+  const isSame = sameBench && state.scan === scan;
   const shown = isSame ? state.shown : rough(scan.volume, chosen.bench);
   const square = isSame ? state.square : toSquare(shown, scan.pixel);
   const head = isSame ? state.head : findHead(square);
@@ -172,10 +179,6 @@ function restart() {
     done: new Uint8Array(depth), mask: null};
   for (let d = 0; d < depth; d++) if (!neighboursWithHead(head, d).length) state.done[d] = 1; // air at the ends
   predictAll();
-}
-
-function same(first, second) {
-  return Object.keys(UNTOUCHED).every((key) => first[key] === second[key]);
 }
 
 /** Predict slice after slice, the one on show first; a newer choice ends this and begins again. */
@@ -333,7 +336,7 @@ async function activations({d}) {
   return {result: {d, levels: copies}, transfer: names.map((name) => copies[name].data.buffer)};
 }
 
-/** Files to save: the scan's FLAIR and mask as NIfTI, or the mask of one slice as PNG. */
+/** Files to save: as NIfTI the mask, FLAIR, or the picture with its three sequences; as PNG the mask of one slice. */
 async function save({what, d}) {
   const {depth, height, width, data} = state.shown;
   const size = height * width;
@@ -342,6 +345,7 @@ async function save({what, d}) {
     return encodePng({width, height, data: mask, channels: 1, depth: 8});
   }
   const grid = scan.grid ?? new Grid([width, height, depth], [[-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 6, 0], [0, 0, 0, 1]]);
-  const slices = what === "mask" ? wholeMask() : data.filter((_, i) => i % 3 === 1);
-  return new Uint8Array(writeNifti(slices, grid, scan.header));
+  const sequence = (s) => data.filter((_, i) => i % 3 === s);
+  const channels = {mask: () => [wholeMask()], flair: () => [sequence(1)], picture: () => [0, 1, 2].map(sequence)}[what]();
+  return new Uint8Array(writeNifti(channels, grid, scan.header));
 }

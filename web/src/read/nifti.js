@@ -110,16 +110,21 @@ function sformOf(header, buffer) {
   return [...rows, [0, 0, 0, 1]];
 }
 
-/** Bytes of a NIfTI file that holds slices (bytes, D x H x W) on a grid; with the scan's own header, if it had one. */
-export function writeNifti(slices, grid, header) {
-  const voxels = grid.fromSlices(slices);
-  const buffer = new ArrayBuffer(352 + voxels.length);
+/**
+ * Bytes of a NIfTI file on a grid, with the scan's own header, if it had one.
+ *
+ * `channels` is a list of slices (bytes, D x H x W), one for each sequence; a mask is a list of one.
+ */
+export function writeNifti(channels, grid, header) {
+  const size = channels[0].length;
+  const buffer = new ArrayBuffer(352 + channels.length * size);
   const view = new DataView(buffer);
   if (header) {
     new Uint8Array(buffer).set(new Uint8Array(header));
   } else {
     view.setInt32(0, 348, true);
     view.setFloat32(76, 1, true);
+    view.setFloat32(92, 1, true);
     grid.spacing.forEach((size, axis) => view.setFloat32(80 + 4 * axis, size, true));
     view.setUint8(123, 2); // mm
     view.setInt16(254, 1, true); // sform: scanner's coordinates
@@ -127,8 +132,8 @@ export function writeNifti(slices, grid, header) {
       for (let column = 0; column < 4; column++) view.setFloat32(280 + 16 * row + 4 * column, grid.affine[row][column], true);
     }
   }
-  view.setInt16(40, 3, true);
-  [...grid.shape, 1, 1, 1, 1].forEach((length, axis) => view.setInt16(42 + 2 * axis, length, true));
+  view.setInt16(40, channels.length > 1 ? 4 : 3, true);
+  [...grid.shape, channels.length, 1, 1, 1].forEach((length, axis) => view.setInt16(42 + 2 * axis, length, true));
   view.setInt16(70, 2, true); // unsigned bytes
   view.setInt16(72, 8, true);
   view.setFloat32(108, 352, true); // the voxels' place
@@ -137,6 +142,6 @@ export function writeNifti(slices, grid, header) {
   view.setFloat32(124, 0, true); // a grey window of the scan's would show a mask as black
   view.setFloat32(128, 0, true);
   new Uint8Array(buffer, 344, 4).set([0x6e, 0x2b, 0x31, 0]); // "n+1"
-  new Uint8Array(buffer, 352).set(voxels);
+  channels.forEach((slices, c) => new Uint8Array(buffer, 352 + c * size, size).set(grid.fromSlices(slices)));
   return buffer;
 }

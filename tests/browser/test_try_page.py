@@ -1,0 +1,610 @@
+"""The page in which the network runs, in a headless Chromium: does it what it says, and as the package does it?"""
+
+import functools
+import http.server
+import re
+import threading
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+from PIL import Image
+from servers import PICTURES, ROOT
+
+from dev.tools import try_page
+from lggseg import LggError, dice, load_pretrained
+from lggseg.phantom.scanning import draw_slices
+from lggseg.phantom.table import plan_cohort
+from lggseg.prepare.scanner import contrast, gamma, ghosts, shading
+from lggseg.scans.read import read_scan, read_sequences
+from lggseg.scans.segment import segment_scan
+
+nibabel = pytest.importorskip("nibabel")
+pydicom = pytest.importorskip("pydicom")
+
+CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
+AGREEMENT = 0.995  # Dice of the page's mask and the package's
+PATIENTS = 20
+FEWER = 4  # phantoms for tests that need just some
+MB = 1e6
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Address of a server of the page, built anew."""
+    if lacking := try_page.missing_tool():
+        pytest.skip(f"{lacking}, so the page was neither built nor tested")
+    folder = ROOT / "build" / "try"
+    try_page.build(folder)
+    handler = functools.partial(QuietHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class TryPage:
+    """The page as a reader uses it."""
+
+    def __init__(self, page, address: str):
+        self.page = page
+        self.strange = []  # requests to other places than the page's own server
+        self.errors = []
+        page.set_default_timeout(120_000)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.route("**/*", lambda route: self.allow(route, address))
+        page.goto(address)
+        self.wait()
+
+    def allow(self, route, address: str) -> None:
+        if route.request.url.startswith((address, "blob:", "data:")):
+            route.continue_()
+            return
+        self.strange.append(route.request.url)
+        route.abort()
+
+    def wait(self) -> None:
+        """Until every slice is predicted."""
+        self.page.wait_for_selector("#try[aria-busy=false] #try-work[aria-busy=false]")
+
+    def give(self, *files: Path) -> None:
+        """Open files, and wait for the mask."""
+        self.page.evaluate("document.querySelector('#try-work').setAttribute('aria-busy', 'true')")
+        self.page.set_input_files("#try-files", [str(file) for file in files])
+        self.wait()
+        assert self.error() == ""
+
+    def refused(self, *files: Path) -> str:
+        """Open files that cannot be used; what the page says of them."""
+        self.page.evaluate("document.querySelector('#try-error').textContent = ''")
+        self.page.set_input_files("#try-files", [str(file) for file in files])
+        self.page.wait_for_function("document.querySelector('#try-error').textContent !== ''")
+        return self.error()
+
+    def error(self) -> str:
+        return self.page.locator("#try-error").text_content()
+
+    def warnings(self) -> list[str]:
+        return self.page.locator("#try-warnings li").all_text_contents()
+
+    def set(self, name: str, value: float) -> None:
+        """Move a slider."""
+        self.page.evaluate(
+            "([name, value]) => { const slider = document.getElementById(name); slider.value = value;"
+            " slider.dispatchEvent(new Event('input')); slider.dispatchEvent(new Event('change')); }",
+            [f"try-{name}", value])
+
+    def unfold(self, name: str) -> None:
+        if not self.page.locator(f"#try-{name}").evaluate("panel => panel.open"):
+            self.page.locator(f"#try-{name} > summary").click()
+
+    def download(self, button: str, folder: Path) -> Path:
+        with self.page.expect_download() as expected:
+            self.page.locator(f"#try-{button}").click()
+        file = folder / expected.value.suggested_filename
+        expected.value.save_as(file)
+        return file
+
+    def mask(self, folder: Path) -> np.ndarray:
+        """The whole mask as saved, bool (D,H,W)."""
+        image = nibabel.load(self.download("save-nifti", folder))
+        return to_slices(image)
+
+    def screenshot(self, name: str) -> None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"try-{name}.png", full_page=True)
+
+
+def to_slices(image) -> np.ndarray:
+    """A mask in NIfTI as axial slices, front up and the patient's left on the right, bottom to top."""
+    closest = nibabel.as_closest_canonical(image)
+    voxels = np.asarray(closest.dataobj) > 0  # towards right, front, top
+    return voxels.transpose(2, 1, 0)[:, ::-1, ::-1]
+
+
+@pytest.fixture
+def opened(browser, site):
+    """The page on a desktop."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True) as context:
+        page = TryPage(context.new_page(), site)
+        yield page
+        assert page.strange == [] and page.errors == []
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory):
+    """Files of phantoms that no network has seen, TIFFs of several pages, and their image and truth."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    plan, _ = plan_cohort(PATIENTS, seed=31)
+    found = []
+    for patient in plan:
+        slices = list(draw_slices(patient))
+        image = np.stack([picture for picture, _ in slices])
+        truth = np.stack([mask for _, mask in slices]) > 0
+        file = folder / f"{patient.folder}.tif"
+        tifffile.imwrite(file, image, photometric="rgb", compression="zlib", metadata=None)
+        found.append((file, image, truth))
+    return found
+
+
+@pytest.fixture(scope="session")
+def model():
+    return load_pretrained("phantom")
+
+
+def package_mask(model, scan) -> np.ndarray:
+    """The package's mask, computed in float32 as in the page: bfloat16, where a CPU has it, moves doubtful borders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lggseg.model.device.cpu_has_bfloat16", lambda: False)
+        return segment_scan(model, scan, device="cpu")[1]
+
+
+# ------------------------------------------------------------------ the same answer as the package's
+
+
+def test_masks_of_phantoms_are_the_packages(opened, phantoms, model, tmp_path):
+    found = {}
+    for file, _, _ in phantoms:
+        opened.give(file)
+        found[file.name] = dice(opened.mask(tmp_path), package_mask(model, read_scan(file)))
+    print("agreement:", found)
+    assert min(found.values()) >= AGREEMENT
+
+
+ROUGH = [{"noise": 4}, {"noise": 8}, {"noise": 15}, {"gamma": 0.7}, {"gamma": 1.4}, {"contrast": 0.7}, {"shading": 0.4},
+         {"motion": 0.1}, {"noise": 5, "gamma": 0.8, "shading": 0.2}, {"contrast": 1.4, "shading": -0.3, "motion": 0.05}]
+
+
+@pytest.mark.parametrize("number", range(len(ROUGH)))
+def test_masks_of_rough_versions_are_the_packages(opened, phantoms, model, tmp_path, number):
+    file, image, _ = phantoms[number]
+    opened.give(file)
+    opened.unfold("bench")
+    for name, value in ROUGH[number].items():
+        opened.set(name, value)
+    opened.page.wait_for_timeout(500)
+    opened.wait()
+    scan = read_scan(opened.download("save-picture", tmp_path))
+    assert np.abs(scan.image.astype(int) - image).mean() > 0.1
+    overlap = dice(opened.mask(tmp_path), package_mask(model, scan))
+    print(f"agreement, {ROUGH[number]}: {overlap:.4f}")
+    assert overlap >= AGREEMENT
+
+
+def test_the_bench_does_what_the_package_does(opened, phantoms, tmp_path):
+    file, image, _ = phantoms[6]
+    opened.give(file)
+    opened.unfold("bench")
+    wanted = {"contrast": contrast(image, 1.5), "gamma": gamma(image, 0.6), "shading": shading(image, 0.5, axis=2),
+              "motion": ghosts(image, 0.12)}
+    for name, value in {"contrast": 1.5, "gamma": 0.6, "shading": 0.5, "motion": 0.12}.items():
+        opened.page.locator("#try-untouched").click()
+        opened.set(name, value)
+        opened.page.wait_for_timeout(500)
+        opened.wait()
+        found = read_scan(opened.download("save-picture", tmp_path)).image
+        assert np.abs(found.astype(int) - wanted[name]).max() <= 1, name
+
+
+def test_mask_of_a_picture_is_the_packages(opened, phantoms, model, tmp_path):
+    _, image, truth = phantoms[1]
+    largest = int(truth.sum(axis=(1, 2)).argmax())
+    file = tmp_path / "slice.png"
+    Image.fromarray(image[largest]).save(file)
+    opened.give(file)
+    assert dice(opened.mask(tmp_path), package_mask(model, read_scan(file))) >= AGREEMENT
+
+
+def test_mask_of_a_nifti_file_that_lies_otherwise_is_the_packages(opened, phantoms, model, tmp_path):
+    _, image, truth = phantoms[2]
+    canonical = image[:, ::-1, ::-1].transpose(2, 1, 0, 3)  # towards right, front, top
+    straight = nibabel.Nifti1Image(canonical.astype(np.int16) * 7, np.diag([0.9, 0.9, 5.0, 1.0]))
+    turned = straight.as_reoriented(nibabel.orientations.axcodes2ornt("SLP"))
+    file = tmp_path / "turned.nii.gz"
+    nibabel.save(turned, file)
+    opened.give(file)
+    saved = nibabel.load(opened.download("save-nifti", tmp_path))
+    assert saved.shape == turned.shape[:3] and np.allclose(saved.affine, turned.affine)
+    mask = to_slices(saved)
+    assert dice(mask, package_mask(model, read_scan(file))) >= AGREEMENT
+    assert dice(mask, truth) > 0.5
+
+
+def test_mask_of_a_dicom_series_is_the_packages(opened, phantoms, model, tmp_path):
+    _, image, _ = phantoms[4]
+    series = tmp_path / "series"
+    series.mkdir()
+    write_dicom(image[..., 1], series)
+    files = sorted(series.iterdir())
+    opened.give(*files)
+    assert dice(opened.mask(tmp_path), package_mask(model, read_scan(series))) >= AGREEMENT
+
+
+def write_dicom(slices: np.ndarray, folder: Path) -> None:
+    """Axial slices uint8 (D,H,W), front up and left on the right, as a FLAIR series."""
+    from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+    study, uid, frame = generate_uid(), generate_uid(), generate_uid()
+    for z, pixels in enumerate(slices):
+        meta = FileMetaDataset()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        meta.MediaStorageSOPClassUID = MRImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        data = FileDataset(None, Dataset(), file_meta=meta, preamble=bytes(128))
+        data.SOPClassUID, data.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+        data.StudyInstanceUID, data.SeriesInstanceUID, data.FrameOfReferenceUID = study, uid, frame
+        data.Modality, data.SeriesNumber, data.InstanceNumber = "MR", 3, z + 1
+        data.SeriesDescription, data.PatientID, data.Manufacturer = "AX FLAIR", "phantom", "phantom"
+        data.Rows, data.Columns = pixels.shape
+        data.PixelSpacing, data.SliceThickness, data.SpacingBetweenSlices = [0.9, 0.9], 5, 5
+        data.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        data.ImagePositionPatient = [-100, -100, 5 * z]
+        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
+        data.PixelData = (pixels.astype(np.uint16) * 9).tobytes()
+        data.save_as(folder / f"image_{z + 1:02d}.dcm", enforce_file_format=True)
+
+
+def test_sequences_in_files_of_their_own(opened, phantoms, model, tmp_path):
+    _, image, _ = phantoms[3]
+    affine = np.diag([-0.9, -0.9, 5.0, 1.0])
+    files = {}
+    for s, name in enumerate(("t1", "flair", "t1ce")):
+        files[name] = tmp_path / f"patient_{name}.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(image[..., s].transpose(2, 1, 0), affine), files[name])
+    opened.give(*files.values())
+    chosen = [select.input_value() for select in opened.page.locator("#try-channels select").all()]
+    assert sorted(chosen) == ["flair", "post", "pre"]
+    scan = read_sequences(files["flair"], files["t1"], files["t1ce"])
+    assert dice(opened.mask(tmp_path), package_mask(model, scan)) >= AGREEMENT
+
+
+def test_other_kinds_of_pictures(opened, phantoms, model, tmp_path):
+    _, image, truth = phantoms[5]
+    largest = int(truth.sum(axis=(1, 2)).argmax())
+    kinds = {"grey.jpg": image[largest, ..., 1], "grey.bmp": image[largest, ..., 1],
+             "deep.png": image[largest, ..., 1].astype(np.uint16) * 200,
+             "deep.tif": image[largest, ..., 1].astype(np.uint16) * 200}
+    for name, pixels in kinds.items():
+        file = tmp_path / name
+        Image.fromarray(pixels).save(file)
+        opened.give(file)
+        assert dice(opened.mask(tmp_path), package_mask(model, read_scan(file))) >= AGREEMENT, name
+        assert "no pre-contrast T1 and no post-contrast T1; FLAIR stands in" in opened.warnings()[0]
+
+
+def test_slices_in_files_of_their_own_with_masks(opened, phantoms, tmp_path):
+    _, image, truth = phantoms[0]
+    files = []
+    for d in range(8, 12):
+        for end, pixels in (("", image[d]), ("_mask", truth[d].astype(np.uint8) * 255)):
+            files.append(tmp_path / f"slice_{d}{end}.png")
+            Image.fromarray(pixels).save(files[-1])
+    opened.give(*files)
+    assert opened.page.locator("#try-title").text_content().endswith("of 4")
+    assert "Dice" in opened.page.locator("#try-found").text_content()
+
+
+# ------------------------------------------------------------------ bad input, in the package's words
+
+
+def test_bad_input_gets_the_packages_own_words(opened, phantoms, tmp_path):
+    _, image, truth = phantoms[0]
+    rng = np.random.default_rng(0)
+    bad = {}
+    bad["text.png"] = lambda file: file.write_text("no picture")
+    bad["labels.nii"] = lambda file: nibabel.save(nibabel.Nifti1Image(truth.transpose(2, 1, 0).astype(np.uint8) * 4,
+                                                                     np.diag([-1, -1, 5, 1])), file)
+    bad["bits.png"] = lambda file: Image.fromarray(truth[10]).save(file)
+    bad["empty.tif"] = lambda file: tifffile.imwrite(file, np.zeros((5, 64, 64), np.uint8), metadata=None)
+    bad["huge.png"] = lambda file: file.write_bytes(huge_png(12_000))
+    bad["glass.png"] = lambda file: Image.fromarray(
+        np.dstack([image[10], np.full(image.shape[1:3], 90, np.uint8)])).save(file)
+    bad["flair_black.png"] = lambda file: Image.fromarray(image[10] * np.array([1, 0, 1], np.uint8)).save(file)
+    bad["short.nii"] = lambda file: file.write_bytes(
+        nibabel.Nifti1Image(rng.random((9, 9, 9), np.float32), np.eye(4)).to_bytes()[:1000])
+    bad["four.nii"] = lambda file: nibabel.save(nibabel.Nifti1Image(
+        rng.integers(0, 255, (16, 16, 4, 2, 2), np.int16), np.eye(4)), file)
+    bad["notes.txt"] = lambda file: file.write_text("no scan")
+    for name, write in bad.items():
+        file = tmp_path / name
+        write(file)
+        with pytest.raises(LggError) as error:
+            read_scan(file)
+        wanted = str(error.value).replace(f"{tmp_path}/", "")
+        said = opened.refused(file)
+        if name == "text.png":  # the reader's own words stand in brackets
+            wanted, said = (re.sub(r"\(.*\)", "()", text) for text in (wanted, said))
+        assert said == wanted, name
+
+
+def test_a_picture_of_400_megapixels_is_refused_before_it_is_unpacked(opened, tmp_path):
+    file = tmp_path / "huge.png"
+    file.write_bytes(huge_png(20_000))
+    assert opened.refused(file) == ("huge.png: a slice has 20000 x 20000 pixels; no scanner's has more than 17 million: "
+                                    "crop or reduce it")
+
+
+def huge_png(side: int) -> bytes:
+    """The beginning of a PNG of side x side pixels."""
+    import struct
+    import zlib
+
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    data = b"IDAT" + zlib.compress(b"\0" * (side + 1))
+    start += struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    return start + struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+
+
+def test_a_wrong_order_of_sequences_is_told_and_put_right(opened, phantoms, tmp_path):
+    file, image, _ = phantoms[0]
+    wrong = tmp_path / "wrong.tif"
+    tifffile.imwrite(wrong, np.ascontiguousarray(image[..., [1, 0, 2]]), photometric="rgb", metadata=None)
+    opened.give(wrong)
+    assert opened.warnings() == read_scan(wrong).warnings != []
+    for channel, name in enumerate(("flair", "pre")):
+        opened.page.locator("#try-channels select").nth(channel).select_option(name)
+    opened.page.wait_for_function("document.querySelectorAll('#try-warnings li').length === 0")
+    assert opened.error() == ""
+
+
+def test_a_palette_picture_is_read(opened, phantoms, model, tmp_path):
+    _, image, truth = phantoms[0]
+    largest = int(truth.sum(axis=(1, 2)).argmax())
+    file = tmp_path / "palette.png"
+    Image.fromarray(image[largest, ..., 1]).convert("P").save(file)
+    opened.give(file)
+    assert dice(opened.mask(tmp_path), package_mask(model, read_scan(file))) >= AGREEMENT
+
+
+# ------------------------------------------------------------------ what a reader does
+
+
+def test_every_phantom_of_the_page(opened):
+    buttons = opened.page.locator("#try-phantoms button")
+    assert buttons.count() == len(try_page.PHANTOMS)
+    for button in buttons.all():
+        opened.page.evaluate("document.querySelector('#try-work').setAttribute('aria-busy', 'true')")
+        button.click()
+        opened.wait()
+        overlap = re.search(r"the volume.*Dice ([\d.]+)", opened.page.locator("#try-found").inner_text(), re.DOTALL)
+        assert float(overlap[1]) > 0.6, button.inner_text()
+    opened.screenshot("phantom")
+
+
+def test_threshold_changes_the_mask(opened):
+    sizes = []
+    for threshold in (0.05, 0.5, 0.95):
+        opened.set("threshold", threshold)
+        opened.page.wait_for_timeout(300)
+        opened.wait()
+        sizes.append(int(re.search(r"the volume\s+(\d+)", opened.page.locator("#try-found").inner_text())[1]))
+    assert sizes[0] > sizes[1] > sizes[2] > 0
+
+
+def test_drawing_with_the_pointer_and_by_keyboard(opened, tmp_path):
+    page = opened.page
+    opened.unfold("draw")
+    page.locator("#try-drawing").click()
+    box = page.locator("#try-slice").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.set("brush", 21)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 60, middle[1], steps=5)
+    page.mouse.up()
+    scores = page.locator("#try-scores")
+    assert "you and the truth" in scores.inner_text() and "hidden while you draw" in scores.inner_text()
+    first = scores.inner_text()
+    page.locator("#try-slice").focus()
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("Space")
+    assert scores.inner_text() != first
+    page.locator("#try-undo").click()
+    assert scores.inner_text() == first
+    page.locator("input[value=eraser]").check()
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 10, middle[1], steps=3)
+    page.mouse.up()
+    assert scores.inner_text() != first
+    page.locator("#try-drawing").click()
+    assert "hidden" not in scores.inner_text()
+    assert re.search(r"one pixel wider all round have Dice 0\.\d+; one pixel narrower, 0\.\d+",
+                     page.locator("#try-border").inner_text())
+    opened.screenshot("drawing")
+    page.locator("#try-clear").click()
+    assert "you" not in scores.inner_text()
+
+
+def test_a_perfect_drawing_has_dice_1(opened):
+    """Every pixel of the truth painted by a brush of one pixel: the page counts as one does by hand."""
+    page = opened.page
+    opened.unfold("draw")
+    page.locator("#try-drawing").click()
+    opened.set("brush", 1)
+    box = page.locator("#try-slice").bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.up()
+    page.locator("#try-drawing").click()
+    values = page.locator("#try-scores td").all_inner_texts()
+    assert values[0] == "0.000" and values[1] == "0.000" and float(values[2]) > 0.9
+
+
+def test_activations_and_skip_connections(opened, model, tmp_path):
+    page = opened.page
+    opened.unfold("inside")
+    page.wait_for_function("document.querySelector('#try-maps-title').textContent !== ''")
+    entry = page.evaluate("fetch('networks.json').then(answer => answer.json()).then(all => all[0])")
+    boxes = page.locator("#try-net button")
+    assert boxes.count() == len(entry["levels"])
+    for box in boxes.all():
+        box.click()
+        level = next(each for each in entry["levels"] if each["name"] == box.get_attribute("data-level"))
+        assert f"{level['channels']} channels of" in page.locator("#try-maps-title").inner_text()
+        assert box.get_attribute("aria-pressed") == "true"
+    opened.screenshot("inside")
+    steps = int(page.locator("#try-step").get_attribute("max"))
+    opened.set("step", 3)
+    assert "encoder 4, encoder 3, encoder 2, encoder 1" in page.locator("#try-stack").inner_text()
+    opened.set("step", steps)
+    assert page.locator("#try-stack").inner_text() == "The stack is empty."
+    before = opened.mask(tmp_path)
+    for skip in range(1, entry["depth"]):
+        page.locator(f"input[data-skip='{skip}']").uncheck()
+        page.wait_for_timeout(200)
+        opened.wait()
+    assert dice(opened.mask(tmp_path), before) < 0.9
+    for skip in range(1, entry["depth"]):
+        page.locator(f"input[data-skip='{skip}']").check()
+        page.wait_for_timeout(200)
+        opened.wait()
+    assert (opened.mask(tmp_path) == before).all()
+
+
+def test_saving_the_mask_of_a_slice(opened, tmp_path):
+    file = opened.download("save-png", tmp_path)
+    pixels = np.asarray(Image.open(file))
+    assert file.name.endswith("_mask.png") and set(np.unique(pixels)) == {0, 255}
+    number = int(opened.page.locator("#try-number").input_value())
+    assert (opened.mask(tmp_path)[number - 1] == (pixels > 0)).all()
+
+
+def test_the_network_for_people_comes_on_request_with_its_licence(opened):
+    asked = []
+    opened.page.on("request", lambda request: asked.append(request.url))
+    opened.page.locator("input[value=kaggle]").check()
+    opened.wait()
+    assert any(url.endswith("kaggle-1.onnx") for url in asked)
+    assert "CC BY-NC-SA 4.0" in opened.page.locator("#try-licence").inner_text()
+    assert "Not a medical device" in opened.page.locator("#try").inner_text()
+
+
+def test_the_volume_is_shown_by_niivue(opened):
+    if not opened.page.evaluate("Boolean(document.createElement('canvas').getContext('webgl2'))"):
+        pytest.skip("this browser has no WebGL 2, so NiiVue was not tested")
+    opened.unfold("volume")
+    opened.page.wait_for_function("document.querySelector('#try-volume-text').textContent.includes('in red')")
+    opened.page.wait_for_timeout(1000)
+    opened.screenshot("volume")
+    assert opened.error() == ""
+
+
+def test_it_works_offline_once_it_is_there(opened, phantoms, tmp_path):
+    opened.page.context.set_offline(True)
+    opened.give(phantoms[0][0])
+    opened.unfold("bench")
+    opened.set("noise", 4)
+    opened.page.wait_for_timeout(300)
+    opened.wait()
+    assert opened.mask(tmp_path).any()
+    opened.page.context.set_offline(False)
+
+
+LOOKS = {"light": (1280, "light"), "dark": (1280, "dark"), "phone": (390, "light"), "phone-dark": (390, "dark")}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_it_can_be_read(browser, site, look):
+    width, scheme = LOOKS[look]
+    with browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme) as context:
+        opened = TryPage(context.new_page(), site)
+        for panel in ("bench", "draw", "inside"):
+            opened.unfold(panel)
+        opened.page.wait_for_function("document.querySelector('#try-maps-title').textContent !== ''")
+        opened.screenshot(look)
+        assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert opened.page.evaluate(CONTRAST) == []
+        unnamed = opened.page.locator("#try :is(input, select, button, canvas)").evaluate_all(
+            "all => all.filter(each => !(each.labels?.length || each.textContent.trim() || each.ariaLabel"
+            " || each.closest('[aria-hidden]'))).map(each => each.outerHTML)")
+        assert [html for html in unnamed if "hidden" not in html] == []
+
+
+def test_200_slider_steps_leave_memory_flat(opened, browser):
+    opened.unfold("bench")
+
+    def used() -> float:
+        """MB of all of the browser's processes."""
+        opened.page.context.new_cdp_session(opened.page).send("HeapProfiler.collectGarbage")
+        processes = [process for process in psutil.Process().children(recursive=True) if "chrom" in process.name()]
+        return sum(process.memory_info().rss for process in processes) / MB
+
+    def steps(count: int) -> None:
+        for step in range(count):
+            opened.set("noise", step % 20)
+            opened.set("number", 1 + step % 8)
+            opened.page.wait_for_timeout(30)
+        opened.wait()
+
+    steps(60)
+    before = used()
+    steps(200)
+    opened.page.wait_for_timeout(1000)
+    grown = used() - before
+    print(f"memory: {before:.0f} MB, {grown:+.0f} MB after 200 steps")
+    assert grown < 60
+
+
+def test_small_and_quick(opened, site, tmp_path, phantoms):
+    folder = ROOT / "build" / "try"
+    real = sum(file.stat().st_size for file in folder.glob("kaggle*.onnx"))
+    everything = sum(file.stat().st_size for file in folder.iterdir())
+    print(f"page {(everything - real) / MB:.1f} MB, network for people {real / MB:.1f} MB")
+    assert everything - real < 20 * MB
+
+    _, image, _ = phantoms[0]
+    file = tmp_path / "volume_of_35.tif"
+    tifffile.imwrite(file, np.concatenate([image, image])[:35], photometric="rgb", metadata=None)
+    opened.page.locator("input[value=kaggle]").check()
+    opened.wait()
+    opened.give(file)
+    opened.unfold("bench")
+    seconds = opened.page.evaluate("""async () => {
+      const busy = wanted => new Promise(resolve => {
+        const work = document.querySelector('#try-work');
+        const look = () => work.getAttribute('aria-busy') === wanted ? resolve(performance.now())
+                                                                     : setTimeout(look, 5);
+        look();
+      });
+      const noise = document.querySelector('#try-noise');
+      noise.value = 3;
+      const start = performance.now();
+      noise.dispatchEvent(new Event('input'));
+      await busy('true');
+      return (await busy('false') - start) / 1000;
+    }""")
+    print(f"35 slices, one member: {seconds:.1f} s, {seconds / 35:.2f} s a slice")
+    assert seconds < 15 and seconds / 35 < 0.5
