@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lggseg import LggError
-from lggseg.files import whole
+from lggseg.files import atomic_write
 
 from .command import command, execute
 
@@ -69,7 +69,7 @@ def difference(gain: np.ndarray) -> dict[str, float]:
 
 def keep(scores: pd.DataFrame, path: Path | str) -> None:
     """Write the scores as one CSV that `read_scores` reads."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         scores[COLUMNS].round(4).to_csv(part, index=False)
 
 

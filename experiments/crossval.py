@@ -24,7 +24,7 @@ from .plan import Fold, Run, k_folds, read_run, sites_left_out
 def cross_validate(cohort: Cohort, config: TrainConfig, folds: list[Fold], only: list[int] | None = None,
                    progress: bool = True) -> Run:
     """Train and judge the folds, or `only` some of them, under `config.out`; tables after each. Returns the run."""
-    run = Run(Path(config.out), config.decisive, folds)
+    run = Run(Path(config.out), config.identity_settings, folds)
     for k in only or []:
         run.place(k)  # LggError before anything is written
     check_apart(run.out)

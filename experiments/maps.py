@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lggseg import Cohort, LggError, Segmenter
-from lggseg.files import whole
+from lggseg.files import atomic_write
 
 from .plan import Run
 
@@ -38,7 +38,7 @@ def predict_maps(segmenter: Segmenter, cohort: Cohort, patients: Iterable[str], 
 def write_maps(maps: dict[str, np.ndarray], trained_on: Iterable[str], path: Path) -> None:
     """Store maps uint8 (D,H,W) by patient, and who trained the networks that made them."""
     check(maps, trained_on, path)
-    with whole(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **maps, **{TRAINED_ON: np.array(sorted(trained_on), dtype=str)})
 
 

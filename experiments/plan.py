@@ -13,7 +13,7 @@ import numpy as np
 
 from lggseg import LggError, fold_patients
 from lggseg.data.splits import stratified_order
-from lggseg.files import whole
+from lggseg.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Run:
                 raise LggError(f"{self.out} holds a run with other {', '.join(changed)}; choose another --out, or "
                                "delete this folder to start again")
             return
-        with whole(self.path) as part:
+        with atomic_write(self.path) as part:
             stored = {"settings": self.settings, "folds": [asdict(fold) for fold in self.folds]}
             part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from lggseg import LggError, Segmenter, load_checkpoint
-from lggseg.files import whole
+from lggseg.files import atomic_write
 
 from .command import command, execute
 from .plan import Run, read_run
@@ -58,9 +58,9 @@ def publish(weights: dict[Path, Segmenter], bits: int, files: dict[Path, bytes])
     """Write all files beside their places, then rename them: an error on the way changes nothing."""
     with ExitStack() as all_of_them:
         for path, segmenter in weights.items():
-            segmenter.save(all_of_them.enter_context(whole(path)), bits)
+            segmenter.save(all_of_them.enter_context(atomic_write(path)), bits)
         for path, content in files.items():
-            all_of_them.enter_context(whole(path)).write_bytes(content)
+            all_of_them.enter_context(atomic_write(path)).write_bytes(content)
 
 
 def patients_of(run: Run) -> pd.DataFrame:

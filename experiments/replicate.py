@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lggseg import open_cohort
-from lggseg.files import whole
+from lggseg.files import atomic_write
 from lggseg.genomics import Replication, cohort_features, replication
 from lggseg.genomics.__main__ import read_features
 
@@ -63,9 +63,9 @@ def do(chosen: argparse.Namespace) -> None:
     found = replication(manual.loc[manual.index.isin(predicted.index)], predicted, cohort.clusters)
     page, text = chosen.root / "lggseg" / "published" / "README.md", told(found, len(predicted))
     stamped = stamp(page, "replication", text)  # before anything is written: it may fail
-    with whole(page.with_name("replication.csv")) as part:
+    with atomic_write(page.with_name("replication.csv")) as part:
         table(found).to_csv(part, index=False, float_format="%.6g")
-    with whole(page) as part:
+    with atomic_write(page) as part:
         part.write_text(stamped, encoding="utf-8")
     print(text)
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from lggseg import Cohort, LggError, shape_features
-from lggseg.files import whole
+from lggseg.files import atomic_write
+from lggseg.masks import bounding_box
 from lggseg.measures.metrics import counts, scores
-from lggseg.model.postprocess import around, components, postprocess
+from lggseg.model.postprocess import components, postprocess
 
 from .maps import run_maps
 from .plan import Run
@@ -28,7 +29,7 @@ def choices(probability: np.ndarray, truth: np.ndarray) -> pd.Series:
 
     Here an empty map of a patient without tumour counts as 0, at every choice alike, so it decides nothing.
     """
-    box, found = around(probability >= min(THRESHOLDS)), {}
+    box, found = bounding_box(probability >= min(THRESHOLDS)), {}
     for threshold in THRESHOLDS:
         labels, weight = components(probability[box], threshold)
         inside, size = (np.bincount(labels[where], minlength=len(weight) + 1)[1:] for where in (truth[box], labels > 0))
@@ -89,7 +90,7 @@ def per_slice(cohort: Cohort, patient: str, mask: np.ndarray) -> list[dict]:
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """The table without its index, whole or not at all."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         table.to_csv(part, index=False)
 
 

@@ -59,6 +59,7 @@ from .prepare.head_finder import DIM as DIM
 from .prepare.head_finder import above_air as above_air
 from .prepare.head_finder import dim_level as dim_level
 from .prepare.head_finder import find_head as find_head
+from .prepare.network_grid import GridSpec as GridSpec
 from .prepare.network_grid import Recipe as Recipe
 from .prepare.network_grid import from_grid as from_grid
 from .prepare.network_grid import mask_to_grid as mask_to_grid

@@ -73,7 +73,7 @@ def levels() -> list[nn.Sequential]:
 class EfficientUNet(UNet):
     """U-Net of depth 5 with EfficientNet-lite0 as its encoder; float (N,12,H,W) to logits (N,4,H,W).
 
-    The 12 channels are blocks of 2 x 2 pixels of three sequences (`Recipe.block`). The encoder's first convolution
+    The 12 channels are blocks of 2 x 2 pixels of three sequences (`GridSpec.block`). The encoder's first convolution
     takes the pixels again and steps over two at a time, so its levels are as large as those of a U-Net. Height and
     width must divide by 16. The decoder's blocks have 6, 4, 2 and 1 times `features` channels.
 

@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from .errors import LggError
-from .files import whole
-from .model.checkpoint import shorten
+from .files import atomic_write
+from .model.checkpoint import quantise
 from .model.segmenter import Segmenter, load_checkpoint, load_pretrained
 from .unet import UNet, UNetBlock
 
@@ -65,7 +65,7 @@ class GraphWriter:
 
         A runtime computes them once, when it loads the file.
         """
-        stored = shorten(values.detach()[None], self.bits)  # a checkpoint stacks the members: here is one
+        stored = quantise(values.detach()[None], self.bits)  # a checkpoint stacks the members: here is one
         if self.bits == 32:
             return self.constant(name, stored[0])
         if self.bits == 16:
@@ -223,7 +223,7 @@ def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> d
     for number, network in enumerate(model.networks, start=1):
         content = export_network(network, model.recipe.block, bits).SerializeToString()
         file = out / f"{name}-{number}.onnx"
-        with whole(file) as part:
+        with atomic_write(file) as part:
             part.write_bytes(content)
         members.append({"file": file.name, "bytes": len(content)})
     first = model.networks[0]
@@ -267,7 +267,7 @@ def main(argv: list[str] | None = None) -> None:
             path = Path(weights)
             model = load_checkpoint(path) if path.suffix == ".pt" else load_pretrained(weights)
             entries.append(export_segmenter(model, path.stem, args.out, args.bits))
-        with whole(args.out / INDEX) as part:
+        with atomic_write(args.out / INDEX) as part:
             part.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     except (LggError, OSError) as error:
         options.exit(2, f"error: {error}\n")

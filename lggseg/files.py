@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,15 +17,15 @@ ABANDONED = 3600  # seconds after which a half-written neighbour belongs to a pr
 
 
 @contextmanager
-def whole(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str, part: Path | None = None) -> Iterator[Path]:
     """A neighbour of `path` to write into, renamed to `path` once all is written; its folder is made if need be.
 
     A reader sees the old file or the new one, and an error leaves the old. What a killed process left half-written
-    beside it goes after an hour, with the next file of that name. Raises LggError where the place cannot be written;
-    what else the block raises stays as it is.
+    beside it goes after an hour, with the next file of that name. The neighbour is `part` where that is given. Raises
+    LggError where the place cannot be written; what else the block raises stays as it is.
     """
     path = Path(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may write the same file
+    part = part or path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may write the same file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path)
@@ -39,6 +40,17 @@ def whole(path: Path | str) -> Iterator[Path]:
             raise
         raise LggError(f"{path} cannot be written: {error.strerror or error}; make room, or name another place"
                        ) from error
+
+
+@contextmanager
+def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A fresh folder in `parent` for one build, to be renamed once it is complete; what is left of it is removed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_folder(folder: Path | str) -> None:

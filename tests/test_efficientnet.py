@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from lggseg.efficientnet import EfficientUNet, build
 from lggseg.errors import LggError
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.training.config import TrainConfig
 from lggseg.training.trainer import parameter_groups
 from lggseg.unet import UNet
@@ -77,7 +77,7 @@ def test_every_skip_reaches_the_decoder():
 def test_saved_in_a_byte_it_comes_back(tmp_path):
     torch.manual_seed(0)
     net = EfficientUNet(features=4).load_imagenet()
-    segmenter = Segmenter(net, Recipe(size=64), [["TCGA_CS_4941"]]).eval()
+    segmenter = Segmenter(net, GridSpec(size=64), [["TCGA_CS_4941"]]).eval()
     again = Segmenter.load(segmenter.save(tmp_path / "net.pt", bits=8))
     grid = torch.randn(2, 3, 64, 64)
     assert type(again.networks[0]) is EfficientUNet and again.networks[0].architecture == net.architecture
@@ -113,7 +113,7 @@ def test_a_plain_network_is_no_start_for_it(tmp_path):
 
 def test_what_has_learned_before_learns_slower():
     net = EfficientUNet(features=2)
-    fresh, before = parameter_groups(Segmenter(net, Recipe()), 0.3)
+    fresh, before = parameter_groups(Segmenter(net, GridSpec()), 0.3)
     assert (fresh["lr"], before["lr"]) == (0.3, pytest.approx(0.1))
     assert [len(group["params"]) for group in (fresh, before)] == [
         sum(name.startswith(("up", "decoder", "head")) for name, _ in net.named_parameters()),

@@ -7,7 +7,7 @@ import torch
 from lggseg import LggError, UNet, load_checkpoint, load_pretrained
 from lggseg.export import export_network, export_segmenter, level_channels, level_names, main
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -68,7 +68,7 @@ def test_a_cut_skip_connection_gives_zeros():
 
 def test_weights_stored_in_8_bits_lose_nothing_by_8(tmp_path):
     torch.manual_seed(2)
-    fresh = Segmenter(UNet(3, 1, features=4, depth=2), Recipe(size=32, block=1))
+    fresh = Segmenter(UNet(3, 1, features=4, depth=2), GridSpec(size=32, block=1))
     model = load_checkpoint(fresh.save(tmp_path / "short.pt", bits=8))
     image = torch.randn(1, 3, 16, 16)
     found = run(export_network(model.networks[0], bits=8).SerializeToString(), image, [1])
@@ -86,7 +86,7 @@ def test_only_a_unet_with_one_output():
 
 def test_one_file_per_member_and_an_index(tmp_path):
     networks = [UNet(3, 1, features=4, depth=2) for _ in range(2)]
-    entry = export_segmenter(Segmenter(networks, Recipe(size=32, block=1)), "two", tmp_path)
+    entry = export_segmenter(Segmenter(networks, GridSpec(size=32, block=1)), "two", tmp_path)
     assert [member["file"] for member in entry["members"]] == ["two-1.onnx", "two-2.onnx"]
     assert all((tmp_path / member["file"]).stat().st_size == member["bytes"] for member in entry["members"])
     assert entry["recipe"]["size"] == 32

@@ -11,7 +11,7 @@ from PIL import Image
 
 from lggseg.model.segmenter import Segmenter
 from lggseg.predict import main
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.scans.read import RESULTS
 from lggseg.unet import UNet
 
@@ -27,7 +27,7 @@ def head(shape=(3, 40, 48), seed=0) -> np.ndarray:
 def network(threshold: float = 0.0, patients=()) -> Segmenter:
     """A small untrained network; at threshold 0 everything is tumour, so that every file is written."""
     torch.manual_seed(0)
-    recipe = Recipe(32, block=1, threshold=threshold)
+    recipe = GridSpec(32, block=1, threshold=threshold)
     return Segmenter(UNet(features=4, depth=3), recipe, [patients] if patients else ()).eval()
 
 

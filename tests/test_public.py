@@ -17,7 +17,7 @@ PACKAGE = Path(lggseg.__path__[0])
 DESIGNED = """open_cohort download_cohort Cohort Volume split_patients fold_patients SliceDataset UNet UNetBlock
     dice_loss DiceLoss DiceBCELoss TrainConfig fit load_checkpoint save_checkpoint load_pretrained
     predict_volume segment_volume evaluate dice iou hausdorff95 asd mf bevr shape_features
-    association_table SliceViewer CohortViewer ActivationViewer write_phantom_cohort Recipe Segmenter
+    association_table SliceViewer CohortViewer ActivationViewer write_phantom_cohort Recipe GridSpec Segmenter
     LggError read_scan segment_scan published""".split()
 FUNCTIONS = sorted(name for name in lggseg.__all__ if callable(getattr(lggseg, name)))
 
@@ -33,7 +33,7 @@ def test_public_names(name):
 
 
 DEFAULTS = {
-    "Recipe": {"size": 224, "context": 0, "block": 2, "threshold": 0.5, "min_component_share": 0.0, "flip": False},
+    "GridSpec": {"size": 224, "context": 0, "block": 2, "threshold": 0.5, "min_component_share": 0.0, "flip": False},
     "TrainConfig": {
         "size": 224, "coarse_size": 160, "coarse_share": 0.5, "block": 2, "context": 0, "encoder": "plain",
         "features": 16, "depth": 5, "growth": 2.0, "epochs": 32, "epoch_slices": 2000, "batch": 16,
@@ -57,6 +57,7 @@ DEFAULTS = {
     "postprocess": {"threshold": 0.5, "min_component_share": 0.0},
     "CohortViewer": {"width": 448}, "ActivationViewer": {"channels": 64, "width": 448},
 }
+DEFAULTS["Recipe"] = DEFAULTS["GridSpec"]  # two names of one class
 
 
 @pytest.mark.parametrize("name", sorted({*FUNCTIONS} - {"LggError", "ActivationStack"}))  # they tell no arguments
@@ -67,7 +68,7 @@ def test_defaults_are_promises(name):
         value is inspect.Parameter.empty or value is None or callable(value))}
 
 
-@pytest.mark.parametrize("kind", [lggseg.Recipe, lggseg.TrainConfig, lggseg.Volume, Head])
+@pytest.mark.parametrize("kind", [lggseg.GridSpec, lggseg.TrainConfig, lggseg.Volume, Head])
 def test_what_is_settled_cannot_be_changed(kind):
     with pytest.raises(dataclasses.FrozenInstanceError):
         kind.__setattr__(object.__new__(kind), dataclasses.fields(kind)[0].name, 1)

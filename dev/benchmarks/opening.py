@@ -7,14 +7,14 @@ import numpy as np
 from skimage.io import imread
 from skimage.transform import resize
 
-from lggseg import Recipe, SliceDataset
+from lggseg import GridSpec, SliceDataset
 from lggseg.data import load_cohort
 
 from . import ceiling
 from .bench import Bench, folders
 from .timing import Ratio, Row, in_child, rounds, share
 
-SIZE = Recipe().size
+SIZE = GridSpec().size
 USUAL = "reading, resizing and normalising all with scikit-image"
 
 

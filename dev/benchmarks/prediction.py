@@ -6,7 +6,7 @@ from skimage.transform import resize
 from torch import nn
 from torch.nn import functional as F
 
-from lggseg import Recipe, Segmenter, TrainConfig, UNet
+from lggseg import GridSpec, Segmenter, TrainConfig, UNet
 from lggseg.model.device import mixed_precision
 from lggseg.prepare.head_finder import find_head
 from lggseg.prepare.network_grid import slices_to_grid, standardise
@@ -16,7 +16,7 @@ from .bench import Bench
 from .timing import Ratio, Row, clock, rounds, share
 
 
-def slice_by_slice(network: nn.Module, image: np.ndarray, recipe: Recipe) -> np.ndarray:
+def slice_by_slice(network: nn.Module, image: np.ndarray, recipe: GridSpec) -> np.ndarray:
     """Probabilities (D,H,W) as scripts make them: one slice after the other, resized by scikit-image, whole picture."""
     mean, deviation, found = image.mean(axis=(0, 1, 2)), image.std(axis=(0, 1, 2)), []
     for picture in image:
@@ -33,7 +33,7 @@ def first_edition(networks: int = 8) -> Segmenter:
 
     The weights are random: speed does not depend on them.
     """
-    recipe = Recipe(size=192, context=1, block=1, threshold=0.45, min_component_share=0.5)
+    recipe = GridSpec(size=192, context=1, block=1, threshold=0.45, min_component_share=0.5)
     return Segmenter([UNet(recipe.channels, features=16, depth=5) for _ in range(networks)], recipe).eval()
 
 

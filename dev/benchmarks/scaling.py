@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from lggseg import Recipe, shape_features, write_phantom_cohort
+from lggseg import GridSpec, shape_features, write_phantom_cohort
 from lggseg.data import load_cohort
 from lggseg.prepare.head_finder import find_head
 from lggseg.prepare.network_grid import slices_to_grid
@@ -19,7 +19,7 @@ def work_through(root: str) -> float:
     cohort, most = load_cohort(Path(root), progress=False), 0.0
     for patient in cohort.patients:
         volume = cohort.volume(patient)
-        slices_to_grid(volume.image, find_head(volume.image), Recipe().size)
+        slices_to_grid(volume.image, find_head(volume.image), GridSpec().size)
         shape_features(volume.mask)
         most = max(most, memory("RssAnon"))
     return most

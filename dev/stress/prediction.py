@@ -10,7 +10,7 @@ from PIL import Image
 
 from lggseg.model.segmenter import Segmenter
 from lggseg.predict import main
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.scans.read import RESULTS
 from lggseg.scans.write import PART
 from lggseg.unet import UNet
@@ -44,7 +44,7 @@ class Predictions:
     def __init__(self, place: Path):
         torch.manual_seed(0)
         self.out, self.turn = place / "out", 0
-        self.weights = Segmenter(UNet(features=4, depth=2), Recipe(32, block=1, threshold=0.0)).save(place / "net.pt")
+        self.weights = Segmenter(UNet(features=4, depth=2), GridSpec(32, block=1, threshold=0.0)).save(place / "net.pt")
         self.scans = [place / "scan_0", place / "scan_1"]
         self.truth = []
         for seed, scan in enumerate(self.scans):

@@ -9,7 +9,7 @@ import torch
 
 from lggseg.model.checkpoint import digest
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.training.config import TrainConfig
 from lggseg.training.fit import one_epoch
 from lggseg.training.trainer import Trainer
@@ -23,7 +23,7 @@ from .damage import read_by, rot
 def weights(bits: int) -> tuple[bytes, str]:
     """(file, digest of its weights) of a small Segmenter of two networks."""
     torch.manual_seed(bits)
-    model = Segmenter([UNet(features=2, depth=2), UNet(features=2, depth=2)], Recipe(32, block=1),
+    model = Segmenter([UNet(features=2, depth=2), UNet(features=2, depth=2)], GridSpec(32, block=1),
                       [["TCGA_CS_4941"], ["TCGA_CS_4942"]])
     with tempfile.TemporaryDirectory() as place:
         path = model.save(Path(place) / "net.pt", bits)

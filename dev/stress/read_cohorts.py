@@ -76,7 +76,7 @@ def read_pack(rng: np.random.Generator, place: Path) -> str | None:
     if not root.exists():
         write_cohort(root)
     cohort = opened(root)
-    right, folder = PIXELS.setdefault(place, pixels(cohort)), cohort.pack.folder
+    right, folder = PIXELS.setdefault(place, pixels(cohort)), cohort.arrays.folder
     file = folder / str(rng.choice(["images.npy", "masks.npy", "index.json"]))
     file.write_bytes(rot(file.read_bytes(), rng))
     if pixels(opened(root)) != right:

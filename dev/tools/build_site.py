@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from lggseg.files import whole
+from lggseg.files import atomic_write
 
 from .check_pages import main as check
 from .reference import errors_page, reference_pages
@@ -90,7 +90,7 @@ def executed(path: Path, entry: dict) -> Path:
     package = [file for file in (ROOT / "lggseg").rglob("*") if file.is_file() and file.suffix != ".pyc"]
     newest = max(file.stat().st_mtime for file in (path, *package))
     if not target.exists() or target.stat().st_mtime < newest:
-        with whole(target) as part:
+        with atomic_write(target) as part:
             run_notebook(path, part, entry)
     return target
 

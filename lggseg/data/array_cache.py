@@ -18,15 +18,16 @@ from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from tqdm import tqdm
 
 from ..errors import LggError
+from ..files import temporary_folder
 from ..sequences import FLAIR, POST, PRE
-from .cache_folder import remove, sweep, touch, workplace, writing
+from .cache_folder import BUILDING, remove, sweep, touch, writing
 from .folder import Folder, read_image, read_mask
 
 FORMAT = 4  # raise it whenever the packed files change their meaning, or a file that was packed is now refused
 
 
 @dataclass(frozen=True)
-class Pack:
+class ArrayCache:
     """One cohort's slices as arrays on disk; pickled as a path, so that workers share the memory."""
 
     folder: Path
@@ -58,7 +59,7 @@ class Pack:
         return set()
 
     def __reduce__(self):
-        return Pack, (self.folder,)
+        return ArrayCache, (self.folder,)
 
     def fits(self, found: Folder) -> bool:
         """Whether this pack was made from exactly these files and has the right sizes; pixels are checked later."""
@@ -74,7 +75,7 @@ class Pack:
         """Image uint8 (D,H,W,3) and mask bool (D,H,W) of one patient, as views.
 
         On first use in a process they are compared with their checksums: a pack that has rotten is withdrawn,
-        so that the next `open_pack` builds a new one, and LggError says so.
+        so that the next `open_array_cache` builds a new one, and LggError says so.
         """
         try:
             entry = self.index["patients"][patient]
@@ -96,28 +97,25 @@ class Pack:
             (self.folder / "index.json").unlink()
 
 
-def open_pack(found: Folder, cache: Path, progress: bool = True) -> Pack:
+def open_array_cache(found: Folder, cache: Path, progress: bool = True) -> ArrayCache:
     """The pack of these files under `cache`/packed, built first if there is none that fits."""
-    pack = Pack(cache / "packed" / f"{FORMAT}-{found.fingerprint}")
+    pack = ArrayCache(cache / "packed" / f"{FORMAT}-{found.fingerprint}")
     if pack.fits(found):
         return pack
     with writing(cache):
         build(found, pack.folder, progress)
     sweep(cache)
-    return Pack(pack.folder)
+    return ArrayCache(pack.folder)
 
 
 def build(found: Folder, folder: Path, progress: bool) -> None:
     """Pack into a temporary folder beside `folder`, then rename it: never a half-written pack under its name."""
-    work = workplace(folder.parent)
-    try:
-        write_pack(found, work, progress)
+    with temporary_folder(folder.parent, BUILDING) as work:
+        write_array_cache(found, work, progress)
         publish(work, folder, found)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
-def write_pack(found: Folder, work: Path, progress: bool) -> None:
+def write_array_cache(found: Folder, work: Path, progress: bool) -> None:
     """Read every slice, one patient per task, into images.npy and masks.npy; index.json comes last."""
     shape = (len(found.slices), *read_image(found.root / found.slices.image[0]).shape)
     check_space(work, 4 * int(np.prod(shape[:3])))
@@ -214,13 +212,13 @@ def check_space(folder: Path, needed: int) -> None:
 
 def publish(work: Path, folder: Path, found: Folder) -> None:
     """Rename the finished pack to its place, unless another process has put a good one there meanwhile."""
-    if folder.exists() and not Pack(folder).fits(found):
+    if folder.exists() and not ArrayCache(folder).fits(found):
         remove(folder)
     try:
         os.rename(work, folder)
     except OSError as error:
         if not folder.exists():
             raise
-        if not Pack(folder).fits(found):
+        if not ArrayCache(folder).fits(found):
             raise LggError(f"{folder} is damaged and in use, so that it cannot be replaced ({error}); "
                            "close the notebooks and programs that have this cohort open") from error

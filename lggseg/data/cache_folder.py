@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,9 +17,11 @@ from pathlib import Path
 from stat import S_ISREG
 
 from ..errors import LggError
+from ..files import temporary_folder
 
 HOUR = 3600  # seconds; what was touched within the last one may still be at work
 MONTH = 30 * 24 * HOUR
+BUILDING = ".building-"  # how the names of folders begin that are not complete yet
 PACK = re.compile(r"[0-9]+-[0-9a-f]{24}")  # name of a pack; what is called otherwise is not ours to remove
 
 
@@ -51,12 +52,6 @@ def writing(cache: Path) -> Iterator[None]:
     except OSError as error:
         raise LggError(f"the cache {cache} cannot be written ({error}); make room there, "
                        "or set LGGSEG_CACHE to another folder") from error
-
-
-def workplace(parent: Path) -> Path:
-    """A fresh folder in `parent`, for one build, to be renamed once it is complete."""
-    parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=".building-", dir=parent))
 
 
 @dataclass(frozen=True)
@@ -140,16 +135,11 @@ def sweep(cache: Path, spare: float = HOUR) -> None:
 def remove(folder: Path) -> bool:
     """Take a folder from its place at once, then delete its files; False if a program holds it open (on Windows)."""
     try:
-        grave = workplace(folder.parent)
+        with temporary_folder(folder.parent, BUILDING) as grave:
+            folder.rename(grave / folder.name)
     except OSError:
         return False
-    try:
-        folder.rename(grave / folder.name)
-        return True
-    except OSError:
-        return False
-    finally:
-        shutil.rmtree(grave, ignore_errors=True)
+    return True
 
 
 def report(cache: Path) -> str:

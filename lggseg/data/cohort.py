@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import LggError
-from .array_cache import Pack, open_pack
+from .array_cache import ArrayCache, open_array_cache
 from .cache_folder import cache_folder
 from .clinical import check_rows, read_clinical
 from .folder import list_folder
@@ -48,7 +48,7 @@ class Cohort:
     summary: pd.DataFrame
     clinical: pd.DataFrame
     clusters: pd.DataFrame
-    pack: Pack
+    arrays: ArrayCache
     patients: list[str] = field(init=False)
 
     def __post_init__(self):
@@ -75,8 +75,8 @@ class Cohort:
 
         Its first use compares them with their checksums; LggError where the cache has rotten.
         """
-        image, mask = self.pack.volume(self.check(patient))
-        return Volume(patient, image, mask, tuple(self.pack.index["patients"][patient]["missing"]))
+        image, mask = self.arrays.volume(self.check(patient))
+        return Volume(patient, image, mask, tuple(self.arrays.index["patients"][patient]["missing"]))
 
 
 def open_cohort(path: str | Path | None = None, progress: bool = True) -> Cohort:
@@ -106,12 +106,12 @@ def load_cohort(root: Path, progress: bool = True) -> Cohort:
     clinical, clusters = read_clinical(root / "data.csv")
     found = list_folder(root)
     check_rows(root / "data.csv", clusters.index, found.slices.patient)
-    pack = open_pack(found, cache_folder(), progress)
-    packed = pack.index["patients"]
+    arrays = open_array_cache(found, cache_folder(), progress)
+    packed = arrays.index["patients"]
     slices = found.slices.assign(tumour_pixels=list(chain(*(entry["tumour_pixels"] for entry in packed.values()))))
     summary = summarise(slices, {patient: entry["missing"] for patient, entry in packed.items()})
     kind = "phantom" if (root / "PHANTOM.txt").exists() else "kaggle"
-    return Cohort(root, kind, slices, summary, clinical.reindex(summary.index), clusters.reindex(summary.index), pack)
+    return Cohort(root, kind, slices, summary, clinical.reindex(summary.index), clusters.reindex(summary.index), arrays)
 
 
 def summarise(slices: pd.DataFrame, missing: dict[str, list[str]]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from ..errors import LggError
 from ..prepare.head_finder import Head, find_head
-from ..prepare.network_grid import Recipe, mask_to_grid, slices_to_grid, standardise
+from ..prepare.network_grid import GridSpec, mask_to_grid, slices_to_grid, standardise
 from .cohort import Cohort
 
 
@@ -33,10 +33,10 @@ class SliceDataset(Dataset):
     as paths and tables, so DataLoader workers share the packed images.
     """
 
-    def __init__(self, cohort: Cohort, patients: Iterable[str], recipe: Recipe | None = None,
+    def __init__(self, cohort: Cohort, patients: Iterable[str], recipe: GridSpec | None = None,
                  augment: Callable | None = None, tumour_only: bool = False, soft: bool = False):
         chosen = sorted({cohort.check(patient) for patient in patients})
-        self.cohort, self.recipe, self.augment, self.soft = cohort, recipe or Recipe(), augment, soft
+        self.cohort, self.recipe, self.augment, self.soft = cohort, recipe or GridSpec(), augment, soft
         self.heads = {patient: head_of(cohort, patient) for patient in chosen}
         row_on_grid = {(patient, k): i for patient, head in self.heads.items() for i, k in enumerate(head.slices + 1)}
         place = pd.Series([row_on_grid.get(key, -1) for key in zip(cohort.slices.patient, cohort.slices.k)])

@@ -13,6 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from ..errors import LggError
+from ..masks import mask_of_levels
 from ..patient_ids import parse_patient_folder
 
 SLICE_FILE = re.compile(r"(.+?)_([1-9][0-9]*)(_mask)?\.tif")  # <folder>_<k>.tif and <folder>_<k>_mask.tif
@@ -121,11 +122,7 @@ def read_mask(path: Path) -> np.ndarray:
     """One mask, bool (H,W), from a file whose values are 0 and 255 (or 0 and 1)."""
     mask = read_picture(path, ("1", "L"), ("TIFF", "PNG", "BMP", "JPEG"),
                         "a mask must be one page of one channel, 8-bit grey")
-    values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist()
-    if not (set(values) <= {0, 255} or set(values) <= {0, 1}):
-        raise LggError(f"{path.name} has the values {values[:6]}; a mask holds 0 and 255 (or 0 and 1) only: "
-                       "save it without smoothing or lossy compression")
-    return mask > 0
+    return mask_of_levels(mask, path.name)
 
 
 def read_picture(path: Path, modes: Collection[str], formats: Collection[str], rule: str) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 from ..data import open_cohort, read_clinical
 from ..data.clinical import EMPTY, check_rows, read_table
 from ..errors import LggError
-from ..files import whole
+from ..files import atomic_write
 from . import association_table, auc, category_codes, cohort_features, false_positive_rates, permuted_p_values
 
 FEATURES = ["asd", "mf", "bevr"]
@@ -120,7 +120,7 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """The table as a CSV file, whole or not at all."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         frame.to_csv(part)
     print("written:", path)
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import LggError
+from ..masks import bounding_box
 
 
 class Counts(NamedTuple):
@@ -98,7 +99,7 @@ def hausdorff95(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[flo
     spacing = _check_spacing(spacing, truth.ndim)
     if not (prediction.any() and truth.any()):
         return float("inf") if prediction.any() or truth.any() else float("nan")
-    box = ndimage.find_objects((prediction | truth).astype(np.uint8))[0]  # most of a scan is empty
+    box = bounding_box(prediction | truth)  # most of a scan is empty
     one, other = _surface(prediction[box]), _surface(truth[box])
     return max(_directed95(one, other, spacing), _directed95(other, one, spacing))
 

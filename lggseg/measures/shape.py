@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from ..errors import LggError
+from ..masks import bounding_box
 from .ellipsoid import corners, enclosing_ellipsoid
 
 SECTORS = 10  # of 36 degrees each
@@ -39,7 +40,7 @@ def shape_features(mask: np.ndarray) -> dict[str, float]:
     """
     if _is_empty(mask):
         return dict.fromkeys(("asd", "mf", "bevr"), float("nan"))
-    mask = mask[_bounding_box(mask)]
+    mask = mask[bounding_box(mask)]
     outline = largest_outline(mask)
     return {"asd": _asd(outline), "mf": _mf(outline), "bevr": _bevr(mask)}
 
@@ -62,7 +63,7 @@ def angular_standard_deviation(mask: np.ndarray) -> float:
     largest radius per degree makes ASD track the tumour's size. The sectors have a fixed origin, so
     ASD changes a little when the head is rotated, unless by a multiple of 36 degrees.
     """
-    return float("nan") if _is_empty(mask) else _asd(largest_outline(mask[_bounding_box(mask)]))
+    return float("nan") if _is_empty(mask) else _asd(largest_outline(mask[bounding_box(mask)]))
 
 
 def margin_fluctuation(mask: np.ndarray) -> float:
@@ -83,7 +84,7 @@ def margin_fluctuation(mask: np.ndarray) -> float:
     Traps: an average that does not wrap around invents fluctuation where the outline happens to
     start; an outline cut open by the image border does too, so slices are padded first.
     """
-    return float("nan") if _is_empty(mask) else _mf(largest_outline(mask[_bounding_box(mask)]))
+    return float("nan") if _is_empty(mask) else _mf(largest_outline(mask[bounding_box(mask)]))
 
 
 def bounding_ellipsoid_volume_ratio(mask: np.ndarray) -> float:
@@ -102,7 +103,7 @@ def bounding_ellipsoid_volume_ratio(mask: np.ndarray) -> float:
     does not cancel the spacing; a solver stopped early overstates it by some per cent; and a single
     false-positive voxel far away changes everything.
     """
-    return float("nan") if _is_empty(mask) else _bevr(mask[_bounding_box(mask)])
+    return float("nan") if _is_empty(mask) else _bevr(mask[bounding_box(mask)])
 
 
 asd, mf, bevr = angular_standard_deviation, margin_fluctuation, bounding_ellipsoid_volume_ratio
@@ -171,12 +172,3 @@ def _is_empty(mask: np.ndarray) -> bool:
         raise LggError(f"mask is {what}; it must be a numpy array of bool (D, H, W): "
                        "mask > 0 makes it bool, mask[None] makes one slice a volume")
     return not mask.any()
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box of slices that holds every True of `mask`, which must have one."""
-    box = []
-    for axis in range(mask.ndim):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        box.append(slice(hit[0], hit[-1] + 1))
-    return tuple(box)

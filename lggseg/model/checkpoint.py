@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ..errors import LggError
-from ..files import whole
+from ..files import atomic_write
 
 FORMAT = 3  # goes up whenever what is stored changes its meaning
 
@@ -19,7 +19,7 @@ def write_checkpoint(content: dict, path: Path | str) -> Path:
     """Write tensors and plain values with their digest, whole or not at all; LggError where it cannot be written."""
     buffer = io.BytesIO()  # where a disk is full, torch would raise what tells nobody so
     torch.save({"format": FORMAT, "digest": digest(content), "content": content}, buffer)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(buffer.getbuffer())
     return Path(path)
 
@@ -76,7 +76,7 @@ def _feed(state: "hashlib._Hash", value: object) -> None:
         state.update(repr(value).encode())
 
 
-def shorten(values: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.Tensor]:
+def quantise(values: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.Tensor]:
     """One tensor of all networks, stacked, as it is stored: kernels in float16, or at 8 bits in steps of -127..127.
 
     A step is the largest weight of its kernel over 127 (symmetric quantisation per channel: Krishnamoorthi 2018).
@@ -95,8 +95,8 @@ def shorten(values: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.T
     return values.half()
 
 
-def lengthen(stored: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
-    """The inverse of `shorten`: float32, or whole numbers as they are."""
+def dequantise(stored: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
+    """The inverse of `quantise`: float32, or whole numbers as they are."""
     if isinstance(stored, dict):
         return stored["steps"].float() * stored["step"]
     return stored.float() if stored.is_floating_point() else stored

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
+from ..masks import bounding_box
+
 
 def postprocess(probability: np.ndarray, threshold: float = 0.5, min_component_share: float = 0.0) -> np.ndarray:
     """Mask bool (D,H,W) where `probability` reaches `threshold`, without weak components.
@@ -17,7 +19,7 @@ def postprocess(probability: np.ndarray, threshold: float = 0.5, min_component_s
     """
     mask = probability >= threshold
     if min_component_share > 0:
-        box = around(mask)  # most of a volume is not tumour, and looking through air takes as long
+        box = bounding_box(mask)  # most of a volume is not tumour, and looking through air takes as long
         labels, weight = components(probability[box], threshold)
         kept = np.append(False, weight >= min_component_share * weight.max(initial=0))
         mask[box] = kept[labels]
@@ -29,10 +31,3 @@ def components(probability: np.ndarray, threshold: float) -> tuple[np.ndarray, n
     labels, n = ndimage.label(probability >= threshold, np.ones((3,) * probability.ndim))
     weight = np.bincount(labels.ravel(), (probability - threshold).ravel(), minlength=n + 1)
     return labels, weight[1:]
-
-
-def around(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds all of a mask, one slice per axis; empty where the mask is."""
-    axes = range(mask.ndim)
-    hits = [np.flatnonzero(mask.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
-    return tuple(slice(hit[0], hit[-1] + 1) if len(hit) else slice(0) for hit in hits)

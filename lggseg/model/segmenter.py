@@ -14,8 +14,8 @@ from ..efficientnet import build
 from ..errors import LggError
 from ..patient_ids import patient_id
 from ..prepare.head_finder import find_head
-from ..prepare.network_grid import Recipe, from_grid, slices_to_grid, standardise
-from .checkpoint import lengthen, read_checkpoint, shorten, write_checkpoint
+from ..prepare.network_grid import GridSpec, from_grid, slices_to_grid, standardise
+from .checkpoint import dequantise, quantise, read_checkpoint, write_checkpoint
 from .device import mixed_precision, pick_device
 from .postprocess import postprocess
 
@@ -33,7 +33,7 @@ class Segmenter(nn.Module):
     networks the logit of their mean probability. Raises LggError where network and recipe contradict each other.
     """
 
-    def __init__(self, networks: nn.Module | Iterable[nn.Module], recipe: Recipe | None = None,
+    def __init__(self, networks: nn.Module | Iterable[nn.Module], recipe: GridSpec | None = None,
                  patients: Sequence[Iterable[str]] = ()):
         super().__init__()
         several = isinstance(networks, nn.ModuleList) or not isinstance(networks, nn.Module)
@@ -44,7 +44,7 @@ class Segmenter(nn.Module):
         if words := [names for names in patients if isinstance(names, str)]:
             raise LggError(f"patients has the text {words[0]!r}; it must hold a list of ids for each network")
         self.networks = nn.ModuleList(networks)
-        self.recipe = recipe or Recipe.of(self.networks[0])
+        self.recipe = recipe or GridSpec.of(self.networks[0])
         self.patients = [sorted(names) for names in patients] or [[] for _ in self.networks]
         if len(self.patients) != len(self.networks):
             raise LggError(f"{len(self.networks)} networks but {len(self.patients)} lists of patients; give one each")
@@ -124,7 +124,7 @@ class Segmenter(nn.Module):
         """The same networks by a recipe that differs in these fields, such as threshold=0.4; self stays as it is."""
         return Segmenter(list(self.networks), replace(self.recipe, **change), self.patients)
 
-    def learned_from(self, patients: Iterable[str], recipe: Recipe) -> None:
+    def learned_from(self, patients: Iterable[str], recipe: GridSpec) -> None:
         """Remember that every network has been trained on these patients, too, and works by this recipe from now on."""
         for network in self.networks:
             recipe.check(network)
@@ -141,7 +141,7 @@ class Segmenter(nn.Module):
         stacked = {name: torch.stack([state[name].detach().cpu() for state in states]) for name in states[0]}
         return write_checkpoint({"architecture": self.networks[0].architecture, "recipe": asdict(self.recipe),
                                  "patients": self.patients,
-                                 "states": {name: shorten(values, bits) for name, values in stacked.items()}}, path)
+                                 "states": {name: quantise(values, bits) for name, values in stacked.items()}}, path)
 
     @classmethod
     def load(cls, path: Path | str) -> "Segmenter":
@@ -151,12 +151,12 @@ class Segmenter(nn.Module):
         """
         content = read_checkpoint(path)
         try:
-            whole = {name: lengthen(stored) for name, stored in content["states"].items()}
+            whole = {name: dequantise(stored) for name, stored in content["states"].items()}
             networks = [build(**content["architecture"]) for _ in content["patients"]]
             for i, network in enumerate(networks):
                 network.load_state_dict({name: values[i] for name, values in whole.items()})
                 check_finite(network.state_dict())
-            return cls(networks, Recipe(**content["recipe"]), content["patients"]).eval()
+            return cls(networks, GridSpec(**content["recipe"]), content["patients"]).eval()
         except LggError as error:
             raise LggError(f"{path}: {error}") from error
         except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:

@@ -1,9 +1,7 @@
 """The cohort's files, in the layout of the real data set."""
 
 import os
-import shutil
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import tifffile
 from tqdm import tqdm
 
 from ..errors import LggError
+from ..files import temporary_folder
 from .patient import Patient
 from .scanning import draw_slices
 from .table import plan_cohort
@@ -40,16 +39,12 @@ def write_phantom_cohort(dest: str | os.PathLike, patients: int = 60, seed: int 
 
 def _draw(target: Path, plan: list[Patient], table: pd.DataFrame, note: str, progress: bool) -> Path:
     """Write the planned cohort beside `target`, then rename it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".phantom-", dir=target.parent))
-    try:
+    with temporary_folder(target.parent, ".phantom-") as temporary:
         _fill(temporary / "kaggle_3m", plan, table, note, progress)
         try:
             os.rename(temporary / "kaggle_3m", target)
         except OSError:  # someone else was quicker
             return _accept(target, note)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 

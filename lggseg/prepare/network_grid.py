@@ -20,7 +20,7 @@ Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than 
 
 
 @dataclass(frozen=True)
-class Recipe:
+class GridSpec:
     """What a trained network must know about its input and output; it travels inside the checkpoint."""
 
     size: int = 224  # pixels a side of the grid: about as fine as the data set's pictures, once cropped to the head
@@ -47,7 +47,7 @@ class Recipe:
         return 3 * (2 * self.context + 1)
 
     @classmethod
-    def of(cls, network: nn.Module) -> "Recipe":
+    def of(cls, network: nn.Module) -> "GridSpec":
         """The recipe without blocks that fits a network's channels, where it tells them as `in_channels`."""
         return cls(context=max(0, (getattr(network, "in_channels", 3) // 3 - 1) // 2), block=1)
 
@@ -59,6 +59,8 @@ class Recipe:
             raise LggError(f"the network takes {channels} channels but its recipe (context={self.context}, "
                            f"block={self.block}) gives {wanted}; give the recipe it was trained with")
 
+
+Recipe = GridSpec  # its former name
 
 def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
     """The n slices of uint8 (D,H,W,3) that show a head, on the grid: levels above air, uint8 (n,3,size,size).

@@ -76,10 +76,10 @@ def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
     missing = [IN_WORDS[name] for name in KEYS if name not in grey]
     if missing:
         warnings.append(f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set")
-    return image, warnings + look(image)
+    return image, warnings + check_sequences(image)
 
 
-def look(image: np.ndarray) -> list[str]:
+def check_sequences(image: np.ndarray) -> list[str]:
     """Warnings about a volume uint8 (D,H,W,3): sequences that show nothing, and another sequence in FLAIR's place.
 
     Raises LggError where FLAIR shows nothing.

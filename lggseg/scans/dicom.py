@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import LggError
 from .grid import Grid
-from .raw_scan import Stack, check_size
+from .raw_scan import RawScan, check_size
 
 SUFFIXES = (".dcm", ".ima", ".dicom")
 MAX_FILES = 20_000  # in a folder and its subfolders: a study has some hundreds to some thousands
@@ -63,7 +63,7 @@ def is_slice(file: Path) -> bool:
     return False
 
 
-def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Stack:
+def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> RawScan:
     """Axial slices (D,H,W,C) of DICOM files: the only series, or the `wanted` ones, one channel each.
 
     A series is named by its number in the list that the error message gives where there are several, or by its UID.
@@ -86,7 +86,7 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> St
     values = np.stack([grid.to_slices(volume) for volume, grid in volumes], axis=-1)
     warnings = [] if find_spec("nibabel") else [
         f"{place}: results come as pictures only; for NIfTI in the scan's own space, pip install nibabel"]
-    return Stack(values, [f"slice_{z + 1}" for z in range(len(values))], first, warnings=warnings)
+    return RawScan(values, [f"slice_{z + 1}" for z in range(len(values))], first, warnings=warnings)
 
 
 def list_series(files: list[Path], place: Path) -> Series:

@@ -19,7 +19,7 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
         return values
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)
-    shown, around = picture(values)
+    shown, around = foreground_mask(values)
     if not shown.any():
         return np.zeros(values.shape, np.uint8)
     black, white = levels(values[shown], around)
@@ -27,7 +27,7 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
     return np.rint(255 * scaled.clip(0, 1)).astype(np.uint8)
 
 
-def picture(values: np.ndarray) -> tuple[np.ndarray, float | None]:
+def foreground_mask(values: np.ndarray) -> tuple[np.ndarray, float | None]:
     """Where float (D,H,W) shows something, bool, and the constant around it, if there is one.
 
     What is shown is finite, and neither that constant nor a padding below it.

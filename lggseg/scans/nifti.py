@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import LggError
 from .grid import Grid
-from .raw_scan import Stack, check_size
+from .raw_scan import RawScan, check_size
 
 SUFFIXES = (".nii", ".nii.gz")
 HEADER = {348: "Nifti1Image", 540: "Nifti2Image"}  # bytes of a header, and who reads it
@@ -18,7 +18,7 @@ def is_nifti(file: Path) -> bool:
     return file.name.lower().endswith(SUFFIXES)
 
 
-def read_nifti(path: Path) -> Stack:
+def read_nifti(path: Path) -> RawScan:
     """Axial slices, front of the head up, of a NIfTI file (X,Y,Z), or (X,Y,Z,C) with several sequences.
 
     See `Grid` for which slices are axial. Raises LggError where nibabel is missing, the file is damaged (the checksum
@@ -31,7 +31,7 @@ def read_nifti(path: Path) -> Stack:
         grid = Grid(image.shape[:3], image.affine.astype(float))
     except LggError as error:
         raise error if str(error).startswith(str(path)) else LggError(f"{path}: {error}") from error
-    except PermissionError:  # the file may be whole; `read_stack` has a word for it
+    except PermissionError:  # the file may be whole; `read_raw_scan` has a word for it
         raise
     except Exception as error:  # a damaged file makes the reader raise nearly anything
         raise LggError(f"{path}: not a whole NIfTI file ({error}); copy or convert it again") from error
@@ -39,7 +39,7 @@ def read_nifti(path: Path) -> Stack:
     told = image.header.get_value_label("qform_code"), image.header.get_value_label("sform_code")
     warnings = [] if set(told) != {"unknown"} else [
         f"{path}: does not say how it lies in the patient; taken as stored with the axes left, front, top"]
-    return Stack(grid.to_slices(values), [f"slice_{z + 1}" for z in range(grid.to_slices(values).shape[0])],
+    return RawScan(grid.to_slices(values), [f"slice_{z + 1}" for z in range(grid.to_slices(values).shape[0])],
                  grid, image.header, warnings=warnings)
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from ..data.folder import check_sums
 from ..errors import LggError
+from ..masks import mask_of_levels
 from .raw_scan import check_size
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
@@ -178,9 +179,4 @@ def mask_pixels(path: Path, picture: Image.Image) -> np.ndarray:
     """The page that `picture` is at as a mask, bool (H,W)."""
     if picture.mode not in ("1", "L", "P"):
         raise LggError(f"{path}: a mask has one channel of 8 bits, and this is {picture.mode}")
-    values = np.asarray(upright(picture)).astype(np.uint8)
-    found = np.unique(values).tolist()
-    if not (set(found) <= {0, 255} or set(found) <= {0, 1}):
-        raise LggError(f"{path}: has the values {found[:6]}; a mask holds 0 and 255 (or 0 and 1) only: save it "
-                       "without smoothing or lossy compression")
-    return values > 0
+    return mask_of_levels(np.asarray(upright(picture)).astype(np.uint8), f"{path}:")

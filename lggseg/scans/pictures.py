@@ -8,10 +8,10 @@ import numpy as np
 
 from ..errors import LggError
 from .picture_file import SUFFIXES, read_pages
-from .raw_scan import Stack, check_size
+from .raw_scan import RawScan, check_size
 
 
-def read_pictures(files: list[Path], masks: list[Path]) -> Stack:
+def read_pictures(files: list[Path], masks: list[Path]) -> RawScan:
     """Slices in the order of their numbers, with 1 channel (grey) or 3, and the truth where every slice has its mask.
 
     Colour pictures whose three channels are equal are grey. Raises LggError where the slices are not alike, two have
@@ -30,7 +30,7 @@ def read_pictures(files: list[Path], masks: list[Path]) -> Stack:
     check_alike(files, slices)
     check_size(files[0].parent, len(slices), *slices[0].shape[:2])
     truth = read_truth(files, masks, slices) if masks else None
-    return Stack(channels_of(np.stack(slices)), names, truth=truth, warnings=odd_names(files) or odd_numbers(files))
+    return RawScan(channels_of(np.stack(slices)), names, truth=truth, warnings=odd_names(files) or odd_numbers(files))
 
 
 def is_picture(file: Path) -> bool:

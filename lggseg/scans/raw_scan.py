@@ -13,7 +13,7 @@ MAX_VOXELS = 2**28  # of one sequence: a hundred times the largest of the data s
 
 
 @dataclass
-class Stack:
+class RawScan:
     """A scan as it was read: `values` (D,H,W,C) of any real type, NaN where the file says that nothing is shown.
 
     `names` of the slices; `grid` and `header` of files that tell their place in space; `truth` bool (D,H,W) of masks

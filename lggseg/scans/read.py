@@ -27,7 +27,7 @@ from .dicom import dicom_files, is_dicom, read_dicom
 from .grid import Grid, square_size
 from .nifti import is_nifti, read_nifti
 from .pictures import is_mask, is_picture, plain, read_pictures
-from .raw_scan import Stack, check_size
+from .raw_scan import RawScan, check_size
 
 RESULTS = "lggseg-results.json"  # what `python -m lggseg.predict` wrote into a folder; such a folder is no scan
 MOST_OBLONG = 20  # a pixel's longer side over its shorter one: beyond it, sizes are wrong
@@ -59,7 +59,7 @@ def read_scan(path: Path | str, order: str | None = None, series: str | None = N
     Raises LggError naming what cannot be used, the rule it breaks, and what to do.
     """
     path = Path(path)
-    stack = read_stack(path, [name.strip() for name in series.split(",")] if series else [])
+    stack = read_raw_scan(path, [name.strip() for name in series.split(",")] if series else [])
     channels = name_channels(stack.values, order and parse_order(order), str(path))
     stack.warnings += check_levels(channels, str(path))
     return own_scan(path, stack, channels)
@@ -74,7 +74,7 @@ def read_sequences(flair: Path | str, pre: Path | str | None = None, post: Path 
     if len({path.resolve() for path in paths.values()}) < len(paths):
         raise LggError(f"{', '.join(map(str, paths.values()))}: one file named for two sequences; leave out the one "
                        "that you do not have, and FLAIR stands in for it")
-    stacks = {name: read_stack(path) for name, path in paths.items()}
+    stacks = {name: read_raw_scan(path) for name, path in paths.items()}
     for name, stack in stacks.items():
         if stack.values.shape[-1] != 1:
             raise LggError(f"{paths[name]}: {stack.values.shape[-1]} channels; {IN_WORDS[name]} in a file of its own "
@@ -86,7 +86,7 @@ def read_sequences(flair: Path | str, pre: Path | str | None = None, post: Path 
     return scan
 
 
-def check_grid(path: Path, stack: Stack, flair_path: Path, flair: Stack) -> None:
+def check_grid(path: Path, stack: RawScan, flair_path: Path, flair: RawScan) -> None:
     """Raise LggError where a sequence does not lie on FLAIR's voxels."""
     shape, wanted = stack.values.shape[:3], flair.values.shape[:3]
     if shape != wanted:
@@ -97,7 +97,7 @@ def check_grid(path: Path, stack: Stack, flair_path: Path, flair: Stack) -> None
                        "give all sequences in one format")
 
 
-def own_scan(path: Path, stack: Stack, channels: dict[str, np.ndarray]) -> OwnScan:
+def own_scan(path: Path, stack: RawScan, channels: dict[str, np.ndarray]) -> OwnScan:
     """The named sequences (D,H,W) of a stack as a scan."""
     try:
         image, warnings = compose(channels)
@@ -116,7 +116,7 @@ def own_scan(path: Path, stack: Stack, channels: dict[str, np.ndarray]) -> OwnSc
     return OwnScan(image, stack.names, stack.truth, pixel, stack.grid, stack.header, stack.warnings + warnings)
 
 
-def read_stack(path: Path, series: Sequence[str] = ()) -> Stack:
+def read_raw_scan(path: Path, series: Sequence[str] = ()) -> RawScan:
     """What lies at a path, by its kind; LggError where that is nothing, several things, or no scan."""
     try:
         return read_folder(path, series) if path.is_dir() else read_file(path, series)
@@ -124,7 +124,7 @@ def read_stack(path: Path, series: Sequence[str] = ()) -> Stack:
         raise LggError(f"{path}: cannot be read ({error})") from error
 
 
-def read_file(path: Path, series: Sequence[str]) -> Stack:
+def read_file(path: Path, series: Sequence[str]) -> RawScan:
     """The scan in one file."""
     if not path.is_file():
         raise LggError(f"{path}: no such file or folder; name a folder of slices, a picture, a NIfTI file or a DICOM "
@@ -144,7 +144,7 @@ def read_file(path: Path, series: Sequence[str]) -> Stack:
     raise LggError(f"{path}: no picture (.png, .tif, .jpg, .bmp), no NIfTI (.nii, .nii.gz) and no DICOM")
 
 
-def read_folder(path: Path, series: Sequence[str]) -> Stack:
+def read_folder(path: Path, series: Sequence[str]) -> RawScan:
     """The one scan in a folder."""
     files = listing(path)
     if any(file.name == RESULTS for file in files):

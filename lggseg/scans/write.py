@@ -17,13 +17,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy import ndimage
 
 from ..data.places import check_apart
 from ..errors import LggError
+from ..files import atomic_write
 from ..measures.metrics import scores
 from ..measures.shape import shape_features
-from ..viewer.colours import PREDICTION
-from ..viewer.overlay import blend, boundary
+from ..sequences import FLAIR
+from ..viewer.colours import PREDICTION, rgb
 from .grid import to_square
 from .nifti import write_nifti
 from .pictures import plain
@@ -73,8 +75,9 @@ def measure(scan: OwnScan, mask: np.ndarray) -> pd.Series:
 
 def drawn(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """FLAIR of a slice uint8 (H,W,3) with the outline of a mask (H,W) in colour, uint8 (H,W,3)."""
-    picture = np.repeat(pixels[..., 1:2], 3, axis=2)
-    blend(picture, boundary(mask).astype(np.float32), PREDICTION)
+    picture = np.repeat(pixels[..., FLAIR, None], 3, axis=2)
+    inside = ndimage.binary_erosion(mask)
+    picture[mask & ~inside] = rgb(PREDICTION)
     return picture
 
 
@@ -156,12 +159,8 @@ def list_of(files: dict[str, list[str]], complete: bool) -> bytes:
 
 def put(file: Path, content: bytes) -> None:
     """Write a file so that it is there as a whole or not at all."""
-    part = file.with_name(PART)
-    try:
+    with atomic_write(file, file.with_name(PART)) as part:
         part.write_bytes(content)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def digest(content: bytes) -> str:

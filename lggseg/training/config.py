@@ -12,7 +12,7 @@ from ..data.folder import check_plain
 from ..efficientnet import EfficientUNet
 from ..errors import LggError
 from ..model.segmenter import Segmenter, load_checkpoint
-from ..prepare.network_grid import Recipe
+from ..prepare.network_grid import GridSpec
 from ..settings import KINDS, WORDS
 from ..unet import UNet
 
@@ -81,12 +81,12 @@ class TrainConfig:
                            "`out` folder")
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> GridSpec:
         """The part of the settings that the trained network must remember."""
-        return Recipe(size=self.size, context=self.context, block=self.block)
+        return GridSpec(size=self.size, context=self.context, block=self.block)
 
     @property
-    def decisive(self) -> dict[str, Any]:
+    def identity_settings(self) -> dict[str, Any]:
         """The settings that must be equal for two runs to be the same run."""
         return {name: value for name, value in asdict(self).items() if name not in FREE}
 

@@ -43,7 +43,7 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
         trainer.resume(Path(config.out) / "resume.pt")
     torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times over
     try:
-        while len(trainer.history) < config.epochs and not trainer.tired():
+        while len(trainer.history) < config.epochs and not trainer.out_of_patience():
             trainer.record(one_epoch(trainer, progress))
             if config.out:
                 trainer.save(Path(config.out))

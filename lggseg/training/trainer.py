@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from ..data.cohort import Cohort
 from ..data.dataset import SliceDataset
 from ..errors import LggError
-from ..files import whole
+from ..files import atomic_write
 from ..measures.metrics import dice
 from ..model.checkpoint import digest, read_checkpoint, write_checkpoint
 from ..model.device import amp_dtype, mixed_precision, pick_device
@@ -82,13 +82,13 @@ class Trainer:
         self.augment.strength, losses = self.config.strength_at(epoch), []
         for image, mask in tqdm(self.loader(epoch), self.caption(epoch), leave=False, disable=not progress):
             image, mask = self.augment(image.to(self.device), mask.to(self.device))
-            losses.append(self.step(image, self.answer(image) if self.teacher else mask))
+            losses.append(self.step(image, self.teacher_probability(image) if self.teacher else mask))
             if len(losses) % CHECK_EVERY == 0 or len(losses) == self.steps:
                 self.check(losses)
         return mean_of_all(torch.stack(losses)).mean().item()
 
     @torch.no_grad()
-    def answer(self, image: torch.Tensor) -> torch.Tensor:
+    def teacher_probability(self, image: torch.Tensor) -> torch.Tensor:
         """The teacher's probability (N,1,s,s) for image (N,C,s,s), which takes the mask's place."""
         with mixed_precision(self.device):
             return self.teacher(image).float().sigmoid()
@@ -148,7 +148,7 @@ class Trainer:
             weights = {key: value.detach().clone() for key, value in self.average().state_dict().items()}
             self.best = {"score": row["valid_dice"], "epoch": row["epoch"], "weights": weights}
 
-    def tired(self) -> bool:
+    def out_of_patience(self) -> bool:
         """True once `patience` validations in a row brought no better Dice."""
         judged = [row["epoch"] for row in self.history if np.isfinite(row["valid_dice"])]
         waited = sum(epoch > self.best["epoch"] for epoch in judged) if self.best else 0
@@ -161,7 +161,7 @@ class Trainer:
         self.average().save(out / "last.pt")
         if self.best["epoch"] == len(self.history):
             self.average().save(out / "best.pt")
-        with whole(out / "log.csv") as part:
+        with atomic_write(out / "log.csv") as part:
             pd.DataFrame(self.history).to_csv(part, index=False)
         parts = {name: getattr(self, name).state_dict() for name in self.PARTS}
         write_checkpoint(parts | {"history": self.history, "best": self.best, "identity": self.identity()},
@@ -169,7 +169,7 @@ class Trainer:
 
     def identity(self) -> dict:
         """What must be equal for two runs to be the same run."""
-        return self.config.decisive | {"patients": self.patients, "validation patients": self.valid_patients,
+        return self.config.identity_settings | {"patients": self.patients, "validation patients": self.valid_patients,
                                        "number of processes": world_size(), "teacher": self.taught_by}
 
     def resume(self, path: Path) -> None:

@@ -11,7 +11,7 @@ from ..data import Cohort
 from ..errors import LggError
 from ..model.postprocess import postprocess
 from ..model.segmenter import as_segmenter
-from ..prepare.network_grid import Recipe
+from ..prepare.network_grid import GridSpec
 from .base import row
 from .overlay import windowed
 from .page import Case, build_page
@@ -34,7 +34,7 @@ class CohortViewer(SliceViewer):
         if not names:
             raise LggError("patients is empty; name at least one, or leave it out for the whole cohort")
         self.cohort, self.model = cohort, None if model is None else as_segmenter(model)
-        self.recipe = Recipe() if self.model is None else self.model.recipe
+        self.recipe = GridSpec() if self.model is None else self.model.recipe
         self._jobs, self._predictions, self._cleaned = {}, {}, (None, None)
         self._worker = ThreadPoolExecutor(1, "lggseg-viewer")  # starts no thread before the first prediction
         self.patient_menu = widgets.Dropdown(options=names, description="patient", style={"description_width": "56px"},

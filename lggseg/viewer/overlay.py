@@ -6,6 +6,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from ..masks import bounding_box
 from ..sequences import POST, PRE, MriSequence
 from .colours import PREDICTION, TRUTH, rgb
 
@@ -45,13 +46,9 @@ def part(picture: np.ndarray, weight: np.ndarray, scale: int, margin: int = 1) -
 
     Tumours are small: drawing on this part is several times faster than on all (H*scale, W*scale, 3).
     """
-    box = []
-    for axis in (0, 1):
-        used = np.flatnonzero(weight.any(axis=1 - axis))
-        box.append((max(0, used[0] - margin), min(weight.shape[axis], used[-1] + 1 + margin)) if len(used) else (0, 0))
-    (top, bottom), (left, right) = box
-    return (picture[scale * top:scale * bottom, scale * left:scale * right],
-            enlarge(weight[top:bottom, left:right], scale))
+    rows, columns = bounding_box(weight, margin)
+    view = picture[scale * rows.start:scale * rows.stop, scale * columns.start:scale * columns.stop]
+    return view, enlarge(weight[rows, columns], scale)
 
 
 def enlarge(pixels: np.ndarray, scale: int) -> np.ndarray:

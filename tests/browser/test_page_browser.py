@@ -18,7 +18,7 @@ from PIL import Image
 from servers import PICTURES
 
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.viewer import CohortViewer, SliceViewer
 from lggseg.viewer.colours import PREDICTION, TRUTH, rgb
 
@@ -104,7 +104,7 @@ def patients(phantom_cohort):
 @pytest.fixture(scope="module")
 def made(phantom_cohort, patients):
     """A viewer and its page."""
-    recipe = Recipe(size=128, block=1, threshold=0.45, min_component_share=0.2)
+    recipe = GridSpec(size=128, block=1, threshold=0.45, min_component_share=0.2)
     viewer = CohortViewer(phantom_cohort, Segmenter(Bright(), recipe))
     viewer.wait()
     viewer.opacity.value = 1

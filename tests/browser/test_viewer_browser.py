@@ -21,7 +21,7 @@ from lggseg.viewer import CohortViewer
 SETUP = """
 import torch
 from lggseg.data import open_cohort
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.model.segmenter import Segmenter
 from lggseg.viewer import CohortViewer, SliceViewer
 
@@ -30,7 +30,7 @@ class Bright(torch.nn.Module):
     def forward(self, x):
         return 3 * (x[:, 1:2] - 1.5)
 
-model = Segmenter(Bright(), Recipe(size=128, block=1))
+model = Segmenter(Bright(), GridSpec(size=128, block=1))
 """
 OPEN = "viewer = CohortViewer(open_cohort({root!r}, progress=False), model)\nviewer"
 BYTES = """async image => {

@@ -51,8 +51,8 @@ def same(a, b):
 
 
 def spy_on_builds(monkeypatch):
-    builds, write_pack = [], array_cache.write_pack
-    monkeypatch.setattr(array_cache, "write_pack", lambda *args: [builds.append(args), write_pack(*args)])
+    builds, write_array_cache = [], array_cache.write_array_cache
+    monkeypatch.setattr(array_cache, "write_array_cache", lambda *args: [builds.append(args), write_array_cache(*args)])
     return builds
 
 

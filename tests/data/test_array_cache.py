@@ -20,7 +20,7 @@ from lggseg.errors import LggError
 
 
 def fingerprint(cohort):
-    return cohort.pack.folder.name
+    return cohort.arrays.folder.name
 
 
 def test_packed_once(root, monkeypatch):
@@ -77,7 +77,7 @@ def test_a_killed_build_is_never_used_and_cleared_later(root, monkeypatch):
     old = next(packed.glob(".building-*"))
     for path in (old, *old.iterdir()):
         os.utime(path, (time.time() - 4000,) * 2)
-    shutil.rmtree(cohort.pack.folder)
+    shutil.rmtree(cohort.arrays.folder)
     load_cohort(root, progress=False)
     assert not old.exists()
 
@@ -103,16 +103,16 @@ def test_a_touched_removed_or_moved_file_gets_another_pack(root):
 
 
 def test_two_builds_at_once(root, monkeypatch):
-    write_pack, others = array_cache.write_pack, []
+    write_array_cache, others = array_cache.write_array_cache, []
 
     def overtaken(found, work, progress):
-        write_pack(found, work, progress)
-        monkeypatch.setattr(array_cache, "write_pack", write_pack)
+        write_array_cache(found, work, progress)
+        monkeypatch.setattr(array_cache, "write_array_cache", write_array_cache)
         others.append(load_cohort(root, progress=False))  # another process finishes the same pack first
 
-    monkeypatch.setattr(array_cache, "write_pack", overtaken)
+    monkeypatch.setattr(array_cache, "write_array_cache", overtaken)
     cohort = load_cohort(root, progress=False)
-    assert same(cohort, others[0]) and len(list(cohort.pack.folder.parent.iterdir())) == 1
+    assert same(cohort, others[0]) and len(list(cohort.arrays.folder.parent.iterdir())) == 1
 
 
 def test_two_processes_at_once(root):
@@ -184,4 +184,4 @@ def test_a_pack_of_an_earlier_format_is_not_looked_at(root, monkeypatch):
     with monkeypatch.context() as earlier:
         earlier.setattr(array_cache, "FORMAT", array_cache.FORMAT - 1)
         old = load_cohort(root, progress=False)
-    assert load_cohort(root, progress=False).pack.folder != old.pack.folder
+    assert load_cohort(root, progress=False).arrays.folder != old.arrays.folder

@@ -35,7 +35,7 @@ def change(path, old, new):
 ])
 def test_a_damaged_pack_is_rebuilt(root, monkeypatch, spoil):
     builds = spy_on_builds(monkeypatch)
-    folder = load_cohort(root, progress=False).pack.folder
+    folder = load_cohort(root, progress=False).arrays.folder
     spoil(folder)
     image, _ = write_patient(root.parent / "again", FIRST)
     cohort = load_cohort(root, progress=False)
@@ -61,7 +61,7 @@ HEADER = 128  # bytes before the pixels of an .npy file
     ("images.npy", HEADER + 12 * 960, "TCGA_HT_A61B"), ("images.npy", HEADER + 16 * 960 - 1, "TCGA_HT_A61B"),
     ("masks.npy", HEADER, "TCGA_CS_4941"), ("masks.npy", HEADER + 16 * 320 - 1, "TCGA_HT_A61B")])
 def test_rotten_pixels_are_seen_on_first_use(root, name, place, patient):
-    folder, whole = load_cohort(root, progress=False).pack.folder, load_volumes(root)
+    folder, whole = load_cohort(root, progress=False).arrays.folder, load_volumes(root)
     flip(folder / name, place)
     cohort = load_cohort(root, progress=False)
     for other in set(cohort.patients) - {patient}:
@@ -76,7 +76,7 @@ def test_rotten_pixels_are_seen_on_first_use(root, name, place, patient):
 
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "index.json"])
 def test_no_flipped_byte_gives_other_pixels(root, name):
-    folder, whole, rng = load_cohort(root, progress=False).pack.folder, load_volumes(root), np.random.default_rng(0)
+    folder, whole, rng = load_cohort(root, progress=False).arrays.folder, load_volumes(root), np.random.default_rng(0)
     for place in rng.permutation(HEADER + 50)[:8]:
         flip(folder / name, place, int(rng.integers(1, 256)))
         try:
@@ -97,7 +97,7 @@ def test_checksums_are_compared_once_in_a_process(root, monkeypatch):
 def test_a_worker_sees_what_has_rotten_or_gone_since(root):
     cohort = load_cohort(root, progress=False)
     cohort.volume("TCGA_CS_4941")
-    sent, folder = pickle.dumps(cohort.pack), cohort.pack.folder
+    sent, folder = pickle.dumps(cohort.arrays), cohort.arrays.folder
     del cohort  # Windows removes nothing that is open
     flip(folder / "images.npy", HEADER)
     with pytest.raises(LggError, match="damaged"):
@@ -109,7 +109,7 @@ def test_a_worker_sees_what_has_rotten_or_gone_since(root):
 
 def test_a_damaged_pack_that_a_program_holds_open(root, monkeypatch):
     """On Windows a folder whose files are open can be neither renamed nor removed."""
-    folder = load_cohort(root, progress=False).pack.folder
+    folder = load_cohort(root, progress=False).arrays.folder
     (folder / "index.json").write_text("{}")
     monkeypatch.setattr(array_cache, "remove", lambda folder: False)
     with pytest.raises(LggError, match="is damaged and in use.*close the notebooks"):

@@ -166,13 +166,13 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
 
 
 def test_a_build_sweeps_and_opening_counts_as_use(root, tmp_path):
-    first = load_cohort(root, progress=False).pack.folder
+    first = load_cohort(root, progress=False).arrays.folder
     age(first, 2 * DAY)
-    assert load_cohort(root, progress=False).pack.folder == first  # warm: used just now
+    assert load_cohort(root, progress=False).arrays.folder == first  # warm: used just now
     assert time.time() - (first / "index.json").stat().st_mtime < module.HOUR
     age(first, 2 * DAY)
     os.utime(root / FIRST / f"{FIRST}_1.tif", (1, 1))
-    second = load_cohort(root, progress=False).pack.folder
+    second = load_cohort(root, progress=False).arrays.folder
     assert not first.exists() and second.exists()
     write_cohort(tmp_path / "another")
     age(second, 2 * DAY)

@@ -9,11 +9,11 @@ import torch
 from lggseg.data.dataset import SliceDataset
 from lggseg.errors import LggError
 from lggseg.prepare.head_finder import find_head
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 
 
 def test_slices_shapes_types_and_scale(phantom_cohort):
-    dataset = SliceDataset(phantom_cohort, phantom_cohort.patients[:2], Recipe(size=64))
+    dataset = SliceDataset(phantom_cohort, phantom_cohort.patients[:2], GridSpec(size=64))
     image, mask = dataset[5]
     assert (image.shape, image.dtype) == ((3, 64, 64), torch.float32)
     assert (mask.shape, mask.dtype) == ((1, 64, 64), torch.float32)
@@ -29,7 +29,7 @@ def test_slices_are_z_scores_of_the_volume_where_the_head_is(phantom_cohort):
     volume = phantom_cohort.volume(patient)
     head = find_head(volume.image)
     top, left, side = head.box
-    dataset = SliceDataset(phantom_cohort, [patient], Recipe(size=side))  # as fine as the picture: nothing is resized
+    dataset = SliceDataset(phantom_cohort, [patient], GridSpec(size=side))  # as fine as the picture: nothing is resized
     image, mask = dataset[int(dataset.rows.tumour_pixels.argmax())]
     d = head.slices[int(dataset.rows.tumour_pixels.argmax())]
     rows, columns = slice(max(0, top), min(256, top + side)), slice(max(0, left), min(256, left + side))
@@ -45,7 +45,7 @@ def in_the_square(cohort, row) -> float:
 
 
 def test_shrunken_mask_keeps_the_tumour_share(phantom_cohort):
-    dataset = SliceDataset(phantom_cohort, phantom_cohort.patients[:3], Recipe(size=128), tumour_only=True)
+    dataset = SliceDataset(phantom_cohort, phantom_cohort.patients[:3], GridSpec(size=128), tumour_only=True)
     assert dataset.has_tumour.all() and (dataset.rows.tumour_pixels > 0).all()
     shrunken = sum(float(mask.mean()) for _, mask in dataset)
     expected = sum(in_the_square(phantom_cohort, row) for row in dataset.rows.itertuples())
@@ -58,7 +58,7 @@ def test_slices_without_a_head_are_left_out(phantom_cohort, monkeypatch):
     blank = volume.image.copy()
     blank[3] = 0
     monkeypatch.setattr(type(phantom_cohort), "volume", lambda *_: type(volume)(patient, blank, volume.mask))
-    dataset = SliceDataset(phantom_cohort, [patient], Recipe(size=32))
+    dataset = SliceDataset(phantom_cohort, [patient], GridSpec(size=32))
     assert 4 not in dataset.rows.k.tolist() and len(dataset) == len(blank) - 1
     whole = [i for i, k in enumerate(dataset.rows.k) if k == 5]
     assert dataset.has_tumour[whole[0]] == volume.mask[4].any()
@@ -66,7 +66,7 @@ def test_slices_without_a_head_are_left_out(phantom_cohort, monkeypatch):
 
 def test_soft_masks_hold_the_share_of_each_pixel(phantom_cohort):
     patients = phantom_cohort.patients[:1]
-    hard, soft = (SliceDataset(phantom_cohort, patients, Recipe(size=128), soft=s) for s in (False, True))
+    hard, soft = (SliceDataset(phantom_cohort, patients, GridSpec(size=128), soft=s) for s in (False, True))
     d = int(hard.rows.tumour_pixels.argmax())
     mask, share = hard[d][1], soft[d][1]
     assert torch.equal(mask, (share >= 0.5).float()) and 0 < ((share > 0) & (share < 1)).float().mean() < 0.1
@@ -75,8 +75,8 @@ def test_soft_masks_hold_the_share_of_each_pixel(phantom_cohort):
 
 def test_context_slices_are_the_neighbours(phantom_cohort):
     patient = phantom_cohort.patients[0]
-    single = SliceDataset(phantom_cohort, [patient], Recipe(size=32))
-    context = SliceDataset(phantom_cohort, [patient], Recipe(size=32, context=1))
+    single = SliceDataset(phantom_cohort, [patient], GridSpec(size=32))
+    context = SliceDataset(phantom_cohort, [patient], GridSpec(size=32, context=1))
     last = len(single) - 1
     for d, neighbours in ((4, (3, 4, 5)), (0, (0, 0, 1)), (last, (last - 1, last, last))):
         assert torch.allclose(context[d][0], torch.cat([single[n][0] for n in neighbours]))
@@ -84,13 +84,14 @@ def test_context_slices_are_the_neighbours(phantom_cohort):
 
 
 def test_augment_gets_the_pair(phantom_cohort):
-    dataset = SliceDataset(phantom_cohort, phantom_cohort.patients[:1], Recipe(size=32), lambda a, b: (a + 100, 1 - b))
-    plain = SliceDataset(phantom_cohort, phantom_cohort.patients[:1], Recipe(size=32))
+    patients = phantom_cohort.patients[:1]
+    dataset = SliceDataset(phantom_cohort, patients, GridSpec(size=32), lambda a, b: (a + 100, 1 - b))
+    plain = SliceDataset(phantom_cohort, patients, GridSpec(size=32))
     assert torch.equal(dataset[2][0], plain[2][0] + 100) and torch.equal(dataset[2][1], 1 - plain[2][1])
 
 
 def test_pickle_is_small_and_works(phantom_cohort):
-    dataset = SliceDataset(phantom_cohort, phantom_cohort.patients, Recipe(size=32))
+    dataset = SliceDataset(phantom_cohort, phantom_cohort.patients, GridSpec(size=32))
     dataset[0]  # the memory map is open
     content = pickle.dumps(dataset)
     assert len(content) < 200_000

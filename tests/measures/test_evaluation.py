@@ -7,7 +7,7 @@ import torch
 from lggseg.errors import LggError
 from lggseg.measures.evaluation import evaluate
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.unet import UNet
 
 
@@ -18,7 +18,7 @@ def network(seed: int) -> UNet:
 
 def test_scores_per_patient(phantom_cohort):
     a, b = phantom_cohort.patients[:2]
-    segmenter = Segmenter(network(0), Recipe(32, block=1), [[a]])
+    segmenter = Segmenter(network(0), GridSpec(32, block=1), [[a]])
     table = evaluate(segmenter, phantom_cohort, [a, b], progress=False)
     assert table.index.tolist() == [a, b] and table.index.name == "patient" and table.seen.tolist() == [True, False]
     assert {"dice", "iou", "sensitivity", "precision", "hd95"} <= set(table.columns)
@@ -30,7 +30,7 @@ def test_scores_per_patient(phantom_cohort):
 
 def test_out_of_fold_nobody_is_judged_by_a_network_that_saw_them(phantom_cohort):
     a, b = phantom_cohort.patients[:2]
-    both = Segmenter([network(0), network(1)], Recipe(32, block=1), [[a], [b]])
+    both = Segmenter([network(0), network(1)], GridSpec(32, block=1), [[a], [b]])
     table = evaluate(both, phantom_cohort, [a, b], out_of_fold=True, progress=False)
     alone = evaluate(both.without(a), phantom_cohort, [a], progress=False)
     assert not table.seen.any() and table.dice[a] == alone.dice[a]
@@ -51,7 +51,7 @@ class Half:
 
 def test_without_a_list_all_are_judged(monkeypatch, capsys):
     """And who was in training is judged too, unless asked for out of fold; a bar tells how far it is."""
-    segmenter = Segmenter(network(0), Recipe(32, block=1), [["P1"]])
+    segmenter = Segmenter(network(0), GridSpec(32, block=1), [["P1"]])
     monkeypatch.setattr(Segmenter, "segment", lambda self, image, device: np.array([[[1, 0], [0, 0]]], bool))
     table = evaluate(segmenter, Half())
     assert table.index.tolist() == ["P2", "P1"] and table.seen.tolist() == [False, True]

@@ -7,7 +7,6 @@ import pytest
 
 import lggseg
 from lggseg.errors import LggError
-from lggseg.measures import shape
 from lggseg.measures.shape import (
     angular_standard_deviation,
     asd,
@@ -194,13 +193,6 @@ def test_an_empty_mask_has_no_shape():
 def test_anything_but_a_bool_volume_is_refused(bad):
     with pytest.raises(LggError, match=r"bool \(D, H, W\)"):
         shape_features(bad)
-
-
-def test_only_the_box_around_the_tumour_is_worked_on():
-    """Most of a scan is empty: this is why a patient takes milliseconds."""
-    mask = np.zeros((9, 50, 60), bool)
-    mask[3:5, 20, 30:37] = mask[4, 22, 33] = True
-    assert shape._bounding_box(mask) == (slice(3, 5), slice(20, 23), slice(30, 37))
 
 
 def test_the_mask_is_left_alone():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lggseg.model.postprocess import around, postprocess
+from lggseg.model.postprocess import postprocess
 
 
 def components():
@@ -47,10 +47,3 @@ def test_unless_told_otherwise_half_is_enough_and_all_stays():
     probability = np.zeros((1, 12, 12))
     probability[0, :10, :10], probability[0, 11, 10:] = 1.0, (0.49, 0.5)
     assert postprocess(probability)[0, 11, 10:].tolist() == [False, True]
-
-
-def test_the_box_around_a_mask():
-    mask = np.zeros((3, 5, 6), bool)
-    mask[1, 2, 3] = mask[2, 4, 5] = True
-    assert around(mask) == (slice(1, 3), slice(2, 5), slice(3, 6))
-    assert not mask[around(mask & False)].size

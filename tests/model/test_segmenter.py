@@ -18,7 +18,7 @@ from lggseg.model.segmenter import (
     save_checkpoint,
     segment_volume,
 )
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.unet import UNet
 
 
@@ -37,14 +37,14 @@ class Bright(nn.Module):
 
 
 def bright(context: int = 0, left: bool = False, **recipe) -> Segmenter:
-    recipe = Recipe(**({"size": 16, "block": 1, "context": context, "flip": left} | recipe))
+    recipe = GridSpec(**({"size": 16, "block": 1, "context": context, "flip": left} | recipe))
     return Segmenter(Bright(context, left), recipe)
 
 
 def unet(seed: int = 0, **recipe) -> Segmenter:
     """A small U-Net, trained on nobody but the patient called after its seed."""
     torch.manual_seed(seed)
-    recipe = Recipe(**({"size": 32, "block": 1, "context": 1, "threshold": 0.4, "min_component_share": 0.2} | recipe))
+    recipe = GridSpec(**({"size": 32, "block": 1, "context": 1, "threshold": 0.4, "min_component_share": 0.2} | recipe))
     return Segmenter(UNet(9, features=4, depth=3), recipe, [[f"TCGA_CS_P{seed:03d}"]]).eval()
 
 
@@ -96,7 +96,7 @@ def test_segment_uses_the_recipe(image):
     both, one = bright(), bright(min_component_share=1.0)
     assert both.segment(image)[4].any() and not one.segment(image)[4].any() and one.segment(image)[2].any()
     for threshold in (0.4, 0.6):
-        undecided = Segmenter(nn.Conv2d(3, 1, 1), Recipe(32, block=1, threshold=threshold))
+        undecided = Segmenter(nn.Conv2d(3, 1, 1), GridSpec(32, block=1, threshold=threshold))
         nn.init.zeros_(undecided.networks[0].weight), nn.init.zeros_(undecided.networks[0].bias)
         assert undecided.segment(image).any() == (threshold < 0.5)
 
@@ -104,7 +104,7 @@ def test_segment_uses_the_recipe(image):
 def test_a_plain_network_predicts_by_the_plain_recipe(image):
     torch.manual_seed(0)
     network = UNet(features=4, depth=3)
-    by_hand = Segmenter(network, Recipe(context=0, block=1))
+    by_hand = Segmenter(network, GridSpec(context=0, block=1))
     np.testing.assert_array_equal(predict_volume(network, image), by_hand.probability(image))
     np.testing.assert_array_equal(segment_volume(network, image), by_hand.segment(image))
 
@@ -151,7 +151,7 @@ def test_blocks_go_in_as_channels_and_come_out_as_pixels():
             return x[:, 4:8]
 
     image = torch.randn(2, 3, 8, 8)
-    torch.testing.assert_close(Segmenter(Corner(), Recipe(block=2))(image), image[:, 1:2])
+    torch.testing.assert_close(Segmenter(Corner(), GridSpec(block=2))(image), image[:, 1:2])
 
 
 # --- several networks ---
@@ -168,11 +168,11 @@ class Says(nn.Module):
 
 
 def test_several_networks_average_their_probabilities_not_their_logits():
-    answer = Segmenter([Says(10.0), Says(-2.0)], Recipe(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
+    answer = Segmenter([Says(10.0), Says(-2.0)], GridSpec(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
     torch.testing.assert_close(answer, torch.full((1, 1, 4, 4), (0.99995 + 0.1192) / 2), rtol=0, atol=1e-3)
-    sure = Segmenter([Says(20.0), Says(20.0)], Recipe(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
+    sure = Segmenter([Says(20.0), Says(20.0)], GridSpec(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
     assert sure.min() > 0.9999
-    assert (Segmenter(Says(20.0), Recipe(block=1))(torch.zeros(1, 3, 4, 4)) == 20).all()  # one alone is left as it is
+    assert (Segmenter(Says(20.0), GridSpec(block=1))(torch.zeros(1, 3, 4, 4)) == 20).all()  # one alone is left as it is
 
 
 def test_another_recipe_for_the_same_networks():
@@ -211,15 +211,15 @@ def test_networks_of_another_segmenter_can_be_taken_over(grid):
 
 def test_what_contradicts_is_refused():
     with pytest.raises(LggError, match="takes 9 channels but its recipe"):
-        Segmenter(UNet(9, features=4, depth=3), Recipe(context=0, block=1))
+        Segmenter(UNet(9, features=4, depth=3), GridSpec(context=0, block=1))
     with pytest.raises(LggError, match="1 networks but 2 lists of patients"):
-        Segmenter(UNet(features=4, depth=3), Recipe(block=1), [["a"], ["b"]])
+        Segmenter(UNet(features=4, depth=3), GridSpec(block=1), [["a"], ["b"]])
 
 
 def test_ids_that_are_not_in_a_list_of_their_own_are_refused():
     """As letters nobody would know them again, and a network would be judged on whom it was trained on."""
     with pytest.raises(LggError, match=r"patients has the text 'TCGA_CS_P000'.*a list of ids for each network"):
-        Segmenter(UNet(features=4, depth=3), Recipe(block=1), ["TCGA_CS_P000"])
+        Segmenter(UNet(features=4, depth=3), GridSpec(block=1), ["TCGA_CS_P000"])
 
 
 @pytest.mark.parametrize("model", [None, "kaggle", [], ["kaggle"], 5, np.zeros((2, 8, 8))])
@@ -327,13 +327,13 @@ def test_the_usual_weights_are_those_of_real_patients():
     (nn.Conv2d(3, 2, 1), "one logit for each pixel"), (nn.Conv2d(3, 1, 2, stride=2), "one logit for each pixel")])
 def test_a_network_that_answers_in_another_shape_is_refused(image, network, words):
     with pytest.raises(LggError, match=words):
-        Segmenter(network, Recipe(32, block=1)).probability(image)
+        Segmenter(network, GridSpec(32, block=1)).probability(image)
 
 
 def test_neither_nan_nor_a_batch_of_nothing_becomes_no_tumour(image):
     network = nn.Conv2d(3, 1, 1)
     network.bias.data.fill_(torch.nan)
     with pytest.raises(LggError, match="no number"):
-        Segmenter(network, Recipe(32, block=1)).segment(image)
+        Segmenter(network, GridSpec(32, block=1)).segment(image)
     with pytest.raises(LggError, match="batch=0"):
         bright().probability(image, batch=0)

@@ -9,7 +9,7 @@ from torch import nn
 
 from lggseg.errors import LggError
 from lggseg.prepare.head_finder import Head, find_head
-from lggseg.prepare.network_grid import Recipe, from_grid, mask_to_grid, pad_to_square, slices_to_grid, standardise
+from lggseg.prepare.network_grid import GridSpec, from_grid, mask_to_grid, pad_to_square, slices_to_grid, standardise
 from lggseg.unet import UNet
 
 
@@ -101,7 +101,7 @@ def test_context_passes_over_slices_without_a_head(volume):
 
 
 def test_channels_follow_from_the_context():
-    assert [Recipe(context=context).channels for context in (0, 1, 2)] == [3, 9, 15]
+    assert [GridSpec(context=context).channels for context in (0, 1, 2)] == [3, 9, 15]
 
 
 # --- back ---
@@ -160,17 +160,17 @@ def test_a_cohort_that_is_not_square_keeps_its_shapes(phantom_cohort):
 # --- recipe and network ---
 
 def test_the_plain_recipe_of_a_network():
-    assert Recipe.of(UNet(9, features=2, depth=2)) == Recipe(context=1, block=1)
-    assert Recipe.of(nn.Conv2d(1, 1, 1)) == Recipe(context=0, block=1)
-    assert repr(Recipe.of(nn.Conv2d(12, 1, 1)).context) == "1"  # whole slices, though nothing takes 12 channels
-    assert Recipe.of(nn.Conv2d(3, 1, 1)) == Recipe.of(nn.Identity()) == Recipe(context=0, block=1)
+    assert GridSpec.of(UNet(9, features=2, depth=2)) == GridSpec(context=1, block=1)
+    assert GridSpec.of(nn.Conv2d(1, 1, 1)) == GridSpec(context=0, block=1)
+    assert repr(GridSpec.of(nn.Conv2d(12, 1, 1)).context) == "1"  # whole slices, though nothing takes 12 channels
+    assert GridSpec.of(nn.Conv2d(3, 1, 1)) == GridSpec.of(nn.Identity()) == GridSpec(context=0, block=1)
 
 
 def test_channels_that_contradict_the_recipe_are_refused():
-    Recipe(block=2).check(UNet(12, 4, features=2, depth=2))
-    Recipe(48, block=3).check(nn.Conv2d(27, 9, 1))
+    GridSpec(block=2).check(UNet(12, 4, features=2, depth=2))
+    GridSpec(48, block=3).check(nn.Conv2d(27, 9, 1))
     with pytest.raises(LggError, match=r"takes 9 channels but its recipe \(context=0, block=2\) gives 12"):
-        Recipe(block=2).check(UNet(9, features=2, depth=2))
+        GridSpec(block=2).check(UNet(9, features=2, depth=2))
 
 
 @pytest.mark.parametrize("change", [{"threshold": 50}, {"threshold": np.nan}, {"min_component_share": np.nan},
@@ -178,13 +178,13 @@ def test_channels_that_contradict_the_recipe_are_refused():
                                     {"threshold": "0.5"}, {"flip": "no"}, {"block": [2]}])
 def test_recipes_that_cannot_work_are_refused(change):
     with pytest.raises(LggError, match=f"{next(iter(change))}="):
-        Recipe(**change)
+        GridSpec(**change)
 
 
 def test_a_recipe_is_fixed_and_its_defaults_are_those_of_the_weights():
-    assert Recipe() == Recipe(224, 0, 2, threshold=0.5, min_component_share=0.0, flip=False)
+    assert GridSpec() == GridSpec(224, 0, 2, threshold=0.5, min_component_share=0.0, flip=False)
     with pytest.raises(FrozenInstanceError):
-        Recipe().size = 64
+        GridSpec().size = 64
 
 
 @pytest.mark.parametrize(("name", "low", "high", "step"), [
@@ -193,10 +193,10 @@ def test_a_recipe_is_fixed_and_its_defaults_are_those_of_the_weights():
 def test_bounds_of_a_recipe(name, low, high, step):
     others = {"size": 64} if name == "block" else {"block": 1}
     for value in (low, high):
-        assert getattr(Recipe(**others, **{name: value}), name) == value
+        assert getattr(GridSpec(**others, **{name: value}), name) == value
     for value in (low - step, high + step):
         with pytest.raises(LggError, match=f"{name}={value}: it must be from {low} to {high}"):
-            Recipe(**others, **{name: value})
+            GridSpec(**others, **{name: value})
 
 
 def test_where_no_slice_shows_a_head_there_is_no_tumour():

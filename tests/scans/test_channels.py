@@ -5,7 +5,7 @@ import pytest
 
 from lggseg.errors import LggError
 from lggseg.prepare.head_finder import find_head
-from lggseg.scans.channels import compose, look, name_channels, odd_sequence, parse_order
+from lggseg.scans.channels import check_sequences, compose, name_channels, odd_sequence, parse_order
 
 
 def head(levels=(60, 90, 120), depth=3) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_flair_stands_in_and_it_is_told():
 def test_a_sequence_that_shows_nothing_is_told(constant):
     image = head()
     image[..., 0] = constant
-    assert look(image) == ["pre-contrast T1 shows nothing; FLAIR stands in"]
+    assert check_sequences(image) == ["pre-contrast T1 shows nothing; FLAIR stands in"]
 
 
 def test_nan_is_told():
@@ -72,11 +72,11 @@ def test_nan_is_told():
 
 def test_where_flair_shows_nothing_there_is_no_scan():
     with pytest.raises(LggError, match="shows nothing"):
-        look(np.full((2, 20, 20, 3), 50, np.uint8))
+        check_sequences(np.full((2, 20, 20, 3), 50, np.uint8))
     image = head()
     image[..., 1] = 0
     with pytest.raises(LggError, match="FLAIR"):
-        look(image)
+        check_sequences(image)
 
 
 def brain(order=(0, 1, 2)) -> np.ndarray:
@@ -93,9 +93,9 @@ def brain(order=(0, 1, 2)) -> np.ndarray:
 def test_another_sequence_in_flairs_place_is_seen(order):
     image = brain(order)
     assert odd_sequence(image, find_head(image)) == order.index(1)
-    assert [*map(bool, [look(image)])] == [order[1] != 1]
+    assert [*map(bool, [check_sequences(image)])] == [order[1] != 1]
     if order[1] != 1:
-        assert "check the order" in look(image)[0]
+        assert "check the order" in check_sequences(image)[0]
 
 
 @pytest.mark.parametrize(("margin", "told"), [({}, 1), ({"margin": 0.2}, None)])

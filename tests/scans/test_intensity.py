@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lggseg.scans.intensity import levels, lowest_plateau, picture, to_bytes
+from lggseg.scans.intensity import foreground_mask, levels, lowest_plateau, to_bytes
 
 
 def scan(dtype=np.int16) -> np.ndarray:
@@ -126,13 +126,13 @@ def test_a_padding_by_hand(values, padding):
 
 def test_what_fills_half_of_the_faces_is_around():
     half = np.array([[[7, 7], [7, 7]], [[1, 2], [3, 4]]], np.float32)
-    assert picture(half)[1] == 7
+    assert foreground_mask(half)[1] == 7
     half[0, 1, 1] = 0
-    assert picture(half)[1] is None
+    assert foreground_mask(half)[1] is None
 
 
 def test_two_paddings_are_taken_away_and_no_third():
     values = np.linspace(600, 1000, 1000, dtype=np.float32).reshape(10, 10, 10)
     values[0, 0, :5], values[0, 1, :5], values[0, 2:5] = -3000, -2000, 300
-    shown, around = picture(values)
+    shown, around = foreground_mask(values)
     assert around is None and np.array_equal(shown, values > 0)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.scans.read import OwnScan
 from lggseg.scans.segment import segment_scan, trained_on
 from lggseg.unet import UNet
@@ -11,7 +11,7 @@ from lggseg.unet import UNet
 
 def network(threshold: float, patients=()) -> Segmenter:
     torch.manual_seed(0)
-    recipe = Recipe(32, block=1, threshold=threshold)
+    recipe = GridSpec(32, block=1, threshold=threshold)
     return Segmenter(UNet(features=4, depth=3), recipe, [patients] if patients else ()).eval()
 
 

@@ -8,14 +8,14 @@ import torch
 
 from lggseg.errors import LggError
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.training.config import TrainConfig, add_options, config_of, read_config
 
 SMALL = TrainConfig(size=32, coarse_size=16, block=1, features=4, depth=3)
 
 
 def test_defaults_agree_with_the_recipe():
-    assert TrainConfig().recipe == Recipe()
+    assert TrainConfig().recipe == GridSpec()
 
 
 def test_the_same_seed_gives_the_same_weights():
@@ -158,8 +158,8 @@ def test_no_file(tmp_path):
 
 def test_what_decides_a_run_leaves_out_where_and_how_fast():
     config = TrainConfig(out="a", device="cpu", workers=3, compile=True)
-    assert config.decisive == TrainConfig().decisive
-    assert config.decisive != replace(config, seed=1).decisive
+    assert config.identity_settings == TrainConfig().identity_settings
+    assert config.identity_settings != replace(config, seed=1).identity_settings
 
 
 @pytest.mark.parametrize(("change", "rule"), [

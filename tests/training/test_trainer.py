@@ -212,8 +212,9 @@ def test_a_teacher_answers_in_the_masks_place(make, pair):
     trainer, masks = make(teacher, epoch_slices=8), []
     taught = sorted([*trainer.data.rows.patient.unique(), "TCGA_ZZ_0001"])
     assert trainer.patients == taught == seen_by(trainer.average())
-    torch.testing.assert_close(trainer.answer(pair[0]), teacher.eval()(pair[0]).sigmoid(), rtol=0, atol=0.02)
-    trainer.answer = lambda image: image[:, :1] * 0 + 0.25
+    wanted = teacher.eval()(pair[0]).sigmoid()
+    torch.testing.assert_close(trainer.teacher_probability(pair[0]), wanted, rtol=0, atol=0.02)
+    trainer.teacher_probability = lambda image: image[:, :1] * 0 + 0.25
     trainer.step = lambda image, mask: masks.append(mask) or torch.zeros(())
     trainer.epoch(0, progress=False)
     assert (masks[0] == 0.25).all()
@@ -274,7 +275,7 @@ def test_patience_counts_validations_without_a_better_dice(make, dice, patience,
     trainer = make(patience=patience, epochs=9)
     trainer.valid_patients = ["somebody"]
     recorded(trainer, dice)
-    assert trainer.tired() is tired
+    assert trainer.out_of_patience() is tired
 
 
 def test_what_is_written(make, tmp_path):

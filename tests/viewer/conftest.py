@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.unet import UNet
 from lggseg.viewer import SliceViewer
 
@@ -38,4 +38,4 @@ def make():
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return Segmenter(UNet(features=4, depth=3), Recipe(size=64, block=1, flip=True))
+    return Segmenter(UNet(features=4, depth=3), GridSpec(size=64, block=1, flip=True))

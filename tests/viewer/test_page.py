@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from lggseg.errors import LggError
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.network_grid import Recipe
+from lggseg.prepare.network_grid import GridSpec
 from lggseg.viewer import CohortViewer
 from lggseg.viewer.page import Case, Settings, build_page, largest_slice, levels
 
@@ -154,7 +154,7 @@ def test_too_many_slices_for_a_picture():
 
 def test_a_cohorts_page_predicts_whom_it_must(phantom_cohort, model):
     first, second, third = phantom_cohort.patients[:3]
-    recipe = Recipe(size=64, block=1, min_component_share=0.5, threshold=0.45)
+    recipe = GridSpec(size=64, block=1, min_component_share=0.5, threshold=0.45)
     viewer = CohortViewer(phantom_cohort, Segmenter(list(model.networks), recipe, [[third]]), width=64)
     page = stored(viewer.page([third, first]))
     assert [case["patient"] for case in page["cases"]] == [third, first] and second not in viewer._predictions

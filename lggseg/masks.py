@@ -1,0 +1,40 @@
+"""What is asked of any mask, wherever it comes from: the box around it, and whether its numbers are those of a mask."""
+
+import numpy as np
+
+from .errors import LggError
+
+
+def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
+    """The smallest box that holds all of a mask, with `margin` pixels around it; empty where the mask is.
+
+    One slice per axis of `mask`, cut off at its ends.
+
+    >>> bounding_box(np.array([[0, 0, 0, 0], [0, 1, 1, 0]], bool))
+    (slice(1, 2, None), slice(1, 3, None))
+    """
+    box = []
+    for axis, size in enumerate(mask.shape):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        hits = np.flatnonzero(mask.any(axis=others))
+        if not len(hits):
+            return (slice(0, 0),) * mask.ndim
+        first = max(0, int(hits[0]) - margin)
+        last = min(size, int(hits[-1]) + 1 + margin)
+        box.append(slice(first, last))
+    return tuple(box)
+
+
+def mask_of_levels(levels: np.ndarray, name: str) -> np.ndarray:
+    """A mask, bool, from the grey levels uint8 of its file; `name` is what an error calls the file.
+
+    Raises LggError unless the levels are 0 and 255, or 0 and 1.
+
+    >>> mask_of_levels(np.array([0, 255], np.uint8), "a_mask.png")
+    array([False,  True])
+    """
+    found = np.flatnonzero(np.bincount(levels.ravel(), minlength=256)).tolist()
+    if not (set(found) <= {0, 255} or set(found) <= {0, 1}):
+        raise LggError(f"{name} has the values {found[:6]}; a mask holds 0 and 255 (or 0 and 1) only: save it without "
+                       "smoothing or lossy compression")
+    return levels > 0
