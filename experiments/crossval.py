@@ -10,8 +10,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from lggseg import Cohort, LggError, TrainConfig, fit, open_cohort
-from lggseg.data.places import check_apart
+from lggseg import Cohort, LggError, TrainConfig, build_model, fit, open_cohort
+from lggseg.data.places import check_no_patients
 from lggseg.training.config import add_options, config_of
 from lggseg.training.fit import check_patients
 
@@ -27,7 +27,7 @@ def cross_validate(cohort: Cohort, config: TrainConfig, folds: list[Fold], only:
     run = Run(Path(config.out), config.identity_settings, folds)
     for k in only or []:
         run.place(k)  # LggError before anything is written
-    check_apart(run.out)
+    check_no_patients(run.out)
     run.claim()
     left = [k for k in (range(len(folds)) if only is None else only) if k not in run.done()]
     for k in left:
@@ -46,7 +46,7 @@ def train_fold(cohort: Cohort, config: TrainConfig, run: Run, k: int, progress: 
     """
     fold, place = run.folds[k], run.place(k)
     mine = replace(config, out=str(place), seed=config.seed + k, start=start_of(config.start, k))
-    model = mine.model()
+    model = build_model(mine)
     check_patients([*fold.train, *model.training_patients], fold.held_out)
     if fold.train:
         fit(model, cohort, fold.train, [], mine, progress)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lggseg import Cohort, LggError, Segmenter, TrainConfig, dice, fit, load_checkpoint, open_cohort
+from lggseg import Cohort, LggError, Segmenter, TrainConfig, build_model, dice, fit, load_checkpoint, open_cohort
 from lggseg.training.config import add_options, config_of
 
 from .command import command, execute
@@ -29,7 +29,7 @@ def distill(cohort: Cohort, config: TrainConfig, teacher: Segmenter, patients: l
     if teacher.recipe.channels != config.recipe.channels:
         raise LggError(f"the teacher sees context {teacher.recipe.context}, the student {config.context}; give "
                        f"--context {teacher.recipe.context}")
-    student = config.model()
+    student = build_model(config)
     fit(student, cohort, patients, [], config, progress, teacher=teacher)
     shipped = student.with_recipe(threshold=teacher.recipe.threshold,
                                   min_component_share=teacher.recipe.min_component_share)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lggseg import Cohort, LggError, Segmenter, TrainConfig, fit, open_cohort, write_phantom_cohort
+from lggseg import Cohort, LggError, Segmenter, TrainConfig, build_model, fit, open_cohort, write_phantom_cohort
 from lggseg.training.config import add_options, config_of
 
 from .command import command, execute, positive
@@ -29,7 +29,7 @@ def drawn(out: Path, patients: int, seed: int) -> Cohort:
 
 def train(cohort: Cohort, config: TrainConfig, progress: bool = True) -> Segmenter:
     """A network trained on all of the cohort, whose patients are named with the seed."""
-    model = config.model()
+    model = build_model(config)
     fit(model, cohort, cohort.patients, [], replace(config, out=f"{config.out}/training"), progress)
     return Segmenter(list(model.networks), model.recipe, [[f"{name} (seed {TRAIN_SEED})" for name in cohort.patients]])
 

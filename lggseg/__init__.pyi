@@ -69,6 +69,7 @@ from .published_tables import published as published
 from .scans.read import read_scan as read_scan
 from .scans.segment import segment_scan as segment_scan
 from .sequences import FLAIR as FLAIR
+from .training.build import build_model as build_model
 from .training.config import TrainConfig as TrainConfig
 from .training.fit import fit as fit
 from .training.losses import DiceBCELoss as DiceBCELoss

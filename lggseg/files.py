@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,6 +61,19 @@ def check_folder(folder: Path | str) -> None:
             pass
     except OSError as error:
         raise LggError(f"{folder} cannot be written to: {error.strerror or error}; name another folder") from error
+
+
+def check_apart(out: Path, scans: Iterable[Path]) -> None:
+    """Raise LggError where the folder `out` is or holds one of these scans, by whatever path.
+
+    Results do not go there.
+    """
+    for scan in scans:
+        above = {place for path in (scan.absolute(), scan.resolve()) for place in (path, *path.parents)}
+        known = [place for place in above if place.exists()]
+        if out.resolve() in above or (out.exists() and any(out.samefile(place) for place in known)):
+            raise LggError(f"--out {out}: holds the scan {scan}; name a folder of its own for the results, such as "
+                           f"{out.resolve().parent / 'found'}")
 
 
 def sweep(path: Path) -> None:

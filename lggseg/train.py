@@ -8,6 +8,7 @@ import time
 from .data.cohort import open_cohort
 from .data.splits import split_patients
 from .errors import LggError
+from .training.build import build_model
 from .training.config import add_options, config_of
 from .training.distributed import first_then_all, processes, rank
 from .training.fit import fit
@@ -23,7 +24,7 @@ def run(options: argparse.Namespace) -> None:
         train, valid = cohort.patients, []
         if options.valid:
             train, valid = split_patients(cohort.patients, (1 - options.valid, options.valid), config.seed)
-        history = fit(config.model(), cohort, train, valid, config, progress=rank() == 0)
+        history = fit(build_model(config), cohort, train, valid, config, progress=rank() == 0)
         if rank() == 0:
             print(history.tail(1).to_string(index=False))
 

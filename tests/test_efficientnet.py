@@ -11,6 +11,7 @@ from lggseg.efficientnet import EfficientUNet, build
 from lggseg.errors import LggError
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import GridSpec
+from lggseg.training.build import build_model
 from lggseg.training.config import TrainConfig
 from lggseg.training.trainer import parameter_groups
 from lggseg.unet import UNet
@@ -92,8 +93,8 @@ def test_a_checkpoint_names_its_network():
 
 
 def test_settings_choose_it():
-    model = TrainConfig(encoder="efficientnet_lite0", seed=3).model()
-    again = TrainConfig(encoder="efficientnet_lite0", seed=3).model()
+    model = build_model(TrainConfig(encoder="efficientnet_lite0", seed=3))
+    again = build_model(TrainConfig(encoder="efficientnet_lite0", seed=3))
     assert all(map(torch.equal, model.state_dict().values(), again.state_dict().values()))
     with torch.no_grad():
         assert model.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 1, 64, 64)
@@ -102,13 +103,13 @@ def test_settings_choose_it():
 @pytest.mark.parametrize("change", [{"depth": 4}, {"block": 1}, {"context": 1}])
 def test_settings_that_it_cannot_have_are_refused(change):
     with pytest.raises(LggError, match="efficientnet_lite0 has depth 5"):
-        TrainConfig(encoder="efficientnet_lite0", **change).model()
+        build_model(TrainConfig(encoder="efficientnet_lite0", **change))
 
 
 def test_a_plain_network_is_no_start_for_it(tmp_path):
-    path = TrainConfig(size=32, coarse_size=32).model().save(tmp_path / "plain.pt")
+    path = build_model(TrainConfig(size=32, coarse_size=32)).save(tmp_path / "plain.pt")
     with pytest.raises(LggError, match="plain.pt is no single U-Net of these settings .*encoder"):
-        TrainConfig(encoder="efficientnet_lite0", start=str(path)).model()
+        build_model(TrainConfig(encoder="efficientnet_lite0", start=str(path)))
 
 
 def test_what_has_learned_before_learns_slower():

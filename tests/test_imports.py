@@ -12,7 +12,7 @@ import lggseg
 
 # From the bottom up. A file may import files of earlier lines, and of its own line without a circle.
 ORDER = [
-    ["errors", "files", "sequences", "patient_ids", "settings", "published_tables"],
+    ["errors", "files", "sequences", "patient_ids", "settings", "masks", "published_tables"],
     ["unet", "prepare.*", "phantom.*"],
     ["efficientnet"],
     ["data.*"],

@@ -6,7 +6,7 @@ from skimage.transform import resize
 from torch import nn
 from torch.nn import functional as F
 
-from lggseg import GridSpec, Segmenter, TrainConfig, UNet
+from lggseg import GridSpec, Segmenter, TrainConfig, UNet, build_model
 from lggseg.model.device import mixed_precision
 from lggseg.prepare.head_finder import find_head
 from lggseg.prepare.network_grid import slices_to_grid, standardise
@@ -40,7 +40,7 @@ def first_edition(networks: int = 8) -> Segmenter:
 def rows(bench: Bench) -> list[Row]:
     """One patient of middle depth; the network of the default settings, with fresh weights."""
     image = bench.patient().image[:4 if bench.quick else None]
-    new, old, plain = TrainConfig().model().eval(), first_edition(), TrainConfig().model().networks[0].eval()
+    new, old, plain = build_model(TrainConfig()).eval(), first_edition(), build_model(TrainConfig()).networks[0].eval()
     head = find_head(image)
     inputs = standardise(slices_to_grid(image, head, new.recipe.size), head, np.arange(len(head.slices)), 0)
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from lggseg import DiceBCELoss, TrainConfig
+from lggseg import DiceBCELoss, TrainConfig, build_model
 from lggseg.training.trainer import Trainer
 
 from . import ceiling
@@ -24,7 +24,7 @@ PARTS = {  # of a step: the first name that is found in an operation or in what 
 
 def plain_loop(config: TrainConfig, image: torch.Tensor, mask: torch.Tensor) -> Callable[[], float]:
     """A step as it is usually written: contiguous float32, and the loss looked at after each batch."""
-    model, loss_function = config.model().networks[0].train(), DiceBCELoss()
+    model, loss_function = build_model(config).networks[0].train(), DiceBCELoss()
     optimiser = torch.optim.AdamW(model.parameters(), config.lr)
 
     def step() -> float:
@@ -70,7 +70,7 @@ def named(name: str, task: Callable) -> Callable:
 def rows(bench: Bench) -> list[Row]:
     """The default network on a batch of the default size; both sides without augmentation, the profile with it."""
     config = TrainConfig(device="cpu", coarse_share=0, **({"size": 64, "batch": 4} if bench.quick else {}))
-    trainer = Trainer(config.model(), bench.cohort, bench.cohort.patients[:2], [], config)
+    trainer = Trainer(build_model(config), bench.cohort, bench.cohort.patients[:2], [], config)
     image, mask = next(iter(trainer.loader(0)))
     trainer.model.train()
     torch.set_flush_denormal(True)  # as `fit` does, here for both

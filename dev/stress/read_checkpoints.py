@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lggseg import build_model
 from lggseg.model.checkpoint import digest
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import GridSpec
@@ -53,7 +54,7 @@ def training() -> tuple[Trainer, bytes, str]:
         cohort = opened(root)
         config = TrainConfig(size=16, coarse_share=0, block=1, context=0, features=2, depth=2, epochs=2,
                              epoch_slices=4, batch=2, workers=0, device="cpu", out=place)
-        trainer = Trainer(config.model(), cohort, cohort.patients[:1], cohort.patients[1:], config)
+        trainer = Trainer(build_model(config), cohort, cohort.patients[:1], cohort.patients[1:], config)
         trainer.record(one_epoch(trainer, False))
         trainer.save(Path(place))
         return trainer, (Path(place) / "resume.pt").read_bytes(), told(trainer)

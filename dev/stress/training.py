@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from lggseg import build_model
 from lggseg.model.checkpoint import digest, read_checkpoint
 from lggseg.training.config import TrainConfig
 from lggseg.training.fit import fit
@@ -19,7 +20,7 @@ def train(root: Path, out: Path, cache: Path) -> None:
     cohort = opened(root)
     config = TrainConfig(size=16, coarse_share=0, block=1, context=0, features=2, depth=2, epochs=5,
                          epoch_slices=8, batch=2, workers=0, device="cpu", out=str(out))
-    fit(config.model(), cohort, cohort.patients[:1], cohort.patients[1:], config, progress=False)
+    fit(build_model(config), cohort, cohort.patients[:1], cohort.patients[1:], config, progress=False)
 
 
 def kept(out: Path) -> dict[str, str]:

@@ -1,11 +1,10 @@
 """Where a cohort may lie: on disk, in the cache of a download, or in our own cache as phantoms."""
 
 import os
-from collections.abc import Iterable
-from itertools import chain
 from pathlib import Path
 
 from ..errors import LggError
+from ..files import check_apart
 from ..patient_ids import PATIENT_FOLDER
 from ..phantom import PHANTOM_VERSION, write_phantom_cohort
 from .cache_folder import cache_folder, sweep, touch
@@ -35,17 +34,9 @@ def holds_patients(root: Path) -> bool:
         raise LggError(f"{root} cannot be listed ({error}); it must be a folder that you may read") from error
 
 
-def check_apart(out: Path, scans: Iterable[Path] | None = None) -> None:
-    """Raise LggError where the folder `out` is or holds one of these scans, by whatever path: results do not go there.
-
-    Without `scans` it is asked whether `out` holds patients' folders, or is one.
-    """
-    for scan in chain(out.glob("TCGA_*.tif"), out.glob("TCGA_*/TCGA_*.tif")) if scans is None else scans:
-        above = {place for path in (scan.absolute(), scan.resolve()) for place in (path, *path.parents)}
-        known = [place for place in above if place.exists()]
-        if out.resolve() in above or (out.exists() and any(out.samefile(place) for place in known)):
-            raise LggError(f"--out {out}: holds the scan {scan}; name a folder of its own for the results, such as "
-                           f"{out.resolve().parent / 'found'}")
+def check_no_patients(out: Path) -> None:
+    """Raise LggError where the folder `out` holds patients' folders, or is one: results do not go there."""
+    check_apart(out, [*out.glob("TCGA_*.tif"), *out.glob("TCGA_*/TCGA_*.tif")])
 
 
 def default_places() -> list[Path]:

@@ -19,9 +19,8 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 
-from ..data.places import check_apart
 from ..errors import LggError
-from ..files import atomic_write
+from ..files import atomic_write, check_apart
 from ..measures.metrics import scores
 from ..measures.shape import shape_features
 from ..sequences import FLAIR

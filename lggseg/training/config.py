@@ -2,19 +2,14 @@
 
 import argparse
 import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..data.folder import check_plain
-from ..efficientnet import EfficientUNet
 from ..errors import LggError
-from ..model.segmenter import Segmenter, load_checkpoint
 from ..prepare.network_grid import GridSpec
 from ..settings import KINDS, WORDS
-from ..unet import UNet
 
 FREE = ("out", "device", "workers", "compile")  # settings that change where a run is kept, and how fast it is
 
@@ -97,32 +92,6 @@ class TrainConfig:
     def strength_at(self, epoch: int) -> float:
         """Strength of augmentation in `epoch`, counted from 0: weak at last, to end on pictures as they are."""
         return self.augment if 3 * epoch < 2 * self.epochs else self.late_augment
-
-    def model(self) -> Segmenter:
-        """A network for these settings: fresh, the same seed giving the same weights, or that of `start`."""
-        torch.manual_seed(self.seed)
-        network = self.network()
-        for size in {self.size, self.size_at(0)}:  # told now, not when the fine epochs begin
-            if replace(self.recipe, size=size).size // self.block % 2**(self.depth - 1):
-                raise LggError(f"size {size} in blocks of {self.block}: a U-Net of depth {self.depth} needs a "
-                               f"multiple of {self.block * 2**(self.depth - 1)}")
-        if not self.start:
-            return Segmenter(network.load_imagenet() if self.encoder != "plain" else network, self.recipe)
-        earlier = load_checkpoint(self.start)
-        if len(earlier.networks) != 1 or earlier.networks[0].architecture != network.architecture:
-            raise LggError(f"{self.start} is no single U-Net of these settings ({network.architecture}); give the "
-                           "context, block, encoder, features, depth and growth it was trained with")
-        return Segmenter(earlier.networks[0], self.recipe, earlier.patients)
-
-    def network(self) -> UNet:
-        """A network of these settings, its weights fresh."""
-        if self.encoder == "plain":
-            return UNet(self.recipe.channels * self.block**2, self.block**2, self.features, self.depth, self.growth)
-        network = EfficientUNet(self.features)
-        if (self.depth, self.recipe.channels * self.block**2) != (network.depth, network.in_channels):
-            raise LggError(f"encoder {self.encoder} has depth 5 and takes blocks of 2 x 2 pixels of one slice; leave "
-                           f"depth ({self.depth}), block ({self.block}) and context ({self.context}) as they are")
-        return network
 
 
 def check_setting(name: str, value: Any, words: str, least: float | None = None, most: float | None = None,

@@ -10,7 +10,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ..data.cohort import Cohort
-from ..data.places import check_apart
+from ..data.places import check_no_patients
 from ..errors import LggError
 from ..files import check_folder
 from ..model.segmenter import Segmenter
@@ -23,7 +23,7 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
         on_epoch: Callable[[pd.DataFrame], None] | None = None, teacher: Segmenter | None = None) -> pd.DataFrame:
     """Train `model` in place; returns the history, one row per epoch: epoch, loss, valid_dice, lr, seconds.
 
-    `model` is what `config.model()` makes, or a plain network for that recipe. `valid_dice` is the mean Dice per
+    `model` is what `build_model(config)` makes, or a plain network for that recipe. `valid_dice` is the mean Dice per
     patient volume of the averaged weights, NaN where an epoch was not validated. At the end `model` holds the
     averaged weights of the best validated epoch, or of the last epoch if there are no validation patients. A
     Segmenter remembers its training patients, and the recipe becomes the run's; one that was trained before trains on.
@@ -38,7 +38,7 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
     check_patients([*train_patients], [*valid_patients], seen_by(segmenter, teacher))
     trainer = Trainer(segmenter, cohort, list(train_patients), list(valid_patients), config, teacher)
     if config.out:
-        check_apart(Path(config.out))
+        check_no_patients(Path(config.out))
         check_folder(config.out)
         trainer.resume(Path(config.out) / "resume.pt")
     torch.set_flush_denormal(True)  # denormal numbers slow a CPU down several times over

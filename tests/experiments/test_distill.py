@@ -10,6 +10,7 @@ from tiny_run import TINY
 
 from experiments import distill
 from lggseg import LggError, fit, load_checkpoint
+from lggseg.training.build import build_model
 from lggseg.training.trainer import Trainer
 
 
@@ -32,7 +33,7 @@ def test_the_teachers_of_a_fold_never_saw_whom_it_holds_out(teacher, joined_run)
 
 
 def test_the_answers_of_the_teacher_take_the_masks_place(teacher, cohort, config):
-    trainer = Trainer(config.model(), cohort, cohort.patients[:2], [], config, teacher)
+    trainer = Trainer(build_model(config), cohort, cohort.patients[:2], [], config, teacher)
     seen = []
     trainer.step = lambda image, target: seen.append((image, target)) or torch.zeros(())
     trainer.epoch(0, progress=False)
@@ -47,7 +48,7 @@ def test_a_student_comes_nearer_to_its_teacher(teacher, cohort, config, run_done
     volume = cohort.volume(cohort.patients[0])
     wanted = teacher.probability(volume.image)
     config = replace(config, epochs=4, epoch_slices=64)
-    before = np.abs(config.model().probability(volume.image) - wanted).mean()
+    before = np.abs(build_model(config).probability(volume.image) - wanted).mean()
     student = distill.distill(cohort, config, teacher, cohort.patients[:2], progress=False)
     assert np.abs(student.probability(volume.image) - wanted).mean() < 0.7 * before
     assert len(student.networks) == 1
@@ -60,7 +61,7 @@ def test_a_student_has_seen_whom_its_teacher_saw(teacher, cohort, config):
     student = distill.distill(cohort, config, teacher, cohort.patients[:1], progress=False)
     assert student.training_patients == teacher.training_patients == cohort.patients
     with pytest.raises(LggError, match="in training and in validation"):
-        fit(config.model(), cohort, cohort.patients[:1], cohort.patients[1:2], config,
+        fit(build_model(config), cohort, cohort.patients[:1], cohort.patients[1:2], config,
             progress=False, teacher=teacher)
 
 

@@ -14,6 +14,7 @@ from experiments.plan import k_folds, read_run
 from experiments.tables import choices, choose
 from lggseg import LggError, dice, evaluate, load_checkpoint
 from lggseg.model.postprocess import postprocess
+from lggseg.training.build import build_model
 
 
 def maps_of(run):
@@ -74,7 +75,9 @@ def test_networks_that_differ_are_joined_by_their_maps_alone(run_done, cohort, t
 
 
 def test_networks_that_differ_are_no_ensemble():
-    one, context, narrow = TINY.model(), replace(TINY, context=1).model(), replace(TINY, features=2).model()
+    one = build_model(TINY)
+    context = build_model(replace(TINY, context=1))
+    narrow = build_model(replace(TINY, features=2))
     assert len(unite([one, one]).networks) == 2
     for other in (context, narrow, one.with_recipe(threshold=0.1)):
         with pytest.raises(LggError, match="cannot be one ensemble"):

@@ -7,10 +7,11 @@ from tiny_run import TINY
 from experiments import phantoms
 from experiments.tables import choices, choose
 from lggseg import dice, load_checkpoint
+from lggseg.training.build import build_model
 
 
 def test_threshold_and_share_are_those_that_suit_the_second_cohort(cohort):
-    model = TINY.model()
+    model = build_model(TINY)
     best, found = phantoms.tuned(model, cohort)
     volumes = [cohort.volume(patient) for patient in cohort.patients]
     tried = pd.DataFrame([choices(model.probability(volume.image), volume.mask) for volume in volumes])

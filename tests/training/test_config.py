@@ -4,10 +4,8 @@ import argparse
 from dataclasses import fields, replace
 
 import pytest
-import torch
 
 from lggseg.errors import LggError
-from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import GridSpec
 from lggseg.training.config import TrainConfig, add_options, config_of, read_config
 
@@ -18,44 +16,11 @@ def test_defaults_agree_with_the_recipe():
     assert TrainConfig().recipe == GridSpec()
 
 
-def test_the_same_seed_gives_the_same_weights():
-    one, two, other = (replace(SMALL, seed=seed).model() for seed in (1, 1, 2))
-    weights = [torch.cat([p.flatten() for p in model.parameters()]) for model in (one, two, other)]
-    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
-    assert one.recipe == SMALL.recipe and one.training_patients == []
-
-
-def test_a_network_for_blocks_answers_for_every_pixel():
-    model = replace(SMALL, block=2, context=1).model().eval()
-    assert model.networks[0].in_channels == 36 and model(torch.zeros(1, 9, 32, 32)).shape == (1, 1, 32, 32)
-    blocks = replace(SMALL, block=3, size=48, coarse_size=48)
-    assert blocks.model().eval()(torch.zeros(1, 3, 48, 48)).shape == (1, 1, 48, 48)
-
-
 def test_coarse_then_fine_and_strong_then_weak():
     config = replace(SMALL, epochs=6, coarse_share=0.5, augment=2.0, late_augment=0.1)
     assert [config.size_at(epoch) for epoch in range(6)] == [16, 16, 16, 32, 32, 32]
     assert [config.strength_at(epoch) for epoch in range(6)] == [2.0] * 4 + [0.1] * 2
     assert replace(config, coarse_share=0.0).size_at(0) == 32 and replace(config, coarse_share=1.0).size_at(5) == 16
-
-
-def test_start_begins_with_the_weights_of_a_checkpoint(tmp_path):
-    model = SMALL.model()
-    model.learned_from(["TCGA_CS_P001"], SMALL.recipe)
-    path = model.save(tmp_path / "old.pt")
-    again = replace(SMALL, seed=9, start=str(path)).model()
-    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values()))
-    assert again.training_patients == ["TCGA_CS_P001"]
-
-
-def test_start_with_another_architecture_is_refused(tmp_path):
-    path = SMALL.model().save(tmp_path / "old.pt")
-    with pytest.raises(LggError, match="context, block, encoder, features, depth and growth"):
-        replace(SMALL, features=8, start=str(path)).model()
-    two = SMALL.model()
-    path = Segmenter([*two.networks, *SMALL.model().networks], two.recipe).save(tmp_path / "two.pt")
-    with pytest.raises(LggError, match="two.pt is no single U-Net"):
-        replace(SMALL, start=str(path)).model()
 
 
 @pytest.mark.parametrize(("name", "value", "rule"), [
@@ -170,9 +135,3 @@ def test_what_decides_a_run_leaves_out_where_and_how_fast():
 def test_settings_that_would_fail_later_or_overwrite(change, rule):
     with pytest.raises(LggError, match=rule):
         TrainConfig(**change)
-
-
-@pytest.mark.parametrize("change", [{"size": 36}, {"coarse_size": 18}, {"size": 32, "block": 3}])
-def test_sizes_that_the_network_cannot_halve_are_told_before_training(change):
-    with pytest.raises(LggError, match="multiple of"):
-        replace(SMALL, **{"depth": 4} | change).model()

@@ -15,6 +15,7 @@ from lggseg.model.checkpoint import digest
 from lggseg.model.device import mixed_precision
 from lggseg.model.segmenter import load_checkpoint
 from lggseg.training import trainer as module
+from lggseg.training.build import build_model
 from lggseg.training.config import TrainConfig
 from lggseg.training.losses import DiceBCELoss
 from lggseg.training.trainer import LOSSES, Trainer, seen_by, sparkline
@@ -35,7 +36,7 @@ def make(cohort):
     """A Trainer on five phantoms for TINY with some settings changed."""
     def make(teacher=None, **changes):
         config = replace(TINY, **changes)
-        return Trainer(config.model(), cohort, cohort.patients[:5], [], config, teacher)
+        return Trainer(build_model(config), cohort, cohort.patients[:5], [], config, teacher)
     return make
 
 
@@ -207,7 +208,7 @@ def test_every_loss_of_the_settings_is_there():
 
 
 def test_a_teacher_answers_in_the_masks_place(make, pair):
-    teacher = replace(TINY, seed=5).model()
+    teacher = build_model(replace(TINY, seed=5))
     teacher.learned_from(["TCGA_ZZ_0001"], TINY.recipe)
     trainer, masks = make(teacher, epoch_slices=8), []
     taught = sorted([*trainer.data.rows.patient.unique(), "TCGA_ZZ_0001"])
