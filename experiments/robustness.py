@@ -20,7 +20,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lggseg import Cohort, LggError, Segmenter, Volume, dice, load_checkpoint, open_cohort
-from lggseg.files import whole
+from lggseg.files import atomic_write
 from lggseg.measures.trust import signs
 from lggseg.model.postprocess import postprocess
 from lggseg.prepare.head_finder import find_head
@@ -158,7 +158,7 @@ def claim(out: Path, settings: dict) -> None:
                 "this folder"
             )
         return
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
 

@@ -9,8 +9,9 @@ from itertools import combinations
 import numpy as np
 from scipy import ndimage
 
-from ..model.postprocess import around
-from ..prepare.head_finder import FLAIR, Head
+from ..masks import bounding_box
+from ..prepare.head_finder import Head
+from ..sequences import FLAIR
 
 FAINT = 0.05  # probability below which a voxel is left out of sums: most of a volume is nearly 0
 SURE = (0.2, 0.8)  # between these probabilities a voxel is uncertain
@@ -50,7 +51,7 @@ def signs(
         All but `volume`, `pieces`, `slices`, `doubts` and `uncertain` are NaN where the mask is empty.
     """
     mean = members.mean(axis=0)
-    box = around((mean >= FAINT) | mask)
+    box = bounding_box((mean >= FAINT) | mask)
     mean = mean[box]
     found = mask[box]
     labels, pieces = ndimage.label(found, NEIGHBOURS)

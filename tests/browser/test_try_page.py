@@ -179,7 +179,8 @@ def test_masks_of_phantoms_are_the_packages(opened, phantoms, model, tmp_path):
 
 
 ROUGH = [{"noise": 4}, {"noise": 8}, {"noise": 15}, {"gamma": 0.7}, {"gamma": 1.4}, {"contrast": 0.7}, {"shading": 0.4},
-         {"motion": 0.1}, {"noise": 5, "gamma": 0.8, "shading": 0.2}, {"contrast": 1.4, "shading": -0.3, "motion": 0.05}]
+         {"motion": 0.1}, {"noise": 5, "gamma": 0.8, "shading": 0.2},
+         {"contrast": 1.4, "shading": -0.3, "motion": 0.05}]
 
 
 @pytest.mark.parametrize("number", range(len(ROUGH)))
@@ -349,8 +350,8 @@ def test_bad_input_gets_the_packages_own_words(opened, phantoms, tmp_path):
 def test_a_picture_of_400_megapixels_is_refused_before_it_is_unpacked(opened, tmp_path):
     file = tmp_path / "huge.png"
     file.write_bytes(huge_png(20_000))
-    assert opened.refused(file) == ("huge.png: a slice has 20000 x 20000 pixels; no scanner's has more than 17 million: "
-                                    "crop or reduce it")
+    assert opened.refused(file) == ("huge.png: a slice has 20000 x 20000 pixels; no scanner's has more than 17 "
+                                    "million: crop or reduce it")
 
 
 def huge_png(side: int) -> bytes:

@@ -40,10 +40,9 @@ def test_commands_run_without_a_warning():
     assert found.returncode == 0 and "experiments.crossval" in found.stdout, found.stderr
 
 
-def test_imports_run_one_way_and_no_file_is_long():
+def test_the_package_never_imports_experiments():
     for path in (ROOT / "lggseg").rglob("*.py"):
         assert not re.search(r"^\s*(from|import) experiments", path.read_text("utf-8"), re.MULTILINE), path
-    assert all(len(path.read_text("utf-8").splitlines()) <= 250 for path in (ROOT / "experiments").glob("*.py"))
 
 
 def test_none_is_forgotten():
