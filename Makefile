@@ -25,7 +25,7 @@ UNIT := tests --ignore tests/browser
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses root without it
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab site app test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks \
+.PHONY: help setup run lab site try test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks \
         stamp bench images weights genomics publish clean
 .DEFAULT_GOAL := help
 
@@ -61,9 +61,8 @@ lab: $(READY) ## open JupyterLab; ARGS="--no-browser --port 9999" are passed on
 site: $(SITE_READY) ## the series as a site whose viewers live without a kernel, in build/site
 	$(PY) -m dev.tools.build_site
 
-app: $(READY) ## the viewer as a page of its own, in the browser; ARGS are passed on
-	@$(PY) -c "import voila" 2>/dev/null || $(INSTALL) --editable ".[app]"
-	$(BIN)/voila $(ARGS) dev/tools/app.ipynb
+try: $(SITE_READY) ## the page in which the network runs, alone, served on this machine; needs node and npm
+	$(PY) -m dev.tools.try_page build/try --serve
 
 test: $(TEST_READY) check ## unit tests, and notebooks compared with their stored outputs; COVERAGE=1: and the lines run
 	@command -v $(CHROMIUM) >/dev/null && echo "Browser tests: not part of this; run make browser-test" \

@@ -1,8 +1,8 @@
-"""Write trained networks as ONNX, for any program that runs such files; the site's page "Try it" is one.
+"""Write trained networks as ONNX, for any program that runs such files, as the page "Try it" does.
 
-A network becomes one file per member, with 8-bit weights unless --bits says otherwise. Its answer, `probability`, comes
-with the activations of every level as further outputs, and its input `skips` cuts skip connections: 1 keeps one, 0 puts
-zeros in its place.
+A network becomes one file per member, with 8-bit weights unless --bits says otherwise. Its answer,
+`probability`, comes with the activations of every level as further outputs, and its input `skips`
+cuts skip connections: 1 keeps one, 0 puts zeros in its place.
 
   python -m lggseg.export phantom kaggle --out build/networks
   python -m lggseg.export runs/best.pt --out build/networks
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 OPSET = 17  # version of ONNX's operators; every runtime since 2022 knows it
 LICENCES = {"phantom": "MIT", "kaggle": "CC BY-NC-SA 4.0"}
 INDEX = "networks.json"
+FLOAT32 = 1  # ONNX's number for it
 
 
 class GraphWriter:
@@ -61,22 +62,29 @@ class GraphWriter:
         return name
 
     def kernel(self, name: str, values: torch.Tensor) -> str:
-        """Add a kernel in its short form and the nodes that make floats of it; return the name of the floats.
+        """Add a kernel in its short form, and nodes that make floats of it; return their name.
 
         A runtime computes them once, when it loads the file.
         """
-        stored = quantise(values.detach()[None], self.bits)  # a checkpoint stacks the members: here is one
+        one_member = values.detach()[None]  # a checkpoint stacks the members of an ensemble
+        stored = quantise(one_member, self.bits)
         if self.bits == 32:
             return self.constant(name, stored[0])
         if self.bits == 16:
-            return self.add("Cast", [self.constant(f"{name}_half", stored[0])], name, to=1)  # 1 is float32
+            half = self.constant(f"{name}_half", stored[0])
+            return self.add("Cast", [half], name, to=FLOAT32)
         steps = self.constant(f"{name}_steps", stored["steps"][0])
         step = self.constant(f"{name}_step", stored["step"][0])
-        floats = self.add("Cast", [steps], f"{name}_floats", to=1)
+        floats = self.add("Cast", [steps], f"{name}_floats", to=FLOAT32)
         return self.add("Mul", [floats, step], name)
 
-    def block(self, name: str, block: UNetBlock, image: str, order: torch.Tensor | None = None) -> str:
-        """Add a U-Net block: twice convolution, batch norm and ReLU. `order` sorts the first one's input channels."""
+    def block(
+        self, name: str, block: UNetBlock, image: str, order: torch.Tensor | None = None
+    ) -> str:
+        """Add a U-Net block: twice convolution, batch norm and ReLU.
+
+        `order` sorts the input channels of the first convolution.
+        """
         first, first_norm, _, second, second_norm, _ = block
         kernel, bias = fold_batch_norm(first, first_norm)
         if order is not None:
@@ -95,12 +103,18 @@ class GraphWriter:
 
     def up_convolution(self, name: str, layer: nn.ConvTranspose2d, image: str) -> str:
         """Add an up-convolution, which doubles height and width."""
-        inputs = [image, self.kernel(f"{name}_kernel", layer.weight), self.constant(f"{name}_bias", layer.bias)]
+        inputs = [
+            image,
+            self.kernel(f"{name}_kernel", layer.weight),
+            self.constant(f"{name}_bias", layer.bias),
+        ]
         return self.add("ConvTranspose", inputs, name, strides=[2, 2])
 
 
-def fold_batch_norm(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Kernel and bias of one convolution that does what `convolution` and then `norm` in eval mode do.
+def fold_batch_norm(
+    convolution: nn.Conv2d, norm: nn.BatchNorm2d
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Kernel and bias of one convolution in place of `convolution` and then `norm` in eval mode.
 
     >>> convolution, norm = nn.Conv2d(1, 1, 1, bias=False), nn.BatchNorm2d(1, eps=0)
     >>> _ = nn.init.constant_(convolution.weight, 6)
@@ -115,7 +129,7 @@ def fold_batch_norm(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch
 
 
 def level_names(depth: int) -> list[str]:
-    """Names of the activations that a file of `export_network` gives, in the order of the forward pass.
+    """Names of the activations that `export_network` gives, in the order of the forward pass.
 
     >>> level_names(3)
     ['encoder_1', 'encoder_2', 'bottom', 'up_2', 'decoder_2', 'up_1', 'decoder_1']
@@ -135,17 +149,19 @@ def export_network(network: UNet, block: int = 1, bits: int = 8) -> "onnx.ModelP
     network
         The U-Net, as it would answer in eval mode.
     block
-        Side of the blocks of pixels that become channels on the way in and pixels again on the way out; the recipe
-        tells it.
+        Side of the blocks of pixels that become channels on the way in and pixels again on the way
+        out; the recipe tells it.
     bits
-        Bits a weight of the kernels: 32, 16 or 8. Weights that were stored in 8 bits lose nothing by 8.
+        Bits a weight of the kernels: 32, 16 or 8. Weights that were stored in 8 bits lose nothing
+        by 8.
 
     Returns
     -------
     onnx.ModelProto
-        Inputs are `image`, float32 (N, C, H, W) of z-scores, and `skips`, float32 (depth - 1,), the factor of each
-        skip connection, the finest first. Outputs are `probability`, float32 (N, 1, H, W), and the activations named
-        by `level_names`: `encoder_k` is what level k pushes, `up_k` is what is concatenated to it.
+        Inputs are `image`, float32 (N, C, H, W) of z-scores, and `skips`, float32 (depth - 1,), the
+        factor of each skip connection, the finest first. Outputs are `probability`, float32 (N, 1,
+        H, W), and the activations named by `level_names`: `encoder_k` is what level k pushes,
+        `up_k` is what is concatenated to it.
 
     Raises
     ------
@@ -154,7 +170,10 @@ def export_network(network: UNet, block: int = 1, bits: int = 8) -> "onnx.ModelP
     """
     helper = onnx_or_error().helper
     if not isinstance(network, UNet) or network.head.out_channels != block**2:
-        raise LggError(f"{type(network).__name__}: only a U-Net with one output channel can be exported as ONNX")
+        raise LggError(
+            f"{type(network).__name__}: only a U-Net with one output channel can be exported as "
+            "ONNX"
+        )
     writer = GraphWriter(bits)
     order = None
     image = "image"
@@ -171,9 +190,13 @@ def export_network(network: UNet, block: int = 1, bits: int = 8) -> "onnx.ModelP
         activation = writer.block(f"encoder_{level}", encoder_block, image, order)
         order = None
         stack.append(writer.add("Mul", [activation, f"skip_{level}"], f"pushed_{level}"))
-        image = writer.add("MaxPool", [activation], f"pooled_{level}", kernel_shape=[2, 2], strides=[2, 2])
+        image = writer.add(
+            "MaxPool", [activation], f"pooled_{level}", kernel_shape=[2, 2], strides=[2, 2]
+        )
     image = writer.block("bottom", network.bottom, image, order)
-    for level, up, decoder_block in zip(range(skips, 0, -1), network.up, network.decoder, strict=True):
+    for level, up, decoder_block in zip(
+        range(skips, 0, -1), network.up, network.decoder, strict=True
+    ):
         grown = writer.up_convolution(f"up_{level}", up, image)
         joined = writer.add("Concat", [stack.pop(), grown], f"joined_{level}", axis=1)
         image = writer.block(f"decoder_{level}", decoder_block, joined)
@@ -192,13 +215,17 @@ def as_model(writer: GraphWriter, network: UNet, block: int) -> "onnx.ModelProto
     def described(name: str, *shape: int | str) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
-    inputs = [described("image", "N", network.in_channels // block**2, "H", "W"),
-              described("skips", len(network.encoder))]
+    inputs = [
+        described("image", "N", network.in_channels // block**2, "H", "W"),
+        described("skips", len(network.encoder)),
+    ]
     outputs = [described("probability", "N", 1, "H", "W")]
     for name, channels in zip(level_names(network.depth), level_channels(network), strict=True):
         outputs.append(described(name, "N", channels, f"{name}_height", f"{name}_width"))
     graph = helper.make_graph(writer.nodes, "unet", inputs, outputs, writer.weights)
-    model = helper.make_model(graph, producer_name="lggseg", opset_imports=[helper.make_opsetid("", OPSET)])
+    model = helper.make_model(
+        graph, producer_name="lggseg", opset_imports=[helper.make_opsetid("", OPSET)]
+    )
     model.ir_version = 8  # that of this opset; newer runtimes read it, too
     onnx.checker.check_model(model)
     return model
@@ -216,8 +243,8 @@ def level_channels(network: UNet) -> list[int]:
 def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> dict:
     """Write `out`/NAME-1.onnx, NAME-2.onnx, ... and return what a program must know to use them.
 
-    The dictionary holds name, licence, recipe, members (files and their sizes in bytes), and the names and channels of
-    the activations.
+    The dictionary holds name, licence, recipe, members (files and their sizes in bytes), and the
+    names and channels of the activations.
     """
     members = []
     for number, network in enumerate(model.networks, start=1):
@@ -230,8 +257,15 @@ def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> d
     levels = []
     for level, channels in zip(level_names(first.depth), level_channels(first), strict=True):
         levels.append({"name": level, "channels": channels})
-    return {"name": name, "licence": LICENCES.get(name, ""), "recipe": asdict(model.recipe), "depth": first.depth,
-            "weights": sum(values.numel() for values in first.parameters()), "members": members, "levels": levels}
+    return {
+        "name": name,
+        "licence": LICENCES.get(name, ""),
+        "recipe": asdict(model.recipe),
+        "depth": first.depth,
+        "weights": sum(values.numel() for values in first.parameters()),
+        "members": members,
+        "levels": levels,
+    }
 
 
 def onnx_or_error():
@@ -245,15 +279,32 @@ def onnx_or_error():
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(prog="python -m lggseg.export", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="+", metavar="NAME",
-                        help="trained network: phantom or kaggle, as they come with the package, or a checkpoint's "
-                             "path")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
-                        help=f"folder for the .onnx files and {INDEX}, which describes them; made where it lacks")
-    parser.add_argument("--bits", type=int, choices=(8, 16, 32), default=8,
-                        help="bits a weight is stored in (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="python -m lggseg.export",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "weights",
+        nargs="+",
+        metavar="NAME",
+        help="trained network: phantom or kaggle, as they come with the package, or a checkpoint's "
+        "path",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help=f"folder for the .onnx files and {INDEX}, which describes them; made where it lacks",
+    )
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=(8, 16, 32),
+        default=8,
+        help="bits a weight is stored in (default: %(default)s)",
+    )
     return parser
 
 

@@ -38,9 +38,13 @@ def test_same_answer_as_the_package_for_any_batch(phantom):
 def test_activations_are_those_of_the_blocks(phantom):
     network = phantom.networks[0]
     seen = {}
-    network.encoder[1].register_forward_hook(lambda block, inputs, output: seen.update(encoder_2=output))
+    network.encoder[1].register_forward_hook(
+        lambda block, inputs, output: seen.update(encoder_2=output)
+    )
     network.bottom.register_forward_hook(lambda block, inputs, output: seen.update(bottom=output))
-    network.decoder[-1].register_forward_hook(lambda block, inputs, output: seen.update(decoder_1=output))
+    network.decoder[-1].register_forward_hook(
+        lambda block, inputs, output: seen.update(decoder_1=output)
+    )
     image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(5))
     with torch.inference_mode():
         phantom(image)
@@ -57,10 +61,15 @@ def test_a_cut_skip_connection_gives_zeros():
     content = export_network(network, bits=32).SerializeToString()
     image = torch.randn(1, 3, 16, 16)
     whole, cut = run(content, image, [1, 1]), run(content, image, [0, 1])
-    assert (whole["encoder_1"] == cut["encoder_1"]).all() and (whole["decoder_2"] == cut["decoder_2"]).all()
+    assert (whole["encoder_1"] == cut["encoder_1"]).all() and (
+        whole["decoder_2"] == cut["decoder_2"]
+    ).all()
 
     network.decoder[-1].register_forward_pre_hook(
-        lambda block, inputs: torch.cat([torch.zeros_like(inputs[0][:, :4]), inputs[0][:, 4:]], dim=1))
+        lambda block, inputs: torch.cat(
+            [torch.zeros_like(inputs[0][:, :4]), inputs[0][:, 4:]], dim=1
+        )
+    )
     with torch.inference_mode():
         wanted = network(image).sigmoid().numpy()
     assert np.abs(cut["probability"] - wanted).max() < 1e-5
@@ -88,7 +97,9 @@ def test_one_file_per_member_and_an_index(tmp_path):
     networks = [UNet(3, 1, features=4, depth=2) for _ in range(2)]
     entry = export_segmenter(Segmenter(networks, GridSpec(size=32, block=1)), "two", tmp_path)
     assert [member["file"] for member in entry["members"]] == ["two-1.onnx", "two-2.onnx"]
-    assert all((tmp_path / member["file"]).stat().st_size == member["bytes"] for member in entry["members"])
+    assert all(
+        (tmp_path / member["file"]).stat().st_size == member["bytes"] for member in entry["members"]
+    )
     assert entry["recipe"]["size"] == 32
 
 

@@ -20,12 +20,15 @@ from .run_series import run_notebook, settle_environment
 from .setup_cell import TAG, has_tag
 from .stamp import ROOT, label, load_series
 from .static_viewers import for_reading, has_viewer, is_living
+from .try_page import PageError
+from .try_page import build as build_try_page
 
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-source"
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/glossary.md", "docs/reliability.md",
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "web/README.md", "docs/glossary.md", "docs/reliability.md",
          "docs/cluster.md", "dev/benchmarks/README.md", "experiments/README.md", "lggseg/published/README.md",
          "lggseg/weights/README.md"]
+TRY_MARK = "<!-- web/page.html -->"  # in docs/try.md: the place of the page in which the network runs
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # to a file, in Markdown
 
 
@@ -39,9 +42,25 @@ def stage() -> None:
     for entry in load_series():
         path = ROOT / "notebooks" / f"{entry['file']}.ipynb"
         put(f"notebooks/{path.name}", nbformat.writes(notebook_page(path, entry)))
+    put("docs/try.md", try_page())
     put("errors.md", errors_page())
     for name, text in reference_pages().items():
         put(f"reference/{name}.md", text)
+
+
+def try_page() -> str:
+    """The page in which the network runs; where it cannot be built, what is missing."""
+    text = with_files((ROOT / "docs" / "try.md").read_text(encoding="utf-8"), ROOT / "docs")
+    try:
+        build_try_page(BUILD / "try")
+    except PageError as error:
+        print(f"site: without the page in which the network runs: {error}")
+        shutil.rmtree(BUILD / "try", ignore_errors=True)
+        missing = "This copy of the site was built where a tool for the page was missing, so the network does not run here."
+        return text.replace(TRY_MARK, missing)
+    page = (BUILD / "try" / "page.html").read_text(encoding="utf-8")
+    start = '<link rel="stylesheet" href="try/style.css">\n<script type="module" src="try/app.js"></script>\n'
+    return text.replace(TRY_MARK, f"``````{{raw}} html\n{start}{page}``````")
 
 
 def series_rows(series: list[dict]) -> str:
@@ -104,6 +123,9 @@ def main() -> int:
 
     code = sphinx(["-W", "--keep-going", "-q", "-E", "-c", str(ROOT / "docs"), "-d", str(BUILD / "site-doctrees"),
                    str(SOURCE), str(BUILD / "site")])
+    if (BUILD / "try").is_dir():
+        leave_out = shutil.ignore_patterns("index.html", "page.html")
+        shutil.copytree(BUILD / "try", BUILD / "site" / "docs" / "try", ignore=leave_out)
     code = code or check([str(BUILD / "site")])
     if code == 0:
         print("site: build/site/index.html")

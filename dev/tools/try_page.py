@@ -1,8 +1,11 @@
-"""Build the page in which the network runs: python -m dev.tools.try_page OUT, or `make site` for all.
+"""Build the page in which the network runs: python -m dev.tools.try_page OUT [--serve].
 
 Node bundles the scripts of web/; the package writes the networks as ONNX and draws the phantoms.
 """
 
+import contextlib
+import functools
+import http.server
 import io
 import json
 import shutil
@@ -24,14 +27,31 @@ ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
 NODE = 18  # the oldest version that the bundler runs on
 COHORT_SEED = 25  # no network of the package has seen these phantoms
-PHANTOMS = {"DU_P008": "large and clear", "DU_P004": "small", "DU_P007": "faint", "HT_P012": "grey air before contrast",
-            "DU_P003": "FLAIR alone"}
+PHANTOMS = {
+    "DU_P008": "large and clear",
+    "DU_P004": "small",
+    "DU_P007": "faint",
+    "HT_P012": "grey air before contrast",
+    "DU_P003": "FLAIR alone",
+}
 MOST_SLICES = 10  # of a phantom: noise does not compress, and the page is to stay small
 NETWORKS = {
-    "phantom": (16, "for phantoms", "Learned from phantoms: right for the phantoms of this page, and not for people."),
-    "kaggle": (8, "for people", "Learned from real patients; its weights are under CC BY-NC-SA 4.0, for non-commercial "
-               "use. Not a medical device."),
+    "phantom": (
+        16,
+        "for phantoms",
+        "Learned from phantoms: right for the phantoms of this page, and not for people.",
+    ),
+    "kaggle": (
+        8,
+        "for people",
+        "Learned from real patients; its weights are under CC BY-NC-SA 4.0, for non-commercial "
+        "use. Not a medical device.",
+    ),
 }
+
+
+class PageError(Exception):
+    """The page cannot be built here, and why."""
 
 
 def missing_tool() -> str | None:
@@ -39,7 +59,9 @@ def missing_tool() -> str | None:
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             return f"{tool} is not installed (Node {NODE} or newer brings both)"
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run(
+        ["node", "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     major = int(version.removeprefix("v").split(".")[0])
     if major < NODE:
         return f"node is {version}, and the page needs {NODE} or newer"
@@ -47,13 +69,23 @@ def missing_tool() -> str | None:
 
 
 def build(out: Path) -> None:
-    """Write the whole page into the folder `out`, from where any web server can serve it."""
+    """Write the whole page into the folder `out`, from where any web server can serve it.
+
+    Raises PageError where Node or one of its packages cannot be had.
+    """
+    if lacking := missing_tool():
+        raise PageError(lacking)
     lock = (WEB / "package-lock.json").read_bytes()
     installed = WEB / "node_modules" / ".lggseg-lock"
     if not installed.is_file() or installed.read_bytes() != lock:
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=WEB, check=True)
+        result = subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=WEB)
+        if result.returncode:
+            raise PageError(
+                "npm ci did not get the packages of web/package-lock.json; is there a network?"
+            )
         installed.write_bytes(lock)
-    out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
     subprocess.run(["node", "build.mjs", str(out.resolve())], cwd=WEB, check=True)
     write_networks(out)
     write_phantoms(out)
@@ -83,7 +115,7 @@ def write_phantoms(out: Path) -> None:
 
 
 def around_tumour(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
-    """Image uint8 (D,H,W,3) and mask bool (D,H,W) of a phantom's slices around its tumour, cut to the head."""
+    """Slices of a phantom around its tumour, uint8 (D,H,W,3), and their mask, cut to the head."""
     slices = list(draw_slices(patient))
     image = np.stack([picture for picture, _ in slices])
     mask = np.stack([truth for _, truth in slices]) > 0
@@ -107,17 +139,29 @@ def tall_png(slices: np.ndarray) -> bytes:
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         print(__doc__)
         return 2
-    if lacking := missing_tool():
-        print(f"error: {lacking}", file=sys.stderr)
-        return 1
     out = Path(sys.argv[1])
-    build(out)
+    try:
+        build(out)
+    except PageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     size = sum(file.stat().st_size for file in out.iterdir())
     print(f"{out}: {size / 1e6:.1f} MB")
+    if "--serve" in sys.argv:
+        serve(out)
     return 0
+
+
+def serve(folder: Path) -> None:
+    """Serve the page on this machine alone, until Ctrl-C."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 8000), handler) as server:
+        print("http://127.0.0.1:8000/  (Ctrl-C ends it)")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 if __name__ == "__main__":

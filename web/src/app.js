@@ -565,10 +565,6 @@ async function filesOf(entry) {
 }
 
 attempt(async () => {
-  if (location.protocol === "file:") {
-    throw Object.assign(new Error("Browsers run no network in a page that is opened as a file. Serve the site's folder: " +
-      "python -m http.server, and open the address that it prints."), {known: true});
-  }
   const index = await ask("setup");
   networks = index.networks;
   setUpPhantoms(index.phantoms);
