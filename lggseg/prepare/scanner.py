@@ -2,8 +2,9 @@
 
 All functions take and return volumes uint8 (slices, height, width, 3) with the sequences pre-contrast, FLAIR,
 post-contrast. The first group changes grey levels only, so a mask stays as it is. `turn` and `every_second_slice` move
-pixels, and take masks as well. `SCANNER_CHANGES` is the fixed table of changes by which networks are compared, and
-`scan_again` applies one of them to a volume and its mask.
+pixels, and take masks as well. `SCANNER_CHANGES` is the fixed table of changes by which networks are compared;
+`HARSH_CHANGES` are worse than any scan that should be judged, and show whether a warning comes. `scan_again` applies a
+change of either table to a volume and its mask.
 """
 
 from collections.abc import Callable, Sequence
@@ -259,6 +260,25 @@ def every_second_slice(volume: np.ndarray) -> np.ndarray:
     return volume[::2]
 
 
+def mix_up(image: np.ndarray) -> np.ndarray:
+    """Sequences in the wrong order, as when somebody names the wrong files: FLAIR, post-contrast, pre-contrast.
+
+    Parameters
+    ----------
+    image : uint8 (slices, height, width, 3)
+
+    Returns
+    -------
+    uint8, of the same shape
+
+    Examples
+    --------
+    >>> mix_up(np.uint8([[[[10, 20, 30]]]]))
+    array([[[[20, 30, 10]]]], dtype=uint8)
+    """
+    return image[..., [1, 2, 0]]
+
+
 MOVES = {  # the changes that move pixels, so that the mask has to be changed, too
     "turned 8 degrees": partial(turn, degrees=8),
     "every second slice": every_second_slice,
@@ -278,8 +298,17 @@ SCANNER_CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+HARSH_CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "noise 25": partial(rician_noise, sigma=25),
+    "gamma 0.35": partial(gamma, power=0.35),
+    "FLAIR squeezed 0.2": partial(contrast, factor=0.2),
+    "ghosts 0.4": partial(ghosts, amplitude=0.4),
+    "sequences mixed up": mix_up,
+}
+
+
 def scan_again(name: str, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Apply one of `SCANNER_CHANGES` to a volume and its mask.
+    """Apply a change of either table to a volume and its mask.
 
     Parameters
     ----------
@@ -296,9 +325,10 @@ def scan_again(name: str, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarr
     LggError
         where no change has this name
     """
-    if name not in SCANNER_CHANGES:
-        raise LggError(f"no change is called {name!r}; there are {', '.join(SCANNER_CHANGES)}")
-    changed = np.ascontiguousarray(SCANNER_CHANGES[name](image))
+    known = SCANNER_CHANGES | HARSH_CHANGES
+    if name not in known:
+        raise LggError(f"no change is called {name!r}; there are {', '.join(known)}")
+    changed = np.ascontiguousarray(known[name](image))
     if name in MOVES:
         mask = np.ascontiguousarray(MOVES[name](mask))
     return changed, mask

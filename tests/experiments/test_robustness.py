@@ -34,6 +34,12 @@ def test_scores_per_patient():
     assert found.loc["B"].tolist() == pytest.approx([0.6, 0.4, 0.5, 0.3, 0])  # was not good before
 
 
+def test_harsh_changes_count_in_no_figure():
+    harsh = TABLE[TABLE.change == "gamma"].assign(change="noise 25", dice=0.0)
+    found = robustness.score(pd.concat([TABLE, harsh]))
+    pd.testing.assert_frame_equal(found, robustness.score(TABLE))
+
+
 def test_summary_of_patients():
     row = robustness.summary(TABLE).loc["dice"]
     assert row[
@@ -71,8 +77,16 @@ def test_every_patient_and_version_has_a_row(judged, cohort):
     assert "dice_2" not in table
 
 
+def test_stored_maps_are_used_again(judged, cohort, monkeypatch):
+    monkeypatch.setattr(robustness, "member_maps", None)
+    volume = cohort.volume(cohort.patients[0])
+    again = robustness.judge([], volume, judged / "maps" / f"{volume.patient}.npz", 0.5, 0.5)
+    table = robustness.read_table(judged)
+    first = table[table.patient == volume.patient].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again, first, atol=1e-6, check_dtype=False)
+
+
 def test_what_is_done_is_not_done_again(judged, cohort, run_done, monkeypatch):
-    monkeypatch.setattr(robustness, "predict", None)
     monkeypatch.setattr(robustness, "judge", None)
     robustness.measure(cohort, Judges([run_done.out]), judged, (1, 1), 0.5, 0.5)
 

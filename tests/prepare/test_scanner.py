@@ -102,7 +102,7 @@ def test_what_makes_no_sense_is_refused(phantom, bad):
         bad(phantom[0])
 
 
-@pytest.mark.parametrize("name", scanner.SCANNER_CHANGES)
+@pytest.mark.parametrize("name", [*scanner.SCANNER_CHANGES, *scanner.HARSH_CHANGES])
 def test_every_change_of_the_table(phantom, name):
     image, mask = phantom
     changed, its_mask = scanner.scan_again(name, image, mask)
