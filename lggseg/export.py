@@ -66,16 +66,14 @@ class GraphWriter:
 
         A runtime computes them once, when it loads the file.
         """
-        one_member = values.detach()[None]  # a checkpoint stacks the members of an ensemble
-        stored = quantise(one_member, self.bits)
+        stored = quantise(values.detach(), self.bits)
         if self.bits == 32:
-            return self.constant(name, stored[0])
+            return self.constant(name, stored)
         if self.bits == 16:
-            half = self.constant(f"{name}_half", stored[0])
-            return self.add("Cast", [half], name, to=FLOAT32)
-        steps = self.constant(f"{name}_steps", stored["steps"][0])
-        step = self.constant(f"{name}_step", stored["step"][0])
-        floats = self.add("Cast", [steps], f"{name}_floats", to=FLOAT32)
+            return self.add("Cast", [self.constant(f"{name}_half", stored)], name, to=1)  # 1 is float32
+        steps = self.constant(f"{name}_steps", stored["steps"])
+        step = self.constant(f"{name}_step", stored["step"])
+        floats = self.add("Cast", [steps], f"{name}_floats", to=1)
         return self.add("Mul", [floats, step], name)
 
     def block(

@@ -12,7 +12,7 @@ import torch
 from ..errors import LggError
 from ..files import atomic_write
 
-FORMAT = 3  # goes up whenever what is stored changes its meaning
+FORMAT = 4  # goes up whenever what is stored changes its meaning
 
 
 def write_checkpoint(content: dict, path: Path | str) -> Path:
@@ -77,7 +77,7 @@ def _feed(state: "hashlib._Hash", value: object) -> None:
 
 
 def quantise(values: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.Tensor]:
-    """One tensor of all networks, stacked, as it is stored: kernels in float16, or at 8 bits in steps of -127..127.
+    """A tensor as it is stored: a kernel in float16, or at 8 bits in steps of -127 to 127.
 
     A step is the largest weight of its kernel over 127 (symmetric quantisation per channel: Krishnamoorthi 2018).
     All else keeps its 32 bits: it is little, and a running variance may be greater than 16 bits can say. LggError
@@ -85,10 +85,10 @@ def quantise(values: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.
     """
     if bits not in (32, 16, 8):
         raise LggError(f"bits is {bits}; a weight is stored in 32, 16 or 8")
-    if bits == 32 or values.ndim < 3 or not values.is_floating_point():
+    if bits == 32 or values.ndim < 2 or not values.is_floating_point():
         return values
     if bits == 8:
-        step = values.abs().amax(dim=tuple(range(2, values.ndim)), keepdim=True).clamp(min=1e-12) / 127
+        step = values.abs().amax(dim=tuple(range(1, values.ndim)), keepdim=True).clamp(min=1e-12) / 127
         return {"steps": (values / step).round().to(torch.int8), "step": step}
     if values.abs().max() > torch.finfo(torch.float16).max:
         raise LggError(f"a weight is {values.abs().max():g}, and 16 bits hold numbers up to 65,504; store 32")

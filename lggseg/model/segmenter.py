@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..efficientnet import build
 from ..errors import LggError
 from ..patient_ids import patient_id
-from ..prepare.head_finder import find_head
+from ..prepare.head_finder import Head, find_head
 from ..prepare.network_grid import GridSpec, from_grid, slices_to_grid, standardise
 from .checkpoint import dequantise, quantise, read_checkpoint, write_checkpoint
 from .device import mixed_precision, pick_device
@@ -25,12 +25,13 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 class Segmenter(nn.Module):
     """One or several networks that answer together, by one recipe.
 
-    networks   each maps float (N,C,h,w) to logits; U-Nets of one architecture, where they are to be saved
+    networks   each maps float (N,C,h,w) to logits; some may take fewer neighbouring slices than others
     recipe     how a volume becomes their input, and their output a mask
     patients   for each network the patients it was trained on; none for fresh ones
 
     As a module it maps slices on the grid, float (N,recipe.channels,size,size), to logits (N,1,size,size): for several
-    networks the logit of their mean probability. Raises LggError where network and recipe contradict each other.
+    networks the logit of their mean probability. A network that takes fewer neighbouring slices than the recipe gives is
+    shown those in the middle. Raises LggError where network and recipe contradict each other.
     """
 
     def __init__(self, networks: nn.Module | Iterable[nn.Module], recipe: GridSpec | None = None,
@@ -57,48 +58,88 @@ class Segmenter(nn.Module):
         return sorted({patient for names in self.patients for patient in names})
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        blocks = F.pixel_unshuffle(image, self.recipe.block) if self.recipe.block > 1 else image
-        blocks = blocks.contiguous(memory_format=torch.channels_last)
-        logits = [network(blocks) for network in self.networks]
-        if len(logits) > 1:  # probabilities are averaged, not logits: no over-confident network outvotes the others
-            logits = [torch.stack([one.float().sigmoid() for one in logits]).mean(0).logit(eps=1e-6)]
-        return F.pixel_shuffle(logits[0], self.recipe.block) if self.recipe.block > 1 else logits[0]
+        members = self.member_logits(image)
+        if len(members) == 1:
+            return members[0]
+        # Probabilities are averaged, not logits: no over-confident network outvotes the others.
+        return members.float().sigmoid().mean(0).logit(eps=1e-6)
 
-    @torch.inference_mode()
+    def member_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits (members, N, 1, size, size) of every network for image (N, recipe.channels, size, size)."""
+        block = self.recipe.block
+        answers = []
+        for network in self.networks:
+            shown = middle_channels(image, getattr(network, "in_channels", None), block)
+            if block > 1:
+                shown = F.pixel_unshuffle(shown, block)
+            logits = network(shown.contiguous(memory_format=torch.channels_last))
+            if block > 1:
+                logits = F.pixel_shuffle(logits, block)
+            if logits.shape != (len(image), 1, *image.shape[2:]):
+                raise LggError(f"the network answers slices {tuple(image.shape)} with {tuple(logits.shape)}; it "
+                               "must give one logit for each pixel, (N, 1, H, W)")
+            answers.append(logits)
+        return torch.stack(answers)
+
     def probability(self, image: np.ndarray, device: str | None = None, batch: int = 16) -> np.ndarray:
-        """Tumour probability float32 (D,H,W) in [0, 1] on the grid of a volume uint8 (D,H,W,3).
+        """Tumour probability of every voxel: the mean of the members'.
 
-        Raises LggError for any other shape or type. Moves itself to `device`, predicts in eval mode, restores its mode.
+        Parameters
+        ----------
+        image : uint8 (D, H, W, 3), the sequences in the order pre-contrast, FLAIR, post-contrast
+        device : cpu, cuda or mps; without it the GPU if there is one. The Segmenter moves there
+        batch : slices at a time
+
+        Returns
+        -------
+        float32 (D, H, W) in [0, 1], on the grid of the volume
+
+        Raises
+        ------
+        LggError
+            for any other shape or type
         """
-        where, was_training, head = pick_device(device), self.training, find_head(image)
+        head, answers = self._answer_volume(image, device, batch)
+        return from_grid(answers.mean(0), head)
+
+    def member_probabilities(self, image: np.ndarray, device: str | None = None, batch: int = 16) -> np.ndarray:
+        """Tumour probability of every voxel by each member, float32 (members, D, H, W); see `probability`."""
+        head, answers = self._answer_volume(image, device, batch)
+        return np.stack([from_grid(answer, head) for answer in answers])
+
+    def _answer_volume(self, image: np.ndarray, device: str | None, batch: int) -> tuple[Head, torch.Tensor]:
+        """The head in a volume, and the members' probabilities (members, n, 1, size, size) on the grid."""
         if batch < 1:
             raise LggError(f"batch={batch}: slices are predicted in batches of at least 1")
-        if len(head.slices) == 0:
-            return np.zeros(head.shape, np.float32)
+        where = pick_device(device)
+        head = find_head(image)
         if head.missing:
-            warnings.warn(f"{' and '.join(head.missing)} shows nothing: FLAIR stands in for it", stacklevel=2)
+            warnings.warn(f"{' and '.join(head.missing)} shows nothing: FLAIR stands in for it", stacklevel=3)
         slices = slices_to_grid(image, head, self.recipe.size)
+        if not len(slices):
+            return head, torch.zeros(len(self.networks), 0, 1, self.recipe.size, self.recipe.size)
+        parts = np.array_split(np.arange(len(slices)), -(-len(slices) // batch))
+        was_training = self.training
+        # Moved outside inference mode: weights that change their layout inside it could never be trained again.
         self.to(where, memory_format=torch.channels_last).eval()
         try:
-            parts = [self._answer(standardise(slices, head, rows, self.recipe.context).to(where))
-                     for rows in np.array_split(np.arange(len(slices)), -(-len(slices) // batch))]
+            with torch.inference_mode():
+                answers = [self._answer(standardise(slices, head, rows, self.recipe.context).to(where))
+                           for rows in parts]
         finally:
             self.train(was_training)
-        found = torch.cat(parts)
+        found = torch.cat(answers, dim=1).cpu()
         if not found.isfinite().all():
-            raise LggError("the network answers with what is no number; its training has diverged: train it again")
-        return from_grid(found, head)
+            raise LggError("the network answers with NaN or infinity; its training has diverged: train it again")
+        return head, found
 
     def _answer(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Probability (N,1,s,s), averaged over the slice and its mirror image where the recipe says so."""
+        """Probabilities (members, N, 1, s, s), averaged over the slice and its mirror image where the recipe says so."""
         with mixed_precision(inputs.device):  # twice as fast, and the same Dice to four digits
-            straight = self(inputs).float().sigmoid()
-            if straight.shape != (len(inputs), 1, *inputs.shape[2:]):
-                raise LggError(f"the network answers slices {tuple(inputs.shape)} with {tuple(straight.shape)}; it "
-                               "must give one logit for each pixel, (N, 1, H, W)")
+            straight = self.member_logits(inputs).float().sigmoid()
             if not self.recipe.flip:
                 return straight
-            return (straight + self(inputs.flip(-1)).float().sigmoid().flip(-1)) / 2
+            return (straight + self.member_logits(inputs.flip(-1)).float().sigmoid().flip(-1)) / 2
 
     def segment(self, image: np.ndarray, device: str | None = None) -> np.ndarray:
         """Mask bool (D,H,W) of a volume uint8 (D,H,W,3), by the recipe's threshold and post-processing."""
@@ -133,35 +174,49 @@ class Segmenter(nn.Module):
     def save(self, path: Path | str, bits: int = 32) -> Path:
         """Write networks, recipe and training patients in 32, 16 or 8 `bits` a weight; see `checkpoint`.
 
-        LggError, and nothing is written, where a weight is no finite number.
+        LggError, and nothing is written, where a weight is NaN or infinite.
         """
-        states = [network.state_dict() for network in self.networks]
-        for state in states:
+        members = []
+        for network, patients in zip(self.networks, self.patients, strict=True):
+            state = network.state_dict()
             check_finite(state)
-        stacked = {name: torch.stack([state[name].detach().cpu() for state in states]) for name in states[0]}
-        return write_checkpoint({"architecture": self.networks[0].architecture, "recipe": asdict(self.recipe),
-                                 "patients": self.patients,
-                                 "states": {name: quantise(values, bits) for name, values in stacked.items()}}, path)
+            stored = {name: quantise(values.detach().cpu(), bits) for name, values in state.items()}
+            members.append({"architecture": network.architecture, "patients": patients, "state": stored})
+        return write_checkpoint({"recipe": asdict(self.recipe), "members": members}, path)
 
     @classmethod
     def load(cls, path: Path | str) -> "Segmenter":
         """A Segmenter from its file, in eval mode and float32.
 
-        LggError where the file is not whole or not ours, or a weight in it is no finite number.
+        LggError where the file is not whole or not ours, or a weight in it is NaN or infinite.
         """
         content = read_checkpoint(path)
         try:
-            whole = {name: dequantise(stored) for name, stored in content["states"].items()}
-            networks = [build(**content["architecture"]) for _ in content["patients"]]
-            for i, network in enumerate(networks):
-                network.load_state_dict({name: values[i] for name, values in whole.items()})
+            networks = []
+            for member in content["members"]:
+                network = build(**member["architecture"])
+                network.load_state_dict({name: dequantise(stored) for name, stored in member["state"].items()})
                 check_finite(network.state_dict())
-            return cls(networks, GridSpec(**content["recipe"]), content["patients"]).eval()
+                networks.append(network)
+            patients = [member["patients"] for member in content["members"]]
+            return cls(networks, GridSpec(**content["recipe"]), patients).eval()
         except LggError as error:
             raise LggError(f"{path}: {error}") from error
         except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
             raise LggError(f"{path}: a checkpoint, but not one of a Segmenter ({error}); give best.pt, last.pt or "
                            "weights of the package") from error
+
+
+def middle_channels(image: torch.Tensor, taken: int | None, block: int) -> torch.Tensor:
+    """The middle slices of image (N, channels, H, W), for a network that takes fewer neighbours than there are.
+
+    >>> middle_channels(torch.arange(9.0).view(1, 9, 1, 1), taken=3, block=1).flatten()
+    tensor([3., 4., 5.])
+    """
+    given = image.shape[1]
+    wanted = given if taken is None else taken // block**2
+    first = (given - wanted) // 2
+    return image[:, first:first + wanted]
 
 
 def check_finite(state: dict[str, torch.Tensor]) -> None:

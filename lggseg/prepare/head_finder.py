@@ -1,187 +1,312 @@
-"""Where the head lies in a volume, and how bright it is, whatever the scanner or exporter did to the picture.
+"""Where the head lies in a volume, and how bright its inside is, whatever the scanner did to the picture.
 
-Neither the amount of air around the head nor a sequence's offset and gain change the answer, and a mirrored volume has
-the mirrored answer. So the same head leads to the same grid; see `lggseg.prepare.network_grid`.
+Air is never clean: magnitude MRI has Rician noise there, some exporters brighten the dark end, motion leaves ghosts,
+and some sequences are stored with an offset, so that air is grey and tissue may lie on both sides of it. So the head is
+looked for in a smoothed picture of all sequences together, air is a level per slice and sequence, and nothing is
+clipped at that level. Grey values are measured in the inner head: the brain without scalp and skull, which differ most
+between scanners.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from ..errors import LggError
-from ..sequences import FLAIR
+from ..sequences import FLAIR, MriSequence
 
-DIM = 0.3  # of the median tissue's brightness: what is darker counts as air
+SMOOTH = 5  # pixels a side of the window that noise is averaged over
+DIM = 0.4  # of the median tissue's brightness: what is darker counts as air in a slice
+EDGE = 0.3  # of the way from air to tissue: where the head ends in the picture of all slices together
 MARGIN = 1.06  # side of the square over the head's longer side: a little air around the scalp
+PEEL = 1 / 12  # of the square's side: scalp and skull, peeled off before grey values are measured
+THIN = 0.03  # of the picture's side: what is thinner, as the ghost of a scalp, is no head
 Box = tuple[int, int, int]  # top, left and side of a square, in pixels; it may reach beyond the picture
 
 
 @dataclass(frozen=True)
 class Head:
-    """What `find_head` sees in a volume of `shape` (D,H,W): all that the way to the network's grid needs."""
+    """What `find_head` sees in a volume: all that the way to the network's grid needs.
+
+    Attributes
+    ----------
+    shape : (slices, height, width) of the volume
+    air : float32 (slices, 3), grey level of the air per slice and sequence
+    slices : int (n,), the slices that show a head, in order; none where the volume is empty
+    box : the square around the head
+    mirrored : FLAIR weighs more on the left of the picture, and the grid shows it mirrored
+    source : channel that each sequence is taken from: FLAIR's where it is missing
+    centre : float32 (3,), mean of the inner head's grey levels, counted from air
+    spread : float32 (3,), their standard deviation
+    doubts : what is implausible about the head, in words; empty where nothing is
+    """
 
     shape: tuple[int, int, int]
-    air: np.ndarray  # uint8 (D,3), level of the air per slice and sequence
-    slices: np.ndarray  # int (n,), those that show a head, in order; none where the volume is empty
-    box: Box  # around the head
-    mirrored: bool  # FLAIR is heavier on the left of the picture, and the grid shows it mirrored
-    source: tuple[int, int, int]  # channel that each sequence is taken from: FLAIR's where it is missing
-    centre: np.ndarray  # float32 (3,), median of the tissue above air
-    spread: np.ndarray  # float32 (3,), interquartile range over 1.349: a normal distribution's standard deviation
+    air: np.ndarray
+    slices: np.ndarray
+    box: Box
+    mirrored: bool
+    source: tuple[int, int, int]
+    centre: np.ndarray
+    spread: np.ndarray
+    doubts: tuple[str, ...] = ()
 
     @property
     def missing(self) -> list[str]:
-        """The sequences that show nothing, in words."""
-        return [name for s, name in ((0, "pre-contrast"), (2, "post-contrast")) if self.source[s] != s]
+        """Names of the sequences that show nothing."""
+        return [sequence.title for sequence in MriSequence if self.source[sequence] != sequence]
 
 
 def find_head(image: np.ndarray) -> Head:
-    """Look at a volume uint8 (D,H,W,3): the head's place, the air's level, the tissue's levels, missing sequences.
+    """Find the head in a volume: its place, the level of air, the grey values of its inside.
 
-    The head is where FLAIR shows tissue. Raises LggError for another shape or type, and where there is no FLAIR to go
-    by although the other sequences show something.
+    The head is where FLAIR shows tissue.
 
-    >>> image = np.zeros((1, 40, 60, 3), np.uint8)
-    >>> y, x = np.mgrid[:40, :60]
-    >>> image[0, abs(y - 19.5) + abs(x - 29.5) <= 10] = 30, 60, 90
+    Parameters
+    ----------
+    image : uint8 (slices, height, width, 3), the sequences in the order pre-contrast, FLAIR, post-contrast
+
+    Returns
+    -------
+    Head
+
+    Raises
+    ------
+    LggError
+        for another shape or type, and where FLAIR shows nothing although the other sequences do
+
+    Examples
+    --------
+    >>> image = np.zeros((1, 80, 120, 3), np.uint8)
+    >>> y, x = np.mgrid[:80, :120]
+    >>> image[0, np.hypot(y - 39.5, x - 59.5) <= 30] = 30, 60, 90
     >>> head = find_head(image + np.uint8(7))  # grey air
-    >>> head.air.tolist(), head.box, head.centre.tolist()
-    ([[7, 7, 7]], (9, 19, 22), [30.0, 60.0, 90.0])
+    >>> head.air.tolist(), head.box, head.centre.round().tolist()
+    ([[7.0, 7.0, 7.0]], (8, 28, 64), [30.0, 60.0, 90.0])
     """
     check_volume(image)
-    air = air_level(image)
-    flair = above_air(image[..., FLAIR], air[:, FLAIR])
-    bound = dim_level(np.bincount(flair[:, ::2, ::2].ravel(), minlength=256))
-    if bound is None:
-        return no_head(image, air)
-    tissue = flair > bound
+    rows = content_rows(image)
+    columns = content_rows(image.swapaxes(1, 2))
+    smooth = [smoothed(image[:, rows, columns, sequence]) for sequence in MriSequence]
+    air = np.stack([air_level(one) for one in smooth], axis=1)
+    shown = [np.ptp(one) > 0 for one in smooth]
+    if not shown[FLAIR]:
+        return no_head(image, air, shown)
+    signal = joint_signal(smooth, air, shown)
+    tissue = signal > tissue_bound(signal)
     area = np.count_nonzero(tissue, axis=(1, 2))
     slices = np.flatnonzero(20 * area >= area.max())
-    box = head_box(tissue[slices])
-    source, centre, spread = tissue_levels(image, air, tissue, slices, box)
-    return Head(image.shape[:3], air, slices, box, heavier_left(flair, box), source, centre, spread)
+    top, left, side = head_box(signal[slices])
+    flair = smooth[FLAIR] - air[:, FLAIR, None, None]
+    mirrored = heavier_left(np.where(tissue, flair, 0), (top, left, side))
+    source, centre, spread = grey_values(smooth, air, tissue, slices, side)
+    doubts = implausible(tissue[slices], side, image.shape[1:3], centre[FLAIR])
+    box = (top + rows.start, left + columns.start, side)
+    return Head(image.shape[:3], air, slices, box, mirrored, source, centre, spread, doubts)
 
 
 def check_volume(image: np.ndarray) -> None:
-    """Raise LggError unless `image` is an array uint8 (D,H,W,3) with at least one slice."""
-    plain = isinstance(image, np.ndarray)
-    if not plain or image.ndim != 4 or image.shape[-1] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        what = f"{image.dtype} {image.shape}" if plain else f"a {type(image).__name__}"
-        raise LggError(f"image is {what}; it must be uint8 (D, H, W, 3), D >= 1, "
-                       "the sequences in the order pre-contrast, FLAIR, post-contrast")
+    """Raise LggError unless `image` is an array uint8 (slices, height, width, 3), none of them 0."""
+    if not isinstance(image, np.ndarray):
+        found = f"a {type(image).__name__}"
+    elif image.ndim != 4 or image.shape[-1] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        found = f"{image.dtype} {image.shape}"
+    else:
+        return
+    raise LggError(f"image is {found}; it must be uint8 (D, H, W, 3), D >= 1, "
+                   "the sequences in the order pre-contrast, FLAIR, post-contrast")
 
 
-def no_head(image: np.ndarray, air: np.ndarray) -> Head:
-    """The Head of a volume without FLAIR: no slice shows one. LggError if another sequence shows something."""
-    if (image > air[:, None, None]).any():
+def no_head(image: np.ndarray, air: np.ndarray, shown: list[bool]) -> Head:
+    """The Head of a volume without FLAIR. LggError if another sequence shows something."""
+    if any(shown):
         raise LggError("FLAIR, the second of the three sequences, shows nothing but the others do; the tumour is seen "
                        "in FLAIR: give the sequences in the order pre-contrast, FLAIR, post-contrast")
-    return Head(image.shape[:3], air, np.arange(0), (0, 0, max(image.shape[1:3])), False, (0, 1, 2),
-                np.zeros(3, np.float32), np.ones(3, np.float32))
+    box = (0, 0, max(image.shape[1:3]))
+    return Head(image.shape[:3], air, np.arange(0), box, False, (0, 1, 2), np.zeros(3, np.float32),
+                np.ones(3, np.float32))
 
 
-def air_level(image: np.ndarray) -> np.ndarray:
-    """Level of the air uint8 (D,3), per slice and sequence: the darkest tenth of the picture's rim.
+def content_rows(image: np.ndarray) -> slice:
+    """Rows of (slices, height, width, 3) between the first and the last that hold more than one value.
 
-    Some T1 are stored with an offset, and air is not black in them. A frame of one value holds no picture and is left
-    out; a tenth, because a tight crop's rim is partly head.
+    A frame around the picture has one value per slice and sequence. Where all rows do, all are returned.
     """
-    rows, columns = inner(image), inner(image.swapaxes(1, 2))
-    image = image[:, rows, columns]
-    sides = image[:, :2], image[:, -2:], image[:, :, :2], image[:, :, -2:]
-    rim = np.concatenate([side.reshape(len(image), -1, 3) for side in sides], axis=1)
+    varied = np.array([(image[:, row] != image[:, row, :1]).any() for row in range(image.shape[1])])
+    if not varied.any():
+        return slice(0, image.shape[1])
+    found = np.flatnonzero(varied)
+    return slice(int(found[0]), int(found[-1]) + 1)
+
+
+def smoothed(levels: np.ndarray) -> np.ndarray:
+    """Levels (slices, height, width) averaged over SMOOTH x SMOOTH pixels of each slice, float32."""
+    return ndimage.uniform_filter(levels.astype(np.float32), (1, SMOOTH, SMOOTH), mode="nearest")
+
+
+def air_level(smooth: np.ndarray) -> np.ndarray:
+    """Level of the air in each slice of smoothed levels (slices, height, width), float32 (slices,).
+
+    It is the darkest tenth of the picture's rim, two pixels wide: a tenth, because the rim of a tight crop is partly
+    head.
+    """
+    sides = smooth[:, :2], smooth[:, -2:], smooth[:, :, :2], smooth[:, :, -2:]
+    rim = np.concatenate([side.reshape(len(smooth), -1) for side in sides], axis=1)
     return np.sort(rim, axis=1)[:, rim.shape[1] // 10]
 
 
-def inner(image: np.ndarray) -> slice:
-    """Rows of (D,H,W,3) without those at either end that hold one value per slice and sequence; all if all do."""
-    varied = (i for i in range(image.shape[1]) if (image[:, i] != image[:, i, :1]).any())
-    first = next(varied, None)
-    if first is None:
-        return slice(None)
-    last = next(i for i in reversed(range(image.shape[1])) if (image[:, i] != image[:, i, :1]).any())
-    return slice(first, last + 1)
-
-
 def above_air(image: np.ndarray, air: np.ndarray) -> np.ndarray:
-    """Levels above the air of uint8 (D,H,W,...), for air (D,...); what is darker than air is 0."""
-    level = np.repeat(air[:, None, None], image.shape[2], axis=2)  # whole rows: by threes NumPy takes ten times as long
-    above = np.maximum(image, level)
-    return np.subtract(above, level, out=above)
+    """Grey levels counted from air, float32 (slices, height, width, ...), for air (slices, ...).
 
+    What is darker than air is below 0: in a signed sequence tissue lies on both sides of it.
 
-def dim_level(histogram: np.ndarray) -> float | None:
-    """Level that parts air from tissue, given the counts of levels 0..255 above air; None where there is no tissue.
-
-    It is DIM times the median of what lies above it, a fixed point found from above (as Ridler and Calvard's
-    threshold is). However much air there is, it does not matter.
+    >>> above_air(np.uint8([[[5, 30]]]), np.float32([10]))
+    array([[[-5., 20.]]], dtype=float32)
     """
-    counts = np.append(0, histogram[1:])
-    if counts.sum() == 0:
-        return None
-    level = 0.5 * quantile(counts, 0.95)  # tissue, unless 1 in 20 pixels are broken or 19 in 20 are air
+    return image - air[:, None, None]
+
+
+def joint_signal(smooth: list[np.ndarray], air: np.ndarray, shown: list[bool]) -> np.ndarray:
+    """How far the sequences together are from air, float32 (slices, height, width): 0 in air, about 1 in tissue.
+
+    Each sequence counts alike: the head is then found where one of them is too noisy or too dark to show it.
+    """
+    total = np.zeros_like(smooth[FLAIR])
+    for sequence in MriSequence:
+        if shown[sequence]:
+            distance = np.abs(above_air(smooth[sequence], air[:, sequence]))
+            scale = max(np.quantile(distance[:, ::4, ::4], 0.9), 0.1 * distance.max())
+            total += distance / scale
+    return total / sum(shown)
+
+
+def tissue_bound(signal: np.ndarray) -> float:
+    """Level that parts air from tissue in a signal (slices, height, width).
+
+    It is DIM times the median of what lies above it, a fixed point found from above (as Ridler and Calvard's threshold
+    is). However much air there is, it does not matter.
+    """
+    levels = np.sort(signal[:, ::2, ::2], axis=None)
+    levels = levels[np.searchsorted(levels, 0.01):]
+    if not len(levels):
+        return 0.0
+    bound = 0.5 * levels[int(0.95 * (len(levels) - 1))]  # tissue, unless 19 in 20 pixels are air
     for _ in range(50):
-        above = np.where(np.arange(len(counts)) > level, counts, 0)
-        new = DIM * quantile(above, 0.5)
-        if new >= level:
+        tissue = levels[np.searchsorted(levels, bound):]
+        lower = DIM * tissue[len(tissue) // 2]
+        if lower >= bound:
             break
-        level = new
-    return level
+        bound = lower
+    return float(bound)
 
 
-def quantile(histogram: np.ndarray, share: float) -> float:
-    """Quantile of whole levels with these counts, each level spread over half a level to either side.
+def head_box(signal: np.ndarray) -> Box:
+    """The square around the head, for the signal (n, height, width) of the slices that show one.
 
-    >>> quantile(np.array([0, 0, 4, 4]), 0.5)
-    2.5
+    A pixel counts by what it shows in a quarter of the slices: noise is far weaker there than in a single slice. What
+    is thinner than a scalp's ghost is taken away, and of the rest the largest piece is the head.
     """
-    edges = np.arange(len(histogram) + 1) - 0.5
-    return float(np.interp(share * histogram.sum(), np.append(0, histogram.cumsum()), edges))
+    from skimage.filters import threshold_otsu  # here, since it takes long to import
 
-
-def head_box(tissue: np.ndarray) -> Box:
-    """The square around the head, for tissue bool (n,H,W).
-
-    A pixel counts where a quarter of the slices show tissue, a row or column where a twentieth of the widest one's
-    pixels count: neither noise nor hot pixels do.
-    """
-    often = 4 * tissue.sum(axis=0, dtype=np.int32) >= len(tissue)
-    (top, bottom), (left, right) = ends(often.sum(axis=1)), ends(often.sum(axis=0))
+    often = np.quantile(signal, 0.75, axis=0)
+    parted = threshold_otsu(np.minimum(often, np.quantile(often, 0.95)))
+    air = np.median(often[often <= parted])
+    tissue = np.median(often[often > parted])
+    head = largest_piece(without_thin_parts(often > air + EDGE * (tissue - air)))
+    top, bottom = ends(head.sum(axis=1))
+    left, right = ends(head.sum(axis=0))
     side = int(np.ceil(MARGIN * max(bottom - top, right - left)))
     side += (side - right + left) % 2  # as much to the left as to the right, in a mirrored picture too
     return (top + bottom - side) // 2, (left + right - side) // 2, side
 
 
+def without_thin_parts(region: np.ndarray) -> np.ndarray:
+    """The region bool (height, width) without parts thinner than THIN; the region itself if nothing is left."""
+    width = 2 * round(THIN * min(region.shape) / 2) + 1
+    opened = ndimage.binary_opening(np.pad(region, width, mode="edge"), np.ones((width, width)))
+    opened = opened[width:-width, width:-width]
+    return opened if opened.any() else region
+
+
+def largest_piece(region: np.ndarray) -> np.ndarray:
+    """The largest connected piece of a region bool (height, width); an empty region stays empty."""
+    labels, count = ndimage.label(region)
+    if count < 2:
+        return region
+    sizes = np.bincount(labels.ravel())[1:]
+    return labels == sizes.argmax() + 1
+
+
 def ends(count: np.ndarray) -> tuple[int, int]:
-    """First and one past the last of the rows that count, for the number of tissue pixels in each."""
+    """First and one past the last row that holds at least a twentieth of the fullest row's pixels."""
     hits = np.flatnonzero(20 * count >= max(20, count.max()))
     return (int(hits[0]), int(hits[-1]) + 1) if len(hits) else (0, len(count))
 
 
 def heavier_left(flair: np.ndarray, box: Box) -> bool:
-    """Whether FLAIR levels (D,H,W) weigh more on the left of the box's middle: a mirrored volume's do on the right."""
-    column = flair[:, ::4].sum(axis=(0, 1), dtype=np.int64)
-    return bool(column @ (2 * np.arange(len(column)) + 1 - 2 * box[1] - box[2]) < 0)
+    """Whether FLAIR's tissue (slices, height, width) weighs more on the left of the box's middle than on the right."""
+    column = flair.sum(axis=(0, 1), dtype=np.float64)
+    distance = 2 * np.arange(len(column)) + 1 - 2 * box[1] - box[2]
+    return bool(column @ distance < 0)
 
 
-def tissue_levels(image: np.ndarray, air: np.ndarray, tissue: np.ndarray, slices: np.ndarray,
-                  box: Box) -> tuple[tuple[int, int, int], np.ndarray, np.ndarray]:
-    """Source, centre and spread per sequence (see `Head`) where FLAIR shows tissue bool (D,H,W)."""
-    rows, columns = (slice(max(0, start), start + box[2], 2) for start in box[:2])  # every second is enough
-    inside = np.flatnonzero(tissue[:, rows, columns][slices])
-    levels = above_air(image[:, rows, columns][slices], air[slices]).reshape(-1, 3).take(inside, axis=0)
-    found = [centre_and_spread(np.bincount(levels[:, s], minlength=256)) for s in range(3)]
-    source = tuple(FLAIR if found[s][1] == 0 else s for s in range(3))
-    centre, spread = np.array([found[s] for s in source], np.float32).T
-    return source, centre, spread
+def grey_values(smooth: list[np.ndarray], air: np.ndarray, tissue: np.ndarray, slices: np.ndarray,
+                side: int) -> tuple[tuple[int, int, int], np.ndarray, np.ndarray]:
+    """Source, centre and spread per sequence (see `Head`), measured in the inner head."""
+    inside = inner_head(tissue[slices, ::2, ::2], side / 2)
+    centre = np.zeros(3, np.float32)
+    spread = np.zeros(3, np.float32)
+    for sequence in MriSequence:
+        values = above_air(smooth[sequence][slices, ::2, ::2], air[slices, sequence])[inside]
+        centre[sequence] = values.mean()
+        if np.ptp(values) > 0:
+            # A flat picture must not divide by nearly nothing.
+            spread[sequence] = max(values.std(), 0.05 * abs(centre[sequence]))
+    source = tuple(int(sequence) if spread[sequence] > 0 else int(FLAIR) for sequence in MriSequence)
+    return source, centre[list(source)], spread[list(source)]
 
 
-def centre_and_spread(histogram: np.ndarray) -> tuple[float, float]:
-    """Median, and interquartile range over 1.349, of levels with these counts; spread 0 where all is air.
+def inner_head(tissue: np.ndarray, side: float) -> np.ndarray:
+    """The brain without scalp and skull, roughly: tissue bool (n, height, width), filled, then peeled.
 
-    The spread is at least a twentieth of the median: a flat picture must not divide by nearly nothing.
+    Parameters
+    ----------
+    tissue : bool (n, height, width)
+    side : of the head's square, in the same pixels
+
+    Returns
+    -------
+    bool (n, height, width); the tissue itself where peeling leaves nothing
     """
-    if histogram[1:].sum() == 0:
-        return 0.0, 0.0
-    low, middle, high = (quantile(histogram, share) for share in (0.25, 0.5, 0.75))
-    return middle, max((high - low) / 1.349, 0.05 * middle)  # above 0: a level is spread over half a level each way
+    inside = np.zeros_like(tissue)
+    for one, result in zip(tissue, inside, strict=True):
+        closed = ndimage.binary_closing(np.pad(one, 3), iterations=3)[3:-3, 3:-3]
+        filled = ndimage.binary_fill_holes(closed | one)
+        result[:] = ndimage.distance_transform_edt(filled) > PEEL * side
+    return inside if inside.any() else tissue
+
+
+def implausible(tissue: np.ndarray, side: int, size: tuple[int, int], centre: float) -> tuple[str, ...]:
+    """What is odd about a head, and what to do, in words.
+
+    Parameters
+    ----------
+    tissue : bool (n, height, width)
+    side : of the head's square
+    size : height and width of the picture
+    centre : mean of the inner head's FLAIR, counted from air
+    """
+    doubts = []
+    height, width = size
+    percent = round(100 * np.count_nonzero(tissue) / (len(tissue) * height * width))
+    if percent < 5:
+        doubts.append(f"tissue fills only {percent} % of the picture: crop the scan to the head")
+    if percent > 80:
+        doubts.append(f"tissue fills {percent} % of the picture, so air cannot be told from it: give the scan with "
+                      "air around the head")
+    elif side >= MARGIN * max(size):
+        doubts.append("the head is as large as the picture: give the scan with air around the head, and check "
+                      "whether that air is noisy")
+    if centre <= 0:
+        doubts.append("air is not darker than tissue in FLAIR: check whether its grey levels are inverted")
+    return tuple(doubts)

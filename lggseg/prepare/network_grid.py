@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ..errors import LggError
 from ..settings import KINDS, WORDS
-from .head_finder import Head, above_air
+from .head_finder import Head
 
 Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than fat
 
@@ -52,32 +52,53 @@ class GridSpec:
         return cls(context=max(0, (getattr(network, "in_channels", 3) // 3 - 1) // 2), block=1)
 
     def check(self, network: nn.Module) -> None:
-        """Raise LggError if the network tells a number of input channels that contradicts this recipe."""
-        wanted = self.channels * self.block**2
-        channels = getattr(network, "in_channels", wanted)
-        if channels != wanted:
-            raise LggError(f"the network takes {channels} channels but its recipe (context={self.context}, "
-                           f"block={self.block}) gives {wanted}; give the recipe it was trained with")
+        """Raise LggError if the network tells a number of input channels that contradicts this recipe.
+
+        A network may take fewer neighbouring slices than the recipe gives: it is shown those in the middle.
+        """
+        given = self.channels * self.block**2
+        taken = getattr(network, "in_channels", given)
+        one_slice = 3 * self.block**2
+        slices, rest = divmod(taken, one_slice)
+        if taken > given or rest or slices % 2 == 0:
+            raise LggError(f"the network takes {taken} channels but its recipe (context={self.context}, "
+                           f"block={self.block}) gives {given}; give the recipe it was trained with")
 
 
 Recipe = GridSpec  # its former name
 
 def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
-    """The n slices of uint8 (D,H,W,3) that show a head, on the grid: levels above air, uint8 (n,3,size,size).
+    """The slices that show a head, cropped to its square and resized.
 
-    As bytes, a cohort of small slices fits into memory.
+    Grey levels stay as they are, as bytes: a cohort of small slices then fits into memory. `standardise` makes z-scores
+    of them.
 
+    Parameters
+    ----------
+    image : uint8 (slices, height, width, 3)
+    head : of this volume
+    size : pixels a side of the grid
+
+    Returns
+    -------
+    uint8 (n, 3, size, size) for the n slices of `head.slices`; beyond the picture is the level of that slice's air
+
+    Examples
+    --------
     >>> from lggseg.prepare.head_finder import find_head
     >>> y, x = np.mgrid[:64, :64]
     >>> disc = np.hypot(y - 31.5, x - 31.5) < 20
     >>> image = np.where(disc[None, :, :, None], np.uint8(90), np.uint8(7)).repeat(3, axis=3)
-    >>> slices_to_grid(image, find_head(image), 8)[0, 1, 3]  # a row through the middle: air is 0
-    tensor([55, 83, 83, 83, 83, 83, 83, 55], dtype=torch.uint8)
+    >>> slices_to_grid(image, find_head(image), 8)[0, 1, 3]  # a row through the middle
+    tensor([62, 90, 90, 90, 90, 90, 90, 62], dtype=torch.uint8)
     """
-    levels = above_air(image[head.slices], head.air[head.slices])
-    levels = levels if head.source == (0, 1, 2) else levels[..., list(head.source)]
-    grid = _resize(pad_to_square(torch.from_numpy(levels).movedim(3, 1), head), size)
-    return grid.contiguous()  # sequence by sequence: `standardise` then takes half the time
+    levels = image[head.slices]
+    air = np.rint(head.air[head.slices]).astype(np.uint8)
+    if head.source != (0, 1, 2):
+        levels = levels[..., list(head.source)]
+        air = air[:, list(head.source)]
+    square = pad_to_square(torch.from_numpy(levels).movedim(3, 1), head, torch.from_numpy(air))
+    return _resize(square, size).contiguous()  # sequence by sequence: `standardise` then takes half the time
 
 
 def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
@@ -90,19 +111,34 @@ def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
     return _resize(pad_to_square(torch.from_numpy(255 * mask[head.slices].astype(np.uint8))[:, None], head), size)
 
 
-def pad_to_square(slices: torch.Tensor, head: Head) -> torch.Tensor:
-    """The head's square of (n,C,H,W), as (n,C,side,side): cropped, padded with 0, and mirrored if the head says so.
+def pad_to_square(slices: torch.Tensor, head: Head, beyond: torch.Tensor | None = None) -> torch.Tensor:
+    """The head's square of each slice, mirrored if the head says so.
 
+    Parameters
+    ----------
+    slices : (n, channels, height, width)
+    head : of the volume
+    beyond : (n, channels), what the square holds beyond the picture; 0 without it
+
+    Returns
+    -------
+    (n, channels, side, side)
+
+    Examples
+    --------
     >>> head = Head((1, 2, 3), np.zeros((1, 3)), np.array([0]), (0, 1, 3), True, (0, 1, 2), np.zeros(3), np.ones(3))
     >>> pad_to_square(torch.tensor([[[[1, 2, 3], [4, 5, 6]]]]), head)[0, 0]
     tensor([[0, 3, 2],
             [0, 6, 5],
             [0, 0, 0]])
     """
-    (y, x), (v, u), (n, channels), side = *windows(head), slices.shape[:2], head.box[2]
+    (picture_rows, picture_columns), (square_rows, square_columns) = windows(head)
+    count, channels = slices.shape[:2]
+    side = head.box[2]
     # As slices lie in memory, the sequences of a pixel beside each other: ten times as fast as F.pad.
-    square = torch.empty((n, channels, side, side), dtype=slices.dtype, memory_format=torch.channels_last).zero_()
-    square[:, :, v, u] = slices[:, :, y, x]
+    square = torch.empty((count, channels, side, side), dtype=slices.dtype, memory_format=torch.channels_last)
+    square[:] = 0 if beyond is None else beyond[:, :, None, None]
+    square[:, :, square_rows, square_columns] = slices[:, :, picture_rows, picture_columns]
     return square.flip(-1) if head.mirrored else square
 
 
@@ -125,21 +161,37 @@ def _resize(slices: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int) -> torch.Tensor:
-    """Rows of `slices_to_grid` uint8 (n,3,s,s) as z-scores float32 (len(rows),C,s,s), C = 3 (2 context + 1).
+    """Rows of `slices_to_grid` as z-scores: grey level less air, less the inner head's mean, over its deviation.
 
-    The channels of row i are those of rows i-context .. i+context in order, the end ones repeated.
+    Parameters
+    ----------
+    slices : uint8 (n, 3, size, size), all slices of `head.slices`
+    head : of the volume
+    rows : which of them, counted from 0
+    context : neighbouring slices on either side, the end ones repeated
 
-    >>> head = Head((2, 1, 1), None, None, (0, 0, 1), False, (0, 1, 2), np.float32([50] * 3), np.float32([20] * 3))
-    >>> slices = torch.tensor([[70, 90, 10], [30, 50, 250]], dtype=torch.uint8).view(2, 3, 1, 1)
+    Returns
+    -------
+    float32 (len(rows), 3 (2 context + 1), size, size) in Z_RANGE; the channels of row i are those of rows i - context
+    to i + context, in order
+
+    Examples
+    --------
+    >>> head = Head((2, 1, 1), np.float32([[0] * 3, [10] * 3]), np.arange(2), (0, 0, 1), False, (0, 1, 2),
+    ...             np.float32([50] * 3), np.float32([20] * 3))
+    >>> slices = torch.tensor([[70, 90, 10], [40, 60, 255]], dtype=torch.uint8).view(2, 3, 1, 1)
     >>> standardise(slices, head, [0], context=0).flatten()
     tensor([ 1.,  2., -2.])
     >>> standardise(slices, head, [1], context=1).flatten()
-    tensor([ 1.,  2., -2., -1.,  0., 10., -1.,  0., 10.])
+    tensor([ 1.0000,  2.0000, -2.0000, -1.0000,  0.0000,  9.7500, -1.0000,  0.0000,
+             9.7500])
     """
     offsets = torch.arange(-context, context + 1)
-    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (N, 2c+1)
-    centre, spread = (torch.from_numpy(values).view(3, 1, 1) for values in (head.centre, head.spread))
-    return slices[wanted].float().sub_(centre).div_(spread).clamp_(*Z_RANGE).flatten(1, 2)
+    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (rows, 2 context + 1)
+    air = torch.from_numpy(head.air[head.slices][:, list(head.source)])
+    zero = (air + torch.from_numpy(head.centre))[wanted][..., None, None]  # grey level whose z-score is 0
+    spread = torch.from_numpy(head.spread).view(3, 1, 1)
+    return slices[wanted].float().sub_(zero).div_(spread).clamp_(*Z_RANGE).flatten(1, 2)
 
 
 def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:

@@ -121,7 +121,7 @@ def matter(image: np.ndarray, head: Head) -> np.ndarray:
     side = head.box[2]
     step = -(-side // 100)
     slices = head.slices[len(head.slices) // 5: len(head.slices) - len(head.slices) // 5]
-    levels = above_air(image[slices], head.air[slices])[:, ::step, ::step].astype(np.float32)
+    levels = above_air(image[slices, ::step, ::step], head.air[slices])
     y, x = np.ogrid[:image.shape[1]:step, :image.shape[2]:step]
     inside = np.hypot(y - head.box[0] - side / 2, x - head.box[1] - side / 2) < 0.28 * side
     middle = np.median(levels[:, inside], axis=(0, 1))

@@ -191,6 +191,48 @@ def test_several_networks_are_stored_together(tmp_path, grid):
     assert again.training_patients == ["TCGA_CS_P000", "TCGA_CS_P001"]
 
 
+class Middle(nn.Module):
+    """Answers with the FLAIR channel of the first slice it is shown; it takes no neighbours."""
+
+    in_channels = 3
+
+    def forward(self, x):
+        return x[:, 1:2]
+
+
+def test_a_network_that_takes_fewer_neighbours_is_shown_the_middle_slice():
+    image = torch.randn(2, 9, 4, 4)
+    answer = Segmenter(Middle(), GridSpec(size=4, block=1, context=1))(image)
+    torch.testing.assert_close(answer, image[:, 4:5])
+
+
+def test_members_may_take_different_numbers_of_neighbours(tmp_path, image):
+    torch.manual_seed(0)
+    networks = [UNet(9, features=4, depth=3), UNet(3, features=6, depth=2)]
+    recipe = GridSpec(size=32, context=1, block=1)
+    both = Segmenter(networks, recipe, [["TCGA_CS_P000"], ["TCGA_CS_P001"]]).eval()
+    alone = Segmenter(networks[1], replace(recipe, context=0)).eval()
+    again = Segmenter.load(both.save(tmp_path / "both.pt"))
+    members = again.member_probabilities(image)
+    assert members.shape == (2, *image.shape[:3])
+    np.testing.assert_allclose(members[1], alone.probability(image), atol=1e-6)
+    np.testing.assert_allclose(members.mean(0), again.probability(image), atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [6, 12, 4, 15])
+def test_numbers_of_channels_that_are_no_slice_and_its_neighbours_are_refused(channels):
+    with pytest.raises(LggError, match=f"takes {channels} channels but its recipe"):
+        Segmenter(UNet(channels, features=4, depth=2), GridSpec(size=32, context=1, block=1))
+
+
+def test_a_network_can_be_trained_after_it_has_predicted(image):
+    """Weights that change their layout in inference mode would be inference tensors for good."""
+    segmenter = unet()
+    segmenter.probability(image)
+    segmenter(torch.zeros(1, 9, 32, 32)).sum().backward()
+    assert segmenter.networks[0].head.weight.grad is not None
+
+
 def test_without_a_patient_only_those_answer_who_never_saw_them(grid):
     one, two = unet(0), unet(1)
     both = Segmenter([*one.networks, *two.networks], one.recipe, one.patients + two.patients).eval()
@@ -287,9 +329,9 @@ def test_weights_that_are_no_numbers_are_neither_written_nor_read(tmp_path):
     with pytest.raises(LggError, match="head.bias holds what is no finite number"):
         segmenter.save(tmp_path / "net.pt")
     assert not (tmp_path / "net.pt").exists()
-    content = {"architecture": segmenter.networks[0].architecture, "recipe": asdict(segmenter.recipe),
-               "patients": segmenter.patients,
-               "states": {name: value[None] for name, value in segmenter.networks[0].state_dict().items()}}
+    member = {"architecture": segmenter.networks[0].architecture, "patients": segmenter.patients[0],
+              "state": segmenter.networks[0].state_dict()}
+    content = {"recipe": asdict(segmenter.recipe), "members": [member]}
     with pytest.raises(LggError, match="net.pt: head.bias holds what is no finite number"):
         Segmenter.load(write_checkpoint(content, tmp_path / "net.pt"))
 
@@ -333,7 +375,7 @@ def test_a_network_that_answers_in_another_shape_is_refused(image, network, word
 def test_neither_nan_nor_a_batch_of_nothing_becomes_no_tumour(image):
     network = nn.Conv2d(3, 1, 1)
     network.bias.data.fill_(torch.nan)
-    with pytest.raises(LggError, match="no number"):
+    with pytest.raises(LggError, match="NaN or infinity"):
         Segmenter(network, GridSpec(32, block=1)).segment(image)
     with pytest.raises(LggError, match="batch=0"):
         bright().probability(image, batch=0)
