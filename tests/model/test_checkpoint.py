@@ -29,7 +29,7 @@ def test_missing_and_broken_files_are_named(tmp_path, content):
     with pytest.raises(LggError, match="not a whole lggseg checkpoint"):
         read_checkpoint(path)
     torch.save({"format": 1, "digest": "", "content": {}}, path)
-    with pytest.raises(LggError, match="format 1, and this version reads format 3"):
+    with pytest.raises(LggError, match="format 1, and this version reads format 4"):
         read_checkpoint(path)
 
 
