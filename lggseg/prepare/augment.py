@@ -129,8 +129,8 @@ class Augment:
         focus = self.draw(0.6, n, 1, 1, 1, 1).to(image.device)
         blurred = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False).unflatten(1, (-1, 3))
         slices = torch.lerp(image.unflatten(1, (-1, 3)), blurred, focus)  # focus < 0 sharpens
-        curve = (1 + slices * slices).sqrt_().sub_(1).mul_(bend.clamp(-0.8, 0.8))  # a gamma: its slope stays above 0
-        return slices.mul_(gain).add_(curve).add_(offset).flatten(1, 2)
+        curve = (1 + slices * slices).sqrt_().sub_(1).mul_(bend.clamp(-0.8, 0.8))  # as a gamma, it keeps the order
+        return slices.add_(curve).mul_(gain).add_(offset).flatten(1, 2)
 
     def scan(self, slices: torch.Tensor) -> torch.Tensor:
         """What another scan does to the signal above air: slices (N, slices, 3, H, W) of z-scores."""

@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
 
-from lggseg.prepare.augment import Augment, enlarge
+from lggseg.prepare.augment import Augment, enlarge, surroundings
 
 
 def test_space_moves_image_and_mask_together():
@@ -115,13 +117,14 @@ def fixed(monkeypatch, uniform, normal):
 
 @pytest.mark.parametrize(("uniform", "normal", "strength", "expected"), [
     (0.5, 0.0, 1.0, 1.0),  # the middle of all: nothing
-    (1.0, 0.0, 1.0, 1.25 + 0.25 * (2**0.5 - 1) + 0.25),  # gain, curve, offset
-    (0.0, 0.0, 1.0, 0.75 - 0.25 * (2**0.5 - 1) - 0.25),
-    (1.0, 1.0, 1.0, 1.25 + 0.25 * (2**0.5 - 1) + 0.25 + 0.1 + 0.15),  # bias and noise
-    (1.0, 1.0, 0.5, 1.125 + 0.125 * (2**0.5 - 1) + 0.125 + 0.05 + 0.075)])
-def test_intensities_by_hand(monkeypatch, uniform, normal, strength, expected):
+    (1.0, 0.0, 1.0, 1.0 + 0.4 * (2**0.5 - 1) + 0.4),  # curve and offset
+    (0.0, 0.0, 1.0, 1.0 - 0.4 * (2**0.5 - 1) - 0.4),
+    (0.5, 1.0, 1.0, math.exp(0.3)),  # gain
+    (0.5, 9.0, 1.0, math.exp(0.9)),  # no gain beyond three deviations
+    (0.5, 1.0, 0.5, math.exp(0.15))])
+def test_contrast_by_hand(monkeypatch, uniform, normal, strength, expected):
     fixed(monkeypatch, uniform, normal)
-    changed = Augment(strength, drop=0.0).intensity(torch.ones(2, 6, 8, 8))
+    changed = Augment(strength).contrast(torch.ones(2, 6, 8, 8))
     torch.testing.assert_close(changed, torch.full((2, 6, 8, 8), expected))
 
 
@@ -133,29 +136,154 @@ def test_blur_by_hand(monkeypatch):
         fixed(monkeypatch, uniform, 0.0)
         augment, draw = Augment(drop=0.0), Augment().draw
         augment.draw = lambda spread, *shape, draw=draw: draw(spread if spread == 0.6 else 0, *shape)
-        assert augment.intensity(image)[0, :, 4, 4].tolist() == pytest.approx([expected] * 3)
+        assert augment.contrast(image)[0, :, 4, 4].tolist() == pytest.approx([expected] * 3)
 
 
-def test_noise_differs_between_pixels():
+def test_contrast_keeps_the_order_of_grey_values(monkeypatch):
+    levels = torch.linspace(-5, 10, 64).repeat(300, 3, 1, 1).expand(300, 3, 8, 64)
+    augment = Augment(1.5)
+    draw = augment.draw
+    augment.draw = lambda spread, *shape: torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)  # no blur
+    assert (augment.contrast(levels.contiguous()).diff(dim=-1) > 0).all()
+
+
+def test_contrast_is_drawn_per_sequence_and_alike_for_neighbouring_slices():
     torch.manual_seed(0)
-    augment = Augment(drop=0.0)
-    augment.draw = lambda spread, *shape: torch.zeros(shape)
-    augment.smooth = lambda spread, n, channels, size: torch.zeros(n, channels, *size)
-    spread = augment.intensity(torch.zeros(400, 3, 16, 16)).flatten(1).std(dim=1)
-    assert spread.min() < 0.01 and spread.max() == pytest.approx(0.15, abs=0.01)
-
-
-def test_intensities_are_drawn_per_sequence_and_alike_for_neighbouring_slices(monkeypatch):
-    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.zeros(*shape))  # neither noise nor bias field
-    changed = Augment(1.0, drop=0.0).intensity(torch.ones(4, 6, 8, 8)).unflatten(1, (2, 3))
+    changed = Augment().contrast(torch.ones(4, 6, 8, 8)).unflatten(1, (2, 3))
     assert changed.std(dim=(-2, -1)).max() < 1e-5
     torch.testing.assert_close(changed[:, 0], changed[:, 1])
     assert len(changed[:, 0, :, 0, 0].unique()) == 12
 
 
+# --- another scan ---
+
+def signal(n: int = 400, level: float = 4.0) -> torch.Tensor:
+    """Slices (n, 1, 3, 32, 32): tissue of one level on the right, air on the left."""
+    slices = torch.zeros(n, 1, 3, 32, 32)
+    slices[..., 16:] = level
+    return slices
+
+
+def changed_slices(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Which slices differ, bool (n,)."""
+    return (before != after).flatten(1).any(1)
+
+
+@pytest.mark.parametrize(("method", "chance"), [
+    ("coarsen", 0.15), ("add_ghosts", 0.15), ("add_noise", 0.5), ("cut_levels", 0.1)])
+def test_changes_of_a_scan_come_with_their_chance(method, chance):
+    torch.manual_seed(0)
+    image = signal() + torch.rand(400, 1, 3, 32, 32)
+    changed = image.clone()
+    getattr(Augment(), method)(changed)
+    assert changed_slices(image, changed).float().mean() == pytest.approx(chance, abs=0.05)
+
+
+def test_noise_is_rician():
+    """In air the modulus of two normal numbers has a mean of 1.25 deviations, in tissue it is hardly brighter."""
+    image = signal(level=20.0)
+    torch.manual_seed(0)
+    Augment().add_noise(image)
+    air, tissue = image[..., :16], image[..., 16:]
+    deviation = tissue.std(dim=(-2, -1))
+    noisy = deviation > 0.2
+    assert noisy.any() and deviation.max() < 1.0
+    ratio = air.mean(dim=(-2, -1))[noisy] / deviation[noisy]
+    assert ratio.mean() == pytest.approx(1.2533, abs=0.03)
+    assert (tissue.mean(dim=(-2, -1)) - 20).abs().max() < 0.15
+
+
+def test_noise_is_in_some_sequences_only():
+    torch.manual_seed(0)
+    image = signal()
+    changed = image.clone()
+    Augment().add_noise(changed)
+    noisy = (image != changed).flatten(3).any(3)[:, 0]  # (n, 3)
+    assert {1, 2, 3} <= set(noisy.sum(1).tolist())
+
+
+def test_ghosts_are_weak_copies_moved_along_one_axis():
+    torch.manual_seed(0)
+    image = torch.zeros(100, 1, 3, 60, 60)
+    image[..., 20:40, 20:40] = 4
+    ghosts = image.clone()
+    Augment().add_ghosts(ghosts)
+    outside = ghosts[image == 0]
+    assert 0 < outside.max() <= 4 * 0.25
+    assert (ghosts - image).abs().max() <= 4 * 0.25 + 1e-5
+
+
+def test_coarse_slices_keep_their_mean():
+    torch.manual_seed(0)
+    image = signal() + torch.rand(400, 1, 3, 32, 32)
+    coarse = image.clone()
+    Augment().coarsen(coarse)
+    chosen = changed_slices(image, coarse)
+    inner = (..., slice(4, -4), slice(20, -4))
+    assert coarse[chosen][inner].std() < 0.8 * image[chosen][inner].std()
+    assert coarse[chosen][inner].mean() == pytest.approx(float(image[chosen][inner].mean()), abs=0.02)
+
+
+def test_few_levels_are_few():
+    torch.manual_seed(0)
+    image = 8 * torch.rand(400, 1, 3, 32, 32)
+    cut = image.clone()
+    Augment().cut_levels(cut)
+    chosen = changed_slices(image, cut).nonzero().flatten()
+    numbers = [len(cut[row].round(decimals=4).unique()) for row in chosen]
+    assert min(numbers) < 20 and max(numbers) < 200
+    assert (cut - image).abs().max() <= 0.65 / 2 + 1e-5
+
+
+def test_shading_by_hand(monkeypatch):
+    """At their largest the slopes add up in a corner; the smooth field is left out."""
+    fixed(monkeypatch, 1.0, 0.0)
+    shading = Augment().shading(1, (5, 9))[0]
+    assert shading[-1, -1] == pytest.approx(0.8) and shading[0, 0] == pytest.approx(-0.8)
+    assert shading[2, 4] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_scan_leaves_air_where_it_is():
+    """Brightness and shading are factors of the signal above air, each channel's darkest value."""
+    torch.manual_seed(0)
+    augment = Augment()
+    for name in ("coarsen", "add_ghosts", "add_noise", "cut_levels"):
+        setattr(augment, name, lambda signal: None)
+    slices = signal(50) - 3
+    scanned = augment.scan(slices)
+    torch.testing.assert_close(scanned[..., :16], slices[..., :16])
+    assert (scanned[..., 16:] > -3).all() and scanned[..., 16:].std() > 0.2
+
+
+# --- tumours ---
+
+def test_tumours_fade_towards_what_surrounds_them(monkeypatch):
+    fixed(monkeypatch, 0.0, 0.0)  # every slice is chosen
+    image = torch.ones(2, 3, 56, 56)
+    mask = torch.zeros(2, 1, 56, 56)
+    mask[:, :, 20:36, 20:36] = 1
+    image[:, :, 20:36, 20:36] = 3
+    stands_out = Augment().fade(image, mask)
+    assert stands_out[:, :, 28, 28].mean() == pytest.approx(3 + 0.4 * 2, abs=0.01)
+    assert torch.equal(stands_out[mask.expand(2, 3, 56, 56) == 0], image[mask.expand(2, 3, 56, 56) == 0])
+    monkeypatch.setattr("lggseg.prepare.augment.chosen_rows", lambda chance, n: torch.arange(n))
+    fixed(monkeypatch, 1.0, 0.0)
+    faint = Augment().fade(image, mask)
+    assert faint[:, :, 28, 28].mean() == pytest.approx(3 - 0.65 * 2, abs=0.01)
+
+
+def test_surroundings_carry_on_into_the_tumour():
+    image = torch.linspace(0, 1, 56).expand(1, 1, 56, 56).clone()
+    mask = torch.zeros(1, 1, 56, 56)
+    mask[..., 24:32, 24:32] = 1
+    image[mask > 0] = 9
+    around = surroundings(image, mask)
+    assert around[0, 0, 28, 28] == pytest.approx(0.5, abs=0.05)
+
+
 def test_drop_copies_flair_exactly_and_never_into_pre_contrast_alone():
     torch.manual_seed(0)
-    image = Augment(1.0, drop=1.0).intensity(torch.randn(50, 6, 4, 4))
+    image, _ = Augment(1.0, drop=1.0)(torch.randn(50, 6, 16, 16), torch.zeros(50, 1, 16, 16))
     assert torch.equal(image[:, [2, 5]], image[:, [1, 4]])
     pre = [torch.equal(one[0], one[1]) for one in image]
     assert pre == [torch.equal(one[3], one[4]) for one in image] and 10 < sum(pre) < 40
@@ -248,16 +376,6 @@ def test_turn_and_scale_are_independent():
     augment.draw = lambda spread, *shape: torch.full(shape, 0.3 if spread == 0.35 else 0.2 if spread == 0.2 else 0.0)
     matrix = augment.affine(1)[0, :, :2]
     torch.testing.assert_close(matrix @ matrix.T, torch.eye(2) * torch.tensor(0.4).exp())
-
-
-def test_intensities_keep_their_order(monkeypatch):
-    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.zeros(*shape))  # neither noise nor bias field
-    levels = torch.linspace(-5, 10, 64).repeat(300, 3, 1, 1).expand(300, 3, 8, 64)
-    augment = Augment(1.25, drop=0.0)
-    draw = augment.draw
-    augment.draw = lambda spread, *shape: torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)  # no blur
-    steps = augment.intensity(levels.contiguous()).diff(dim=-1)
-    assert (steps > 0).all()
 
 
 @pytest.mark.parametrize("size", [(224, 160), (9, 4)])

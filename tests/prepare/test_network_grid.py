@@ -15,7 +15,7 @@ from lggseg.unet import UNet
 
 def head_of(shape, box, mirrored=False, source=(0, 1, 2), slices=None) -> Head:
     """A Head with black air, centre 0 and spread 1."""
-    return Head(shape, np.zeros((shape[0], 3), np.uint8), np.arange(shape[0]) if slices is None else np.array(slices),
+    return Head(shape, np.zeros((shape[0], 3), np.float32), np.arange(shape[0]) if slices is None else np.array(slices),
                 box, mirrored, source, np.zeros(3, np.float32), np.ones(3, np.float32))
 
 
@@ -44,11 +44,21 @@ def test_a_mirrored_head_is_shown_mirrored(volume):
     assert torch.equal(mirrored, plain.flip(-1))
 
 
-def test_levels_are_those_above_air(volume):
-    head = head_of((4, 8, 8), (0, 0, 8))
-    head.air[2, 1] = 100
-    grid = slices_to_grid(volume, head, 8)
-    assert torch.equal(grid[2, 1], torch.from_numpy(volume[2, :, :, 1].astype(int) - 100).clamp(min=0).byte())
+def test_beyond_the_picture_is_air(volume):
+    head = head_of((4, 8, 8), (-2, 0, 10))
+    head.air[2, 1] = 100.3
+    grid = slices_to_grid(volume, head, 10)
+    assert (grid[2, 1, :2] == 100).all() and (grid[2, 0, :2] == 0).all()
+    assert torch.equal(grid[2, 1, 2:, :8], torch.from_numpy(volume[2, :, :, 1]))  # grey levels stay as they are
+
+
+def test_z_scores_count_from_the_air_of_their_slice():
+    """In a signed sequence tissue lies on both sides of air, and nothing is clipped there."""
+    head = head_of((2, 1, 2), (0, 0, 2))
+    head.air[:] = [[10] * 3, [60] * 3]
+    slices = torch.tensor([[12, 9], [62, 59]], dtype=torch.uint8).view(2, 1, 1, 2).expand(2, 3, 1, 2)
+    z = standardise(slices.contiguous(), head, [0, 1], 0)
+    assert z[:, 0, 0].tolist() == [[2, -1], [2, -1]]
 
 
 def test_flair_stands_in_for_a_missing_sequence(volume):
@@ -79,7 +89,7 @@ def test_masks_become_shares():
 
 
 def test_z_scores(volume):
-    head = Head((4, 8, 8), np.zeros((4, 3), np.uint8), np.arange(4), (0, 0, 8), False, (0, 1, 2),
+    head = Head((4, 8, 8), np.zeros((4, 3), np.float32), np.arange(4), (0, 0, 8), False, (0, 1, 2),
                 np.float32([90, 20, 30]), np.float32([2, 40, 100]))
     z = standardise(slices_to_grid(volume, head, 8), head, [1], 0)[0]
     expected = (as_tensor(volume)[1].float() - torch.tensor([90, 20, 30.0]).view(3, 1, 1))
