@@ -57,7 +57,7 @@ from .prepare import scanner as scanner
 from .prepare.augment import Augment as Augment
 from .prepare.head_finder import DIM as DIM
 from .prepare.head_finder import above_air as above_air
-from .prepare.head_finder import dim_level as dim_level
+from .prepare.head_finder import tissue_bound as tissue_bound
 from .prepare.head_finder import find_head as find_head
 from .prepare.network_grid import GridSpec as GridSpec
 from .prepare.network_grid import Recipe as Recipe
