@@ -56,7 +56,8 @@ def try_page() -> str:
     except PageError as error:
         print(f"site: without the page in which the network runs: {error}")
         shutil.rmtree(BUILD / "try", ignore_errors=True)
-        missing = "This copy of the site was built where a tool for the page was missing, so the network does not run here."
+        missing = ("This copy of the site was built where a tool for the page was missing, "
+                   "so the network does not run here.")
         return text.replace(TRY_MARK, missing)
     page = (BUILD / "try" / "page.html").read_text(encoding="utf-8")
     start = '<link rel="stylesheet" href="try/style.css">\n<script type="module" src="try/app.js"></script>\n'

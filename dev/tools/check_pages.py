@@ -1,4 +1,5 @@
-"""What is wrong with finished HTML pages: dead links, things loaded from elsewhere, pictures without words.
+"""What is wrong with finished HTML pages: dead links, things loaded from elsewhere, pictures without words, and
+answers that should be folded but stand open.
 
     python -m dev.tools.check_pages build/site
 """
@@ -17,11 +18,18 @@ PLAIN_LINKS = {"canonical", "next", "prev", "search", "index", "author", "licens
 
 
 class Page(HTMLParser):
-    """What a page holds: `ids`, `links`, what is `loaded` and by styles, and pictures that lack an alt text."""
+    """What a page holds: `ids`, `links`, what is `loaded` and by styles, and pictures that lack an alt text.
+
+    `empty_folds` are the summaries of <details> that fold nothing: what belongs there stands open below them.
+    """
 
     def __init__(self, text: str):
         super().__init__()
         self.ids, self.links, self.loaded, self.wordless = {"", "top"}, [], [], []
+        self.empty_folds = []
+        self.folds = []  # of the <details> that are open at this place: what is outside their summaries
+        self.summary = None  # the text of the summary that is open at this place
+        self.last_summary = ""
         self.feed(text)
         self.styled = IN_STYLE.findall(" ".join(re.findall(r"<style[^>]*>(.*?)</style>", text, re.DOTALL)))
 
@@ -35,6 +43,25 @@ class Page(HTMLParser):
             (self.links if plain else self.loaded).append(values[LOADED[tag]])
         if tag == "img" and not values.get("alt", "").strip() and values.get("role") != "presentation":
             self.wordless.append(self.get_starttag_text()[:120])
+        if tag in ("img", "iframe") and self.folds:
+            self.folds[-1] += tag
+        if tag == "details":
+            self.folds.append("")
+        if tag == "summary":
+            self.summary = ""
+
+    def handle_data(self, data: str):
+        if self.summary is not None:
+            self.summary += data
+            self.last_summary = self.summary
+        elif self.folds:
+            self.folds[-1] += data
+
+    def handle_endtag(self, tag: str):
+        if tag == "summary":
+            self.summary = None
+        if tag == "details" and self.folds and not self.folds.pop().strip():
+            self.empty_folds.append(self.last_summary)
 
 
 @cache
@@ -50,6 +77,7 @@ def problems(folder: Path) -> list[str]:
         found += [f"{name}: loads {address}" for address in page.loaded if ELSEWHERE.match(address)]
         found += [f"{name}: a style loads {address}" for address in page.styled]
         found += [f"{name}: a picture without alt text, {tag}" for tag in page.wordless]
+        found += [f"{name}: nothing folds under {summary!r}" for summary in page.empty_folds]
         local = [address for address in page.links + page.loaded if not re.match(r"[\w+.-]+:|//", address)]
         found += [f"{name}: {address} leads nowhere" for address in dict.fromkeys(local) if is_dead(path, address)]
     for path in sorted(folder.rglob("*.css")):
@@ -68,7 +96,7 @@ def is_dead(path: Path, address: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     found = [fault for folder in arguments for fault in problems(Path(folder))]
-    print("\n".join(found) or "pages: no dead link, nothing loaded from elsewhere, words for every picture")
+    print("\n".join(found) or "pages: no dead link, nothing loaded from elsewhere, words for every picture, folds closed")
     return int(bool(found))
 
 

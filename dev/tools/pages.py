@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 
-from .stamp import ROOT, label
+from .stamp import label
 from .static_viewers import for_reading, formulas, mathml
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -25,9 +25,9 @@ def write_page(path: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = formulas(cell.source, keep)
-    exporter = HTMLExporter(embed_images=True, raw_template=TEMPLATE.read_text(encoding="utf-8"))
-    resources = {"metadata": {"path": str(ROOT / "notebooks"), "name": path.stem}}
-    page, _ = exporter.from_notebook_node(notebook, resources)
+    # Without `embed_images`: it closes <details> right behind its summary, and no answer would fold any more.
+    exporter = HTMLExporter(raw_template=TEMPLATE.read_text(encoding="utf-8"))
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
     page = re.sub(r"formula-(\d+)-formula", lambda found: written[int(found[1])], page)
     page = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', page)
     path.with_suffix(".html").write_text(page.replace('href="../README.md"', 'href="index.html"'), encoding="utf-8")

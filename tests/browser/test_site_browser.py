@@ -88,6 +88,19 @@ def test_a_solution_unfolds_by_keyboard_and_next_leads_to_the_next_notebook(look
     page.wait_for_url("**/02_genomic_clusters.html")
 
 
+def test_every_answer_is_folded(look):
+    """Nothing of a closed <details> shows but its summary, in any notebook."""
+    _, page = look
+    for each in (name for name in PAGES if name.startswith("notebooks/")):
+        page.goto(address(each))
+        folds = page.locator("details:has(summary:text-matches('Solution|Answer'))")
+        assert folds.count() > 0, each
+        shown = folds.locator(":scope > :not(summary)").evaluate_all(
+            "parts => parts.filter(part => part.checkVisibility()).map(part => part.innerText)")
+        assert shown == [], each
+        assert folds.locator(":scope > :not(summary)").count() >= folds.count(), each
+
+
 def test_search_finds(look):
     _, page = look
     page.goto(f"{address('search')}?q=hausdorff")
