@@ -1,6 +1,6 @@
 # `make` lists what there is. Needs python3 (3.11 or newer), make, and a network for the first set-up.
 # LGGSEG_DATA=<folder kaggle_3m> chooses the data; without it: data/kaggle_3m, else a download, else phantoms.
-# CPU=1 installs PyTorch's CPU wheels, without 5 GB of CUDA.
+# PyTorch comes without its 5 GB of CUDA where there is no NVIDIA GPU; CPU=1 and GPU=1 force either build.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,9 +11,7 @@ READY := .venv/.ready-$(CONTENT)
 TEST_READY := .venv/.test-ready-$(CONTENT)
 SITE_READY := .venv/.docs-ready-$(CONTENT)
 INSTALL := $(PY) -m pip install --no-compile --constraint constraints.txt
-ifdef CPU
-INSTALL += --extra-index-url https://download.pytorch.org/whl/cpu
-endif
+WHEELS := $(PY) dev/tools/pick_wheels.py $(if $(CPU),--cpu) $(if $(GPU),--gpu)
 COMPILE := $(PY) -m compileall -qq -j 0 .venv/lib || true  # once, on every core, where pip would take one
 
 LGGSEG_CACHE ?= $(CURDIR)/build/cache
@@ -36,12 +34,8 @@ $(PY):
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=...')"
 	$(PYTHON) -m venv .venv
 
-# nvidia-smi and /dev/nvidia0 come with NVIDIA's driver; macOS has wheels without CUDA anyhow.
 $(READY): | $(PY)
-	@if [ -z "$(CPU)" ] && [ "$$(uname)" = Linux ] && [ ! -e /dev/nvidia0 ] && ! command -v nvidia-smi >/dev/null; then \
-	    echo "No NVIDIA GPU was found, and PyTorch's usual wheels bring 5 GB of CUDA along."; \
-	    echo "To do without: stop this with Ctrl-C, and say  make CPU=1 $(or $(MAKECMDGOALS),setup)"; fi
-	$(INSTALL) --requirement requirements.txt --editable .
+	wheels=$$($(WHEELS)) && $(INSTALL) $$wheels --requirement requirements.txt --editable .
 	@$(COMPILE)
 	@rm -f .venv/.ready-* && touch $@
 
