@@ -70,7 +70,9 @@ class GraphWriter:
         if self.bits == 32:
             return self.constant(name, stored)
         if self.bits == 16:
-            return self.add("Cast", [self.constant(f"{name}_half", stored)], name, to=1)  # 1 is float32
+            return self.add(
+                "Cast", [self.constant(f"{name}_half", stored)], name, to=1
+            )  # 1 is float32
         steps = self.constant(f"{name}_steps", stored["steps"])
         step = self.constant(f"{name}_step", stored["step"])
         floats = self.add("Cast", [steps], f"{name}_floats", to=1)
@@ -241,7 +243,7 @@ def level_channels(network: UNet) -> list[int]:
 def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> dict:
     """Write `out`/NAME-1.onnx, NAME-2.onnx, ... and return what a program must know to use them.
 
-    The dictionary holds name, licence, recipe, members (files and their sizes in bytes), and the
+    The dictionary holds name, licence, recipe, members (file, size in bytes, channels taken), and the
     names and channels of the activations.
     """
     members = []
@@ -250,7 +252,8 @@ def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> d
         file = out / f"{name}-{number}.onnx"
         with atomic_write(file) as part:
             part.write_bytes(content)
-        members.append({"file": file.name, "bytes": len(content)})
+        channels = network.in_channels // model.recipe.block**2
+        members.append({"file": file.name, "bytes": len(content), "channels": channels})
     first = model.networks[0]
     levels = []
     for level, channels in zip(level_names(first.depth), level_channels(first), strict=True):

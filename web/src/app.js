@@ -548,8 +548,13 @@ root.addEventListener("dragleave", () => root.classList.remove("try-over"));
 root.addEventListener("drop", (event) => {
   event.preventDefault();
   root.classList.remove("try-over");
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-  attempt(async () => openFiles((await Promise.all(entries.map(filesOf))).flat()));
+  const files = [...event.dataTransfer.files];
+  const folders = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter((each) => each?.isDirectory);
+  attempt(async () => {
+    const inside = await Promise.all(folders.map(filesOf));
+    const names = new Set(folders.map((folder) => folder.name)); // a dropped folder is in `files`, too, as a file without bytes
+    await openFiles([...files.filter((file) => !names.has(file.name)), ...inside.flat()]);
+  });
 });
 
 /** All files of something dropped: itself, or what lies in the folder and below. */

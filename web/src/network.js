@@ -9,23 +9,24 @@ ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
 
 /** One member of a network: a file written by `python -m lggseg.export`. */
 export class Member {
-  constructor(session) {
+  constructor(session, channels) {
     this.session = session;
+    this.channels = channels; // that it takes: three for each slice it is shown
   }
 
-  static async load(bytes) {
-    return new Member(await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]}));
+  static async load(bytes, channels) {
+    return new Member(await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]}), channels);
   }
 
   /**
-   * The answer to one slice on the grid, z-scores of `channels` planes size x size.
+   * The answer to one slice on the grid, z-scores of as many planes size x size as the member has channels.
    *
    * `skips` is 1 for each skip connection that is kept and 0 for one that is cut. `names` are those of the outputs
    * wanted: "probability", and any activation. Each comes as {channels, side, data}.
    */
-  async run(scores, channels, size, skips, names = ["probability"]) {
+  async run(scores, size, skips, names = ["probability"]) {
     const feeds = {
-      image: new ort.Tensor("float32", scores, [1, channels, size, size]),
+      image: new ort.Tensor("float32", scores, [1, this.channels, size, size]),
       skips: new ort.Tensor("float32", Float32Array.from(skips), [skips.length]),
     };
     const results = await this.session.run(feeds, names);

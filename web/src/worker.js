@@ -7,7 +7,8 @@ import {LggError} from "./errors.js";
 import {isUntouched, rough, UNTOUCHED} from "./bench.js";
 import {download, Member} from "./network.js";
 import {count, dice, postprocess} from "./postprocess.js";
-import {findHead, fromGrid, missingSequences, neighboursWithHead, sliceToGrid, standardise} from "./prepare.js";
+import {findHead, missingSequences} from "./prepare/head_finder.js";
+import {fromGrid, middleChannels, neighboursWithHead, sliceToGrid, standardise} from "./prepare/network_grid.js";
 import {Grid, toSquare} from "./read/grid.js";
 import {writeNifti} from "./read/nifti.js";
 import {guessOrder, ownScan, readStack} from "./read/scan.js";
@@ -63,7 +64,7 @@ async function loadNetwork({name, members = 1}) {
       tell("loading", {done: before + size, total});
     });
     before += member.bytes;
-    loaded.push(await Member.load(bytes));
+    loaded.push(await Member.load(bytes, member.channels));
   }
   const isNew = chosen.network !== name;
   chosen = {...chosen, network: name, members: Math.min(members, entry.members.length)};
@@ -139,7 +140,8 @@ function areaPerSlice(mask, depth) {
 
 function headWarnings() {
   const missing = missingSequences(state.head);
-  return missing.length ? [`${missing.join(" and ")} shows nothing: FLAIR stands in for it`] : [];
+  const standIn = missing.length ? [`${missing.join(" and ")} shows nothing: FLAIR stands in for it`] : [];
+  return [...standIn, ...state.head.doubts];
 }
 
 async function setBench({bench}) {
@@ -228,14 +230,14 @@ function isComplete() {
 async function predict(d) {
   const {entry, members} = networks.get(chosen.network);
   const {size, context, flip} = entry.recipe;
-  const channels = 3 * (2 * context + 1);
   const scores = scoresOf(d, size, context);
   const {skips} = chosen;
   const parts = [];
   for (const member of members.slice(0, chosen.members)) {
-    parts.push((await member.run(scores, channels, size, skips)).probability.data);
+    const shown = middleChannels(scores, member.channels, size);
+    parts.push((await member.run(shown, size, skips)).probability.data);
     if (flip) {
-      const answer = await member.run(mirrored(scores, size), channels, size, skips);
+      const answer = await member.run(mirrored(shown, size), size, skips);
       parts.push(mirrored(answer.probability.data, size));
     }
   }
@@ -247,12 +249,12 @@ async function predict(d) {
 function scoresOf(d, size, context) {
   const {head, square, grids} = state;
   const row = head.slices.indexOf(d);
-  const rowOfGrid = (other) => {
+  const gridOf = (other) => {
     const key = `${other} ${size}`;
     if (!grids.has(key)) grids.set(key, sliceToGrid(square, head, head.slices[other], size));
     return grids.get(key);
   };
-  return standardise(rowOfGrid, head.slices.length, head, row, context, size);
+  return standardise(gridOf, head, row, context, size);
 }
 
 function mirrored(planes, size) {
@@ -330,7 +332,8 @@ async function activations({d}) {
   if (near === undefined) throw new LggError("this slice shows no head, so the network does not look at it; choose another");
   const {size, context} = entry.recipe;
   const names = entry.levels.map((level) => level.name);
-  const found = await members[0].run(scoresOf(near, size, context), 3 * (2 * context + 1), size, chosen.skips, names);
+  const shown = middleChannels(scoresOf(near, size, context), members[0].channels, size);
+  const found = await members[0].run(shown, size, chosen.skips, names);
   const copies = {};
   for (const name of names) copies[name] = {...found[name], data: found[name].data.slice()};
   return {result: {d, levels: copies}, transfer: names.map((name) => copies[name].data.buffer)};

@@ -2,7 +2,7 @@
 
 import {LggError} from "../errors.js";
 import {median} from "../arrays.js";
-import {FLAIR, findHead} from "../prepare.js";
+import {FLAIR, findHead} from "../prepare/head_finder.js";
 import {toBytes} from "./intensity.js";
 
 export const SEQUENCES = ["pre", "flair", "post"];
@@ -130,7 +130,7 @@ function matter({height, width, data}, head) {
     for (let y = 0; y < rows; y++) {
       for (let x = 0; x < columns; x++) {
         const level = data[3 * ((d * height + y * step) * width + x * step) + s];
-        plane[y * columns + x] = Math.max(0, level - head.air[3 * d + s]);
+        plane[y * columns + x] = level - head.air[3 * d + s];
       }
     }
     return plane;
