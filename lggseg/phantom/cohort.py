@@ -15,7 +15,7 @@ from .patient import Patient
 from .scanning import draw_slices
 from .table import plan_cohort
 
-PHANTOM_VERSION = "5"  # goes up whenever pictures or table change: caches are named by it
+PHANTOM_VERSION = "6"  # goes up whenever pictures or table change: caches are named by it
 
 
 def write_phantom_cohort(dest: str | os.PathLike, patients: int = 60, seed: int = 0, progress: bool = True) -> Path:

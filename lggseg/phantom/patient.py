@@ -38,6 +38,7 @@ class Patient:
     irregularity: float
     missing: tuple[str, ...]
     air: int = 0  # grey level of air before contrast: some scanners store that sequence with an offset
+    signed: bool = False  # and in some of these, tissue lies on both sides of air
 
     def rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([*self.key, purpose])

@@ -8,7 +8,10 @@ from .anatomy import coordinates, folds, noise, resample, scalp, tumour_level
 from .brain import draw_brain
 from .patient import SCANNERS, Look, Patient
 from .skull import draw_skull
-from .tissue import SIGNAL, Plane
+from .tissue import SIGNAL, Plane, soft
+
+NULL = 0.39  # signal of a tissue that a signed sequence shows as bright as air: a little over grey matter
+ROOM = 0.55  # share of the grey levels that tissue above air has left there
 
 
 def draw_slices(patient: Patient) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -27,7 +30,7 @@ def draw_slices(patient: Patient) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         draw_skull(plane, look)
         draw_brain(plane, look)
         mask = (plane.tumour > 0).astype(np.uint8) * 255
-        yield acquire(plane.image, resample(bias[d], 256), patient, rng), mask
+        yield acquire(plane.image, resample(bias[d], 256), patient, rng, soft(plane.brain + 0.03)), mask
 
 
 def draw_masks(patient: Patient) -> np.ndarray:
@@ -44,13 +47,32 @@ def blur(image: np.ndarray, share: float) -> np.ndarray:
     return image
 
 
-def acquire(canvas: np.ndarray, bias: np.ndarray, patient: Patient, rng: np.random.Generator) -> np.ndarray:
-    """What the site's scanner makes of an ideal slice: uint8 (H,W,3)."""
+def inversion_recovery(canvas: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """What a signed T1 sequence shows of an ideal slice (3,H,W): float (H,W), 0 in air and bone, tissue on both sides.
+
+    It turns the magnetisation upside down and waits. The slower a tissue recovers, the darker it is on an ordinary T1,
+    and the further below 0 it still is: fluid, and most tumours. `NULL` is the level that has just come back to 0.
+    `inside` (H,W) is 1 inside the skull, 0 outside, where marrow and skin recover fast.
+    """
+    filled = np.clip((canvas.max(axis=0) - 0.07) / 0.06, 0, 1)  # air and bone have nothing to turn
+    wait = np.log(0.5) / np.log(1 - NULL)
+    signed = filled * (1 - 2 * np.clip(1 - canvas[0], 0, 1) ** wait)
+    return np.where(signed < 0, inside * signed, signed)
+
+
+def acquire(canvas: np.ndarray, bias: np.ndarray, patient: Patient, rng: np.random.Generator,
+            inside: np.ndarray) -> np.ndarray:
+    """What the site's scanner makes of an ideal slice (3,H,W): uint8 (H,W,3); `inside` (H,W) is 1 inside the skull."""
     scanner = SCANNERS[patient.site]
     signal = blur(canvas * (1 + scanner.contrast * (canvas - 1)), scanner.blur) * (scanner.gain * np.exp(0.12 * bias))
     real, imaginary = scanner.noise * rng.standard_normal((2, *signal.shape), dtype=np.float32)
     image = np.sqrt((signal + real) ** 2 + imaginary**2).clip(0, 255)  # magnitude: Rician noise
-    image[0] = patient.air + (1 - patient.air / 255) * image[0]  # 0 in most: air is black
+    if patient.signed:  # nothing is made positive here: noise is noise, and tissue needs room below air
+        bright = scanner.gain * np.exp(0.12 * bias)
+        recovered = blur(inversion_recovery(canvas, inside), scanner.blur) * bright + real[0]
+        image[0] = (patient.air + ROOM * recovered).clip(0, 255)
+    else:
+        image[0] = patient.air + (1 - patient.air / 255) * image[0]  # 0 in most: air is black
     image = image.astype(np.uint8)
     for name in patient.missing:  # the data set's own convention: a missing sequence is a copy of FLAIR
         image[{"pre": 0, "post": 2}[name]] = image[1]

@@ -97,10 +97,14 @@ def draw_plan(table: pd.DataFrame, seed: int, rng: np.random.Generator) -> list[
 
 
 def grey_air(plan: list[Patient], rng: np.random.Generator) -> list[Patient]:
-    """Store pre-contrast with an offset in one patient of 15 who has it: air is grey there, at level 30 to 60."""
+    """Store pre-contrast with an offset in one patient of 15 who has it: air is grey there, at level 30 to 60.
+
+    Where there are several, the one with the brightest air has a signed sequence, which needs the room below air.
+    """
     scanned = [i for i, patient in enumerate(plan) if "pre" not in patient.missing]
     offset = {int(i): int(rng.integers(30, 61)) for i in rng.permutation(scanned)[:round(len(plan) / 15)]}
-    return [replace(patient, air=offset.get(i, 0)) for i, patient in enumerate(plan)]
+    signed = max(offset, key=offset.get) if len(offset) > 1 else None
+    return [replace(patient, air=offset.get(i, 0), signed=i == signed) for i, patient in enumerate(plan)]
 
 
 def hide(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -74,6 +74,12 @@ def test_one_patient_in_fifteen_has_grey_air(default):
     assert sum(patient.air > 0 for patient in plan_cohort(8, 7)[0]) == 1
 
 
+def test_the_greyest_air_of_several_is_signed(default):
+    signed = [patient for patient in default[0] if patient.signed]
+    assert [patient.air for patient in signed] == [max(patient.air for patient in default[0])]
+    assert not any(patient.signed for patient in plan_cohort(8, 7)[0])  # the only one there: harmless
+
+
 def test_the_table_of_a_seed_stays(default):
     """Notebooks and weights rest on it: whoever changes it means to, and raises PHANTOM_VERSION."""
     text = plan_cohort()[1].to_csv(index=False, lineterminator="\n")
