@@ -96,7 +96,7 @@ def is_dead(path: Path, address: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     found = [fault for folder in arguments for fault in problems(Path(folder))]
-    print("\n".join(found) or "pages: no dead link, nothing loaded from elsewhere, words for every picture, folds closed")
+    print("\n".join(found) or "pages: no dead link, nothing loaded from elsewhere, words for all pictures, folds closed")
     return int(bool(found))
 
 

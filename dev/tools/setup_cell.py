@@ -1,7 +1,8 @@
 """What makes a notebook run where only its file is at hand: the one set-up line, and the badges that open it there.
 
-The line is the first code cell of every notebook, tagged `setup-colab`. On Google Colab, and only there, it
+The line is the first code cell of every published notebook, tagged `setup-colab`. On Google Colab, and only there, it
 installs lggseg at a fixed tag, and nothing else: Colab has what lggseg needs, and torch, numpy and ipywidgets stay.
+Before the project is published there is nothing to install from, and no such cell.
 `dev/tools/stamp.py` keeps it and the badges the same in all notebooks; `dev/tools/publish.py` gives them the address.
 """
 
@@ -10,7 +11,6 @@ import nbformat
 TAG = "setup-colab"
 SETUP_LINE = ('if "google.colab" in str(get_ipython()): '
               'get_ipython().run_line_magic("pip", "install -q --no-deps {source}")')
-UNPUBLISHED = "# On Google Colab, lggseg is installed here: published copies of this notebook do it by themselves."
 
 
 def has_tag(cell: nbformat.NotebookNode, tag: str) -> bool:
@@ -18,8 +18,8 @@ def has_tag(cell: nbformat.NotebookNode, tag: str) -> bool:
 
 
 def setup_line(source: str = "") -> str:
-    """Source of the cell that installs lggseg from pip's `source`; without one it can only say what is missing."""
-    return SETUP_LINE.format(source=source) if source else UNPUBLISHED
+    """Source of the cell that installs lggseg from pip's `source`; empty without one."""
+    return SETUP_LINE.format(source=source) if source else ""
 
 
 def address(repository: str, tag: str) -> str:
@@ -38,19 +38,23 @@ def badges(repository: str, tag: str, notebook: str) -> str:
 
 
 def put_setup(notebook: nbformat.NotebookNode, source: str) -> None:
-    """Make `source` the notebook's set-up cell; a new one goes before the first code cell.
+    """Make `source` the notebook's set-up cell; a new one goes before the first code cell, and without source there is
+    none.
 
     Off Colab the cell does nothing and prints nothing, so in a notebook that was run the new cell
     counts as run: the numbers of all cells are those a new run would give.
     """
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for cell in code:
-        if has_tag(cell, TAG):
-            cell.source = source
-            return
-    cell = nbformat.v4.new_code_cell(source, id=TAG, metadata={"tags": [TAG]})
-    notebook.cells.insert(notebook.cells.index(code[0]) if code else len(notebook.cells), cell)
-    if code and all(cell.execution_count for cell in code):
+    was_run = bool(code) and all(cell.execution_count for cell in code)
+    old = [cell for cell in code if has_tag(cell, TAG)]
+    if old and source:
+        old[0].source = source
+    elif old:
+        notebook.cells.remove(old[0])
+    elif source:
+        cell = nbformat.v4.new_code_cell(source, id=TAG, metadata={"tags": [TAG]})
+        notebook.cells.insert(notebook.cells.index(code[0]) if code else len(notebook.cells), cell)
+    if was_run:
         renumber(notebook)
 
 

@@ -1,6 +1,9 @@
 """Stamp navigation, minutes, memory and the project's address from series.toml into the notebooks and README,
 and the same set-up line into every notebook.
 
+Minutes of computing are measured by `python -m dev.tools.run_series --record`; minutes of reading are counted from the
+notebook's own words and lines.
+
 `--check` only tells which files are out of date, and fails if any is.
 """
 
@@ -16,6 +19,8 @@ from .setup_cell import address, badges, put_setup, setup_line
 
 ROOT = Path(__file__).resolve().parents[2]
 SERIES = ROOT / "dev" / "tools" / "series.toml"
+WORDS_A_MINUTE = 200  # of prose that has to be understood; easy prose is read at about 240 (Brysbaert 2019)
+LINES_A_MINUTE = 15  # of code, read and not typed
 
 
 def load_series(path: Path = SERIES) -> list[dict]:
@@ -46,24 +51,42 @@ def minutes(entry: dict, key: str = "minutes") -> str:
     return "1 minute" if round(value) == 1 else f"{round(value)} minutes"
 
 
-def frame(series: list[dict], i: int) -> str:
-    """Navigation and cost of notebook `i`, in Markdown."""
+def reading_minutes(notebook: nbformat.NotebookNode) -> int:
+    """Minutes that it takes to read a notebook, in steps of five: its words and its lines of code."""
+    words = 0
+    lines = 0
+    for cell in notebook.cells:
+        text = re.sub(r"<!-- frame -->.*<!-- /frame -->", "", cell.source, flags=re.DOTALL)
+        if cell.cell_type == "markdown":
+            words += len(text.split())
+        else:
+            lines += sum(bool(line.strip()) for line in text.splitlines())
+    spent = words / WORDS_A_MINUTE + lines / LINES_A_MINUTE
+    return max(5, 5 * round(spent / 5))
+
+
+def frame(series: list[dict], i: int, reading: int = 0) -> str:
+    """Navigation of notebook `i`, its minutes of reading (0: unknown) and its cost, in Markdown."""
     links = [f"**{i + 1} of {len(series)}**", "[overview](../README.md)"]
     if i > 0:
         links.insert(0, f"[← {label(series[i - 1])}]({series[i - 1]['file']}.ipynb)")
     if i + 1 < len(series):
         links.append(f"[{label(series[i + 1])} →]({series[i + 1]['file']}.ipynb)")
-    measured = cost(series[i])
-    lines = [" · ".join(links)] + ([f"Measured on the phantom cohort: {measured}."] if measured else [])
+    lines = [" · ".join(links)]
+    if reading:
+        lines.append(f"Reading takes about {reading} minutes, exercises not counted.")
+    if measured := cost(series[i]):
+        lines.append(f"Running takes {measured}, measured on the phantom cohort.")
     return "\n\n".join(lines)
 
 
-def table(series: list[dict]) -> str:
-    """The series as a Markdown table for README."""
-    rows = ["| Notebook | What you learn | Minutes |", "|---|---|---|"]
+def table(series: list[dict], reading: dict[str, int]) -> str:
+    """The series as a Markdown table for README; `reading` has the minutes of reading of each file."""
+    rows = ["| Notebook | What you learn | Minutes to read | Minutes to run |", "|---|---|---|---|"]
     for entry in series:
         spent = minutes(entry).removesuffix("s").removesuffix(" minute") if "minutes" in entry else ""
-        rows.append(f"| [{label(entry)}](notebooks/{entry['file']}.ipynb) | {entry['learn']} | {spent} |")
+        read = reading.get(entry["file"], "")
+        rows.append(f"| [{label(entry)}](notebooks/{entry['file']}.ipynb) | {entry['learn']} | {read} | {spent} |")
     return "\n".join(rows)
 
 
@@ -106,12 +129,15 @@ def stamped(root: Path = ROOT) -> dict[Path, str]:
     series, repository = load_series(file), tomllib.loads(file.read_text(encoding="utf-8")).get("repository", "")
     version = (repository, tag(root)) if repository else ("", "")
     readme = root / "README.md"
-    text = stamp(readme.read_text(encoding="utf-8"), "series", table(series))
-    texts = {readme: stamp_badges(text, badges(*version, f"{series[0]['file']}.ipynb"))}
+    texts = {}
+    reading = {}
     for i, entry in enumerate(series):
         path = root / "notebooks" / f"{entry['file']}.ipynb"
         if path.exists():
-            texts[path] = stamp_notebook(path, frame(series, i), version)
+            reading[entry["file"]] = reading_minutes(nbformat.read(path, as_version=4))
+            texts[path] = stamp_notebook(path, frame(series, i, reading[entry["file"]]), version)
+    text = stamp(readme.read_text(encoding="utf-8"), "series", table(series, reading))
+    texts[readme] = stamp_badges(text, badges(*version, f"{series[0]['file']}.ipynb"))
     return texts
 
 

@@ -58,21 +58,25 @@ def test_on_colab_it_installs_the_tag():
     assert run_line(source, "Colab") == [("pip", f"install -q --no-deps {ADDRESS}")]
 
 
-def test_before_publishing_it_only_says_what_is_missing():
-    assert run_line("", "Colab") == [] and setup_cell.setup_line().startswith("# On Google Colab")
+def test_it_is_one_line():
+    assert len(setup_cell.setup_line(ADDRESS).splitlines()) == 1
 
 
-@pytest.mark.parametrize("source", ["", ADDRESS])
-def test_it_is_one_line(source):
-    assert len(setup_cell.setup_line(source).splitlines()) == 1
+def test_before_publishing_there_is_no_such_cell(project):
+    stamp.main([], project)
+    markdown, cell = notebook(project).cells
+    assert (cell.execution_count, cell.outputs[0].execution_count) == (1, 1)
+    assert "badge" not in markdown.source and stamp.main(["--check"], project) == 0
 
 
 def test_the_cell_comes_first_and_counts_as_run(project):
-    stamp.main([], project)
-    markdown, setup, cell = notebook(project).cells
-    assert setup.source == setup_cell.setup_line() and setup.metadata.tags == ["setup-colab"]
+    publish.publish("someone/series", project)
+    _, setup, cell = notebook(project).cells
+    assert ADDRESS in setup.source and setup.metadata.tags == ["setup-colab"]
     assert (setup.execution_count, cell.execution_count, cell.outputs[0].execution_count) == (1, 2, 2)
-    assert "badge" not in markdown.source and stamp.main(["--check"], project) == 0
+    publish.publish("", project)
+    _, cell = notebook(project).cells
+    assert (cell.execution_count, cell.outputs[0].execution_count) == (1, 1)
 
 
 def test_publish_and_again_and_elsewhere(project, capsys):

@@ -118,13 +118,22 @@ def test_phantom_stays_a_word(monkeypatch):
 def test_frame_links_and_cost():
     first, second = stamp.frame(SERIES, 0), stamp.frame(SERIES, 1)
     assert "**1 of 2**" in first and "[02 Second →](02_second.ipynb)" in first and "←" not in first
-    assert "2 minutes and 1.2 GB of memory on 2 CPU cores" in first
-    assert "[← 01 First](01_first.ipynb)" in second and "Measured" not in second
+    assert "2 minutes and 1.2 GB of memory on 2 CPU cores" in first and "Reading" not in first
+    assert "[← 01 First](01_first.ipynb)" in second and "Running" not in second
+    assert "Reading takes about 25 minutes" in stamp.frame(SERIES, 1, 25)
+
+
+def test_reading_counts_words_and_lines_but_not_the_frame():
+    frame = "<!-- frame -->\n" + "frame " * 5000 + "\n<!-- /frame -->\n"
+    text, code = v4.new_markdown_cell(frame + "word " * 2000), v4.new_code_cell("x = 1\n\n" * 75)
+    assert stamp.reading_minutes(v4.new_notebook(cells=[text, code])) == 15  # ten for the words, five for the lines
+    assert stamp.reading_minutes(v4.new_notebook(cells=[])) == 5
 
 
 def test_table_has_a_row_per_notebook():
-    assert stamp.table(SERIES).splitlines()[2:] == ["| [01 First](notebooks/01_first.ipynb) | One | 2 |",
-                                                    "| [02 Second](notebooks/02_second.ipynb) | Two |  |"]
+    assert stamp.table(SERIES, {"01_first": 25}).splitlines()[2:] == [
+        "| [01 First](notebooks/01_first.ipynb) | One | 25 | 2 |",
+        "| [02 Second](notebooks/02_second.ipynb) | Two |  |  |"]
 
 
 def test_stamp_replaces_between_markers_only():
