@@ -1,13 +1,15 @@
 """Dice of each held-out patient as scanned, and as other scanners would have shown them.
 
-Each SOURCE is the folder of a cross-validation or a file of weights; a patient is judged by the networks that never saw
-them, of all sources together. The changes are those of `lggseg.prepare.scanner`. Under --out lie then the members' maps
-of every patient and change, one table per patient, and robustness.csv with all rows. A command that was stopped goes on
-where it was; with --part 1/2 and --part 2/2 two processes share the work.
+Each SOURCE is the folder of a cross-validation, a file of weights, or DIR/maps of an earlier
+command; a patient is judged by the networks that never saw them, of all sources together. The
+changes are those of `lggseg.prepare.scanner`. Under --out lie then the members' maps of every
+patient and change, one table per patient, and robustness.csv with all rows. A command that was
+stopped goes on where it was; with --part 1/2 and --part 2/2 two processes share the work.
 
-The harsh changes are judged, too, for `experiments.trust`, and count in none of the figures here. What decides between
-recipes is the mean over patients of (clean + mean of the changes) / 2. A catastrophe is a changed
-scan with Dice below 0.5 where the scan itself has above 0.7. Intervals are 95 %, by bootstrap over patients.
+The harsh changes are judged, too, for `experiments.trust`, and count in none of the figures here.
+What decides between recipes is the mean over patients of (clean + mean of the changes) / 2. A
+catastrophe is a changed scan with Dice below 0.5 where the scan itself has above 0.7. Intervals
+are 95 %, by bootstrap over patients.
 """
 
 import argparse
@@ -29,41 +31,59 @@ from lggseg.prepare.scanner import HARSH_CHANGES, SCANNER_CHANGES, scan_again
 
 from .command import command, execute
 from .compare import difference
-from .maps import check, from_bytes, read_maps, to_bytes, write_maps
+from .maps import check, read_maps, to_bytes, write_maps
 from .plan import Run, read_run
 from .tables import write_csv
 
 CLEAN = "clean"
+TOGETHER = "together"  # all members' mean, where a judge is named; the others are numbers
 VERSIONS = (CLEAN, *SCANNER_CHANGES, *HARSH_CHANGES)
 FAILED, GOOD = 0.5, 0.7  # a catastrophe is below the first where the clean scan is above the second
 
 
 class Judges:
-    """Networks of several sources, of which each patient gets those that never saw them.
+    """Who judges: networks, of which each patient gets those that never saw them, and maps made before.
 
     Parameters
     ----------
-    sources : folders of cross-validations, and files of weights
+    sources : folders of cross-validations, files of weights, and folders of maps
     """
 
     def __init__(self, sources: list[Path]):
-        self.runs = [read_run(source) for source in sources if source.is_dir()]
+        self.runs = [read_run(source) for source in sources if (source / "run.json").exists()]
         self.files = [load_checkpoint(source) for source in sources if not source.is_dir()]
+        self.folders = [
+            source for source in sources if source.is_dir() and not (source / "run.json").exists()
+        ]
+        for folder in self.folders:
+            if not any(folder.glob("*.npz")):
+                raise LggError(f"{folder} holds neither a cross-validation nor maps of patients")
 
     def patients(self, cohort: Cohort) -> list[str]:
-        """The patients that every cross-validation has judged so far; all of the cohort where there is none."""
+        """The patients that every source can judge so far."""
         judged = [finished(run) for run in self.runs]
+        judged += [{path.stem for path in folder.glob("*.npz")} for folder in self.folders]
         return [
             patient for patient in cohort.patients if all(patient in theirs for theirs in judged)
         ]
 
-    def of(self, patient: str) -> list[Segmenter]:
+    def networks(self, patient: str) -> list[Segmenter]:
         """The networks that never saw the patient; LggError where a source has none."""
         chosen = [network_of(run, fold_of(run, patient)) for run in self.runs]
         chosen += [segmenter.without(patient) for segmenter in self.files]
         for segmenter in chosen:
             check([patient], segmenter.training_patients, Path(patient))
         return chosen
+
+    def maps(self, volume: Volume, folder: Path) -> list[Path]:
+        """The files of maps of a patient: those made before, and that of the networks, made in `folder` if need be."""
+        name = f"{volume.patient}.npz"
+        paths = [other / name for other in self.folders]
+        if self.runs or self.files:
+            if not (folder / name).exists():
+                predict(self.networks(volume.patient), volume, folder / name)
+            paths.append(folder / name)
+        return paths
 
 
 def finished(run: Run) -> set[str]:
@@ -103,40 +123,53 @@ def version(name: str, volume: Volume) -> tuple[np.ndarray, np.ndarray]:
 
 def member_maps(segmenters: list[Segmenter], image: np.ndarray) -> np.ndarray:
     """Probability by each network of all segmenters, as bytes: uint8 (members, slices, height, width)."""
-    found = []
-    for segmenter in segmenters:
-        for network, patients in zip(segmenter.networks, segmenter.patients, strict=True):
-            member = Segmenter(network, segmenter.recipe, [patients])
-            found.append(to_bytes(member.probability(image)))
-    return np.stack(found)
+    return np.concatenate(
+        [to_bytes(segmenter.member_probabilities(image)) for segmenter in segmenters]
+    )
 
 
-def judge(
-    segmenters: list[Segmenter], volume: Volume, maps: Path, threshold: float, share: float
-) -> pd.DataFrame:
-    """One row per version of a patient: Dice of the members' mean and of each member, and the signs of trouble.
-
-    The members' maps are read from a file, which is made where it is not there yet.
-    """
-    stored = dict(read_maps(maps)) if maps.exists() else {}
-    new = {}
-    rows = []
+def predict(segmenters: list[Segmenter], volume: Volume, path: Path) -> None:
+    """Write the members' maps of all versions of a patient."""
+    maps = {}
     for name in VERSIONS:
+        image, _ = version(name, volume)
+        maps[name] = member_maps(segmenters, image)
+    seen = {patient for segmenter in segmenters for patient in segmenter.training_patients}
+    check([volume.patient], seen, path)
+    write_maps(maps, seen, path)
+
+
+def judge(volume: Volume, paths: list[Path], threshold: float, share: float) -> pd.DataFrame:
+    """Dice and signs of trouble of a patient: one row per version and judge, the members together and each alone.
+
+    Parameters
+    ----------
+    volume : the patient
+    paths : files of maps, whose members judge together
+    threshold, share : for `postprocess`
+    """
+    rows = []
+    for parts in zip(*(read_maps(path) for path in paths), strict=True):
+        name = parts[0][0]
+        if any(part[0] != name for part in parts):
+            raise LggError(
+                f"{paths[-1]} holds other changes than {paths[0]}; delete it, and run the command again"
+            )
+        members = np.concatenate([part[1] for part in parts])
         image, truth = version(name, volume)
-        if stored:
-            members = stored[name]
-        else:
-            new[name] = member_maps(segmenters, image)
-            members = from_bytes(new[name])
-        mask = postprocess(members.mean(axis=0), threshold, share)
-        row = {"patient": volume.patient, "change": name, "dice": dice(mask, truth)}
-        for i, member in enumerate(members):
-            row[f"dice_{i}"] = dice(postprocess(member, threshold, share), truth)
-        rows.append(row | signs(members, mask, image, find_head(image), threshold))
-    if new:
-        seen = {patient for segmenter in segmenters for patient in segmenter.training_patients}
-        check([volume.patient], seen, maps)
-        write_maps(new, seen, maps)
+        head = find_head(image)
+        judges = {TOGETHER: members}
+        if len(members) > 1:
+            judges |= {str(i): members[i : i + 1] for i in range(len(members))}
+        for who, chosen in judges.items():
+            mask = postprocess(chosen.mean(axis=0), threshold, share)
+            row = {
+                "patient": volume.patient,
+                "change": name,
+                "judge": who,
+                "dice": dice(mask, truth),
+            }
+            rows.append(row | signs(chosen, mask, image, head, threshold))
     return pd.DataFrame(rows)
 
 
@@ -144,14 +177,17 @@ def measure(
     cohort: Cohort, judges: Judges, out: Path, part: tuple[int, int], threshold: float, share: float
 ) -> None:
     """Judge the patients of one part that are not judged yet."""
-    number, parts = part
-    for patient in tqdm(judges.patients(cohort)[number - 1 :: parts], "robustness"):
+    for patient in tqdm(part_of_patients(judges.patients(cohort), part), "judge"):
         table = out / "patients" / f"{patient}.csv"
-        if table.exists():
-            continue
-        maps = out / "maps" / f"{patient}.npz"
-        rows = judge(judges.of(patient), cohort.volume(patient), maps, threshold, share)
-        write_csv(rows.round(6), table)
+        if not table.exists():
+            volume = cohort.volume(patient)
+            rows = judge(volume, judges.maps(volume, out / "maps"), threshold, share)
+            write_csv(rows.round(6), table)
+
+
+def part_of_patients(patients: list[str], part: tuple[int, int]) -> list[str]:
+    """Every `part[1]`-th patient, from the `part[0]`-th."""
+    return patients[part[0] - 1 :: part[1]]
 
 
 def claim(out: Path, settings: dict) -> None:
@@ -175,13 +211,13 @@ def read_table(out: Path) -> pd.DataFrame:
     paths = sorted((out / "patients").glob("*.csv"))
     if not paths:
         raise LggError(f"{out}: no patient is judged yet")
-    return pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+    return pd.concat([pd.read_csv(path, dtype={"judge": str}) for path in paths], ignore_index=True)
 
 
-def score(table: pd.DataFrame, column: str = "dice") -> pd.DataFrame:
+def score(table: pd.DataFrame, who: str = TOGETHER) -> pd.DataFrame:
     """One row per patient: clean, changed (mean), both (their mean), worst, and the number of catastrophes."""
-    dices = table.pivot(index="patient", columns="change", values=column)
-    dices = dices.drop(columns=dices.columns.intersection([*HARSH_CHANGES]))
+    counted = table[(table.judge == who) & ~table.change.isin([*HARSH_CHANGES])]
+    dices = counted.pivot(index="patient", columns="change", values="dice")
     changed = dices.drop(columns=CLEAN)
     found = pd.DataFrame({"clean": dices[CLEAN], "changed": changed.mean(axis=1)})
     found["both"] = (found.clean + found.changed) / 2
@@ -199,13 +235,12 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for the members' mean and one per member: the figures that are printed."""
-    columns = [name for name in table if name == "dice" or name.startswith("dice_")]
+    """One row per judge: the figures that are printed."""
     rows = {}
-    for column in columns:
-        each = score(table, column)
+    for who in table.judge.unique():
+        each = score(table, who)
         low, high = interval(each.both.to_numpy())
-        rows[column] = {
+        rows[who] = {
             "patients": len(each),
             "clean": each.clean.mean(),
             "changed": each.changed.mean(),
@@ -222,20 +257,18 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def comparison(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Per figure: mean of this table's patients minus the other's, patient by patient, with its interval."""
-    gain = (
-        score(table)[["clean", "changed", "both", "worst"]]
-        - score(other)[["clean", "changed", "both", "worst"]]
-    )
+    figures = ["clean", "changed", "both", "worst"]
+    gain = score(table)[figures] - score(other)[figures]
     rows = {name: difference(values.dropna().to_numpy()) for name, values in gain.items()}
     return pd.DataFrame.from_dict(rows, orient="index").astype({"shared": int})
 
 
 def told(table: pd.DataFrame) -> Iterator[str]:
-    """The figures, as lines."""
+    """The figures, as lines: one table of judges, one of changes."""
     yield summary(table).round(3).to_string()
-    columns = [name for name in table if name == "dice" or name.startswith("dice_")]
-    by_change = table.groupby("change", sort=False)[columns].mean()
-    yield by_change.assign(worst=table.groupby("change").dice.min()).round(3).to_string()
+    by_change = table.pivot_table(index="change", columns="judge", values="dice", sort=False)
+    together = table[table.judge == TOGETHER].groupby("change").dice
+    yield by_change.assign(worst=together.min()).round(3).to_string()
 
 
 def part_of(text: str) -> tuple[int, int]:
@@ -266,6 +299,11 @@ def options() -> argparse.ArgumentParser:
         help="judge every N-th patient only, from the I-th (default: 1/1)",
     )
     parser.add_argument(
+        "--maps-only",
+        action="store_true",
+        help="write only the members' maps, for a later command that joins them",
+    )
+    parser.add_argument(
         "--threshold", type=float, default=0.5, help="from which a voxel is tumour (default: 0.5)"
     )
     parser.add_argument(
@@ -292,14 +330,13 @@ def do(chosen: argparse.Namespace) -> None:
         "share": chosen.share,
     }
     claim(chosen.out, settings)
-    measure(
-        open_cohort(chosen.data),
-        Judges(chosen.sources),
-        chosen.out,
-        chosen.part,
-        chosen.threshold,
-        chosen.share,
-    )
+    cohort = open_cohort(chosen.data)
+    judges = Judges(chosen.sources)
+    if chosen.maps_only:
+        for patient in tqdm(part_of_patients(judges.patients(cohort), chosen.part), "predict"):
+            judges.maps(cohort.volume(patient), chosen.out / "maps")
+        return
+    measure(cohort, judges, chosen.out, chosen.part, chosen.threshold, chosen.share)
     table = read_table(chosen.out)
     write_csv(table, chosen.out / "robustness.csv")
     for text in told(table):

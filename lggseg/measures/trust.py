@@ -39,8 +39,8 @@ def signs(
         uncertain : voxels between 0.2 and 0.8, over those from 0.2 up
         confidence : mean probability within the mask
         volume : of the mask, as a fraction of the head
-        pieces : number of 3D components of the mask
-        largest : voxels of the largest component, as a fraction of the mask
+        pieces : number of 3D components before weak ones are removed
+        largest : voxels of the largest of them, as a fraction of all
         continuity : Dice between the masks of neighbouring slices
         rim : fraction of the mask in the outer fifth of the head's square, where skull and scalp are
         height : middle of the mask in the stack of the head's slices, 0 to 1
@@ -54,8 +54,8 @@ def signs(
     box = bounding_box((mean >= FAINT) | mask)
     mean = mean[box]
     found = mask[box]
-    labels, pieces = ndimage.label(found, NEIGHBOURS)
-    largest = np.bincount(labels.ravel())[1:].max(initial=0)
+    labels, pieces = ndimage.label(mean >= threshold, NEIGHBOURS)
+    sizes = np.bincount(labels.ravel())[1:]
     size = np.count_nonzero(found)
     result = {
         "agreement": agreement(members[(slice(None), *box)] >= threshold),
@@ -70,11 +70,11 @@ def signs(
         "height": np.nan,
         "brightness": np.nan,
         "slices": len(head.slices),
-        "doubts": len(getattr(head, "doubts", ())),
+        "doubts": len(head.doubts),
     }
     if size:
         result["confidence"] = mean[found].mean()
-        result["largest"] = largest / size
+        result["largest"] = sizes.max(initial=0) / max(1, sizes.sum())
         result["continuity"] = continuity(found)
         result["rim"] = rim_fraction(mask, head)
         result["height"] = height(mask, head)

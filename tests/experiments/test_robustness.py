@@ -6,14 +6,14 @@ import pytest
 
 from experiments import robustness
 from experiments.maps import run_maps
-from experiments.robustness import CLEAN, VERSIONS, Judges
+from experiments.robustness import CLEAN, Judges
 from lggseg import LggError, dice
 
 
 def made_up(dices: dict[str, dict[str, float]]) -> pd.DataFrame:
     """A table from Dice by patient and change."""
     rows = [
-        {"patient": patient, "change": change, "dice": value}
+        {"patient": patient, "change": change, "judge": "together", "dice": value}
         for patient, changes in dices.items()
         for change, value in changes.items()
     ]
@@ -41,7 +41,7 @@ def test_harsh_changes_count_in_no_figure():
 
 
 def test_summary_of_patients():
-    row = robustness.summary(TABLE).loc["dice"]
+    row = robustness.summary(TABLE).loc["together"]
     assert row[
         ["patients", "clean", "changed", "both", "worst", "catastrophes"]
     ].tolist() == pytest.approx([2, 0.75, 0.5, 0.625, 0.35, 1])
@@ -57,6 +57,16 @@ def test_comparison_is_patient_by_patient():
     assert found.difference.to_numpy() == pytest.approx(0.1)
 
 
+SOME = (CLEAN, "noise 12", "every second slice", "noise 25")  # enough for the way, and quick
+
+
+@pytest.fixture(scope="module", autouse=True)
+def some_versions():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(robustness, "VERSIONS", SOME)
+        yield
+
+
 @pytest.fixture(scope="module")
 def judged(cohort, run_done, second_run, tmp_path_factory):
     """Both runs together on the four patients, the work done in two parts."""
@@ -70,20 +80,28 @@ def judged(cohort, run_done, second_run, tmp_path_factory):
 def test_every_patient_and_version_has_a_row(judged, cohort):
     table = robustness.read_table(judged)
     assert sorted(table.patient.unique()) == cohort.patients
-    assert table.groupby("patient").change.apply(tuple).tolist() == [VERSIONS] * len(
-        cohort.patients
+    for _, rows in table.groupby(["patient", "judge"]):
+        assert tuple(rows.change) == SOME
+    assert table.judge.unique().tolist() == ["together", "0", "1"]
+    assert table[table.judge == "together"].agreement.notna().all()
+    assert table[table.judge == "0"].agreement.isna().all()
+
+
+def test_maps_of_two_commands_can_be_joined(judged, cohort, run_done, second_run, tmp_path):
+    for name, run in (("one", run_done), ("two", second_run)):
+        robustness.main(
+            [str(run.out), "--data", str(cohort.root), "--out", str(tmp_path / name), "--maps-only"]
+        )
+    judges = Judges([tmp_path / "one" / "maps", tmp_path / "two" / "maps"])
+    robustness.measure(cohort, judges, tmp_path / "both", (1, 1), 0.5, 0.5)
+    pd.testing.assert_frame_equal(
+        robustness.read_table(tmp_path / "both"), robustness.read_table(judged)
     )
-    assert {"dice", "dice_0", "dice_1", "agreement", "soft_dice", "doubts"} <= {*table}
-    assert "dice_2" not in table
 
 
-def test_stored_maps_are_used_again(judged, cohort, monkeypatch):
-    monkeypatch.setattr(robustness, "member_maps", None)
-    volume = cohort.volume(cohort.patients[0])
-    again = robustness.judge([], volume, judged / "maps" / f"{volume.patient}.npz", 0.5, 0.5)
-    table = robustness.read_table(judged)
-    first = table[table.patient == volume.patient].reset_index(drop=True)
-    pd.testing.assert_frame_equal(again, first, atol=1e-6, check_dtype=False)
+def test_a_folder_of_nothing(tmp_path):
+    with pytest.raises(LggError, match="neither a cross-validation nor maps"):
+        Judges([tmp_path])
 
 
 def test_what_is_done_is_not_done_again(judged, cohort, run_done, monkeypatch):
@@ -94,6 +112,7 @@ def test_what_is_done_is_not_done_again(judged, cohort, run_done, monkeypatch):
 def test_clean_dice_of_one_run_is_that_of_its_own_maps(cohort, run_done, tmp_path):
     robustness.measure(cohort, Judges([run_done.out]), tmp_path, (1, 1), 0.5, 0.0)
     table = robustness.read_table(tmp_path)
+    assert table.judge.unique().tolist() == ["together"]
     clean = table[table.change == CLEAN].set_index("patient").dice
     for _, patient, probability in run_maps(run_done):
         expected = dice(probability >= 0.5, cohort.volume(patient).mask)
@@ -103,11 +122,11 @@ def test_clean_dice_of_one_run_is_that_of_its_own_maps(cohort, run_done, tmp_pat
 def test_nobody_is_judged_by_a_network_that_saw_them(cohort, run_done):
     judges = Judges([run_done.out, run_done.out / "ensemble.pt"])
     for patient in judges.patients(cohort):
-        chosen = judges.of(patient)
+        chosen = judges.networks(patient)
         assert len(chosen) == 2
         assert all(patient not in segmenter.training_patients for segmenter in chosen)
     with pytest.raises(LggError, match="trained on"):
-        Judges([run_done.network(0)]).of(run_done.folds[0].train[0])
+        Judges([run_done.network(0)]).networks(run_done.folds[0].train[0])
 
 
 def test_a_folder_of_other_sources_is_refused(tmp_path):
@@ -150,7 +169,7 @@ def test_the_command_prints_figures_and_a_comparison(judged, cohort, run_done, s
     )
     printed = capsys.readouterr().out
     assert "catastrophes" in printed and "noise 12" in printed
-    assert len(pd.read_csv(judged / "robustness.csv")) == len(cohort.patients) * len(VERSIONS)
+    assert len(pd.read_csv(judged / "robustness.csv")) == len(cohort.patients) * len(SOME) * 3
     assert np.isclose(
         robustness.comparison(*[robustness.read_table(judged)] * 2).difference, 0
     ).all()

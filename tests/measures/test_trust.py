@@ -111,10 +111,11 @@ def test_signs_of_an_empty_scan():
     assert found["slices"] == 0 and found["volume"] == 0
 
 
-def test_pieces_touch_at_corners():
+def test_pieces_touch_at_corners_and_count_before_weak_ones_are_removed():
     probability = np.zeros((2, 6, 6), np.float32)
     probability[0, 1, 1] = probability[1, 2, 2] = probability[0, 5, 5] = 1
     image = np.full((2, 6, 6, 3), 110, np.uint8)
-    mask = postprocess(probability)
+    mask = postprocess(probability, min_component_share=1)
+    assert mask.sum() == 2
     found = trust.signs(probability[None], mask, image, head(2, 6), 0.5)
     assert found["pieces"] == 2 and found["largest"] == pytest.approx(2 / 3)
