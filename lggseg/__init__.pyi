@@ -21,6 +21,10 @@ from .genomics.permutation import false_positive_rates as false_positive_rates
 from .genomics.permutation import permuted_p_values as permuted_p_values
 from .genomics.replication import CLAIMS as CLAIMS
 from .genomics.replication import verdict as verdict
+from .measures.baseline import baseline_mask as baseline_mask
+from .measures.baseline import brain_brightness as brain_brightness
+from .measures.baseline import brain_mask as brain_mask
+from .measures.baseline import largest_piece as largest_piece
 from .measures.ellipsoid import corners as corners
 from .measures.ellipsoid import enclosing_ellipsoid as enclosing_ellipsoid
 from .measures.evaluation import evaluate as evaluate
@@ -57,8 +61,8 @@ from .prepare import scanner as scanner
 from .prepare.augment import Augment as Augment
 from .prepare.head_finder import DIM as DIM
 from .prepare.head_finder import above_air as above_air
-from .prepare.head_finder import tissue_bound as tissue_bound
 from .prepare.head_finder import find_head as find_head
+from .prepare.head_finder import tissue_bound as tissue_bound
 from .prepare.network_grid import GridSpec as GridSpec
 from .prepare.network_grid import Recipe as Recipe
 from .prepare.network_grid import from_grid as from_grid
