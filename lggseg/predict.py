@@ -1,13 +1,14 @@
 """Find the tumour in your own scan: masks, probabilities, overlays and measures, from one command.
 
-SCAN is a folder of pictures (one per axial slice), a picture, a TIFF of several pages, a NIfTI file, or a DICOM series.
-One channel is FLAIR; three are pre-contrast T1, FLAIR, post-contrast T1, unless --order says otherwise. Sequences in
-files of their own are given by --flair, --pre and --post.
+SCAN is a folder of pictures (one per axial slice), a picture, a TIFF of several pages, a NIfTI,
+NRRD or MetaImage file, or a DICOM series. One channel is FLAIR; three are pre-contrast T1, FLAIR,
+post-contrast T1, unless --order says otherwise. Sequences in files of their own are given by
+--flair, --pre and --post.
 
-Found for each slice NAME, on its own pixels: NAME_mask.png (255 is tumour), NAME_probability.png (255 is certain), and
-NAME_overlay.png, FLAIR with the outline, where there is tumour. NIfTI and DICOM also give mask.nii.gz and
-probability.nii.gz on the scan's own grid. measures.csv holds size and shape, and the scores where masks lie beside the
-slices. Not a medical device.
+Found for each slice NAME, on its own pixels: NAME_mask.png (255 is tumour), NAME_probability.png
+(255 is certain), and NAME_overlay.png, FLAIR with the outline, where there is tumour. A scan that
+tells where it lies also gives mask.nii.gz and probability.nii.gz on its own grid. measures.csv
+holds size and shape, and the scores where masks lie beside the slices. Not a medical device.
 """
 
 import argparse
@@ -17,8 +18,8 @@ from pathlib import Path
 from .errors import LggError
 from .model.segmenter import load_checkpoint, load_pretrained
 from .scans.read import read_scan, read_sequences
-from .scans.segment import segment_scan, trained_on
-from .scans.write import check_place, measure, result_files, result_names, write_results
+from .scans.segment import measure, segment_scan, trained_on
+from .scans.write import check_place, result_files, result_names, write_results
 
 EXAMPLES = """examples:
   python -m lggseg.predict slices/ --out found
@@ -31,45 +32,79 @@ EXAMPLES = """examples:
 def run(args: argparse.Namespace) -> None:
     """What the command does."""
     sources = [Path(path) for path in (args.scan, args.flair, args.pre, args.post) if path]
-    given = args.weights.endswith(".pt") or Path(args.weights).is_file()
-    model = (load_checkpoint if given else load_pretrained)(args.weights)
-    scan = (read_scan(args.scan, args.order, args.series) if args.scan else
-            read_sequences(args.flair, args.pre, args.post))
+    is_file = args.weights.endswith(".pt") or Path(args.weights).is_file()
+    model = load_checkpoint(args.weights) if is_file else load_pretrained(args.weights)
+    if args.scan:
+        scan = read_scan(args.scan, args.order, args.series)
+    else:
+        scan = read_sequences(args.flair, args.pre, args.post)
     for warning in scan.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     check_place(args.out, sources, result_names(scan))
     probability, mask = segment_scan(model, scan, args.device)
-    measures = measure(scan, mask)
+    measures = measure(scan, probability, mask)
+    line = " ".join(f"{name}={value:.4g}" for name, value in measures.items())
     patient = trained_on(model, sources)
     measures["seen"] = patient is not None
     write_results(result_files(scan, probability, mask, measures), args.out)
-    line = " ".join(f"{name}={value:.4g}" for name, value in measures.drop("seen").items())
-    print(f"{line} (these weights were trained on {patient}: better than on a new patient)" if patient else line)
+    if patient:
+        line += f" (these weights were trained on {patient}: better than on a new patient)"
+    print(line)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(prog="python -m lggseg.predict", description=__doc__, epilog=EXAMPLES,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scan", nargs="?", metavar="SCAN", help="the scan, where all its sequences lie in one place")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
-                        help="folder for what is found; made where it lacks, and never the scan's own. Results of an "
-                             "earlier run in it are replaced, and nothing else is touched")
-    parser.add_argument("--flair", metavar="PATH", help="FLAIR alone: a file or folder as SCAN, with one channel")
-    parser.add_argument("--pre", metavar="PATH", help="T1 before contrast agent, on FLAIR's voxels (with --flair)")
-    parser.add_argument("--post", metavar="PATH", help="T1 after contrast agent, on FLAIR's voxels (with --flair)")
-    parser.add_argument("--order", metavar="NAMES",
-                        help="which channel of SCAN is which sequence, such as flair,t1,t1ce: pre (or t1), flair, post "
-                             "(or t1ce), and skip (or t2) for what is not used; FLAIR stands in for a missing one "
-                             "(default: pre,flair,post, or flair for one channel)")
-    parser.add_argument("--series", metavar="NUMBERS",
-                        help="which series of a DICOM folder, by its number in the list that is printed without this "
-                             "option, or by its UID; several with commas, each a channel of --order")
-    parser.add_argument("--weights", default="kaggle", metavar="NAME",
-                        help="trained network: kaggle (real patients) or phantom, as they come with the package, or "
-                             "the path of a checkpoint (default: kaggle)")
-    parser.add_argument("--device", metavar="NAME",
-                        help="where to compute: cpu or cuda (default: the GPU if there is one)")
+    parser = argparse.ArgumentParser(
+        prog="python -m lggseg.predict",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "scan", nargs="?", metavar="SCAN", help="the scan, where all its sequences lie in one place"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for what is found; made where it lacks, and never the scan's own. Results of an "
+        "earlier run in it are replaced, and nothing else is touched",
+    )
+    parser.add_argument(
+        "--flair", metavar="PATH", help="FLAIR alone: a file or folder as SCAN, with one channel"
+    )
+    parser.add_argument(
+        "--pre", metavar="PATH", help="T1 before contrast agent, on FLAIR's voxels (with --flair)"
+    )
+    parser.add_argument(
+        "--post", metavar="PATH", help="T1 after contrast agent, on FLAIR's voxels (with --flair)"
+    )
+    parser.add_argument(
+        "--order",
+        metavar="NAMES",
+        help="which channel of SCAN is which sequence, such as flair,t1,t1ce: pre (or t1), flair, post "
+        "(or t1ce), and skip (or t2) for what is not used; FLAIR stands in for a missing one "
+        "(default: pre,flair,post, or flair for one channel)",
+    )
+    parser.add_argument(
+        "--series",
+        metavar="NUMBERS",
+        help="which series of a DICOM folder, by its number in the list that is printed without this "
+        "option, or by its UID; several with commas, each a channel of --order",
+    )
+    parser.add_argument(
+        "--weights",
+        default="kaggle",
+        metavar="NAME",
+        help="trained network: kaggle (real patients) or phantom, as they come with the package, or "
+        "the path of a checkpoint (default: kaggle)",
+    )
+    parser.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where to compute: cpu or cuda (default: the GPU if there is one)",
+    )
     return parser
 
 

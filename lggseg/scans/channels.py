@@ -10,9 +10,16 @@ from ..prepare.head_finder import Head, above_air, find_head
 from ..sequences import FLAIR, IN_WORDS, KEYS, POST, PRE, MriSequence
 from .intensity import to_bytes
 
-ALIASES = {"pre": ("pre", "t1", "t1w", "t1pre"), "flair": ("flair", "t2flair"),
-           "post": ("post", "t1ce", "t1c", "t1gd", "t1post"), None: ("skip", "t2", "t2w", "-")}
-LABELS, FEW = 8, 64  # so few values are no scan; so few are worth a word. Patients' sequences have at least 122
+ALIASES = {
+    "pre": ("pre", "t1", "t1w", "t1pre"),
+    "flair": ("flair", "t2flair"),
+    "post": ("post", "t1ce", "t1c", "t1gd", "t1post"),
+    None: ("skip", "t2", "t2w", "-"),
+}
+LABELS, FEW = (
+    8,
+    64,
+)  # so few values are no scan; so few are worth a word. Patients' sequences have at least 122
 NAMES = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 
 
@@ -22,27 +29,40 @@ def parse_order(text: str) -> list[str | None]:
     >>> parse_order("flair,T1,t1ce,t2")
     ['flair', 'pre', 'post', None]
     """
-    words = [word if word == "-" else word.replace("-", "") for word in map(str.strip, text.lower().split(","))]
+    words = [
+        word if word == "-" else word.replace("-", "")
+        for word in map(str.strip, text.lower().split(","))
+    ]
     if unknown := [word for word in words if word not in NAMES]:
-        raise LggError(f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), and skip "
-                       "(or t2) for what is not used, such as flair,t1,t1ce")
+        raise LggError(
+            f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), and skip "
+            "(or t2) for what is not used, such as flair,t1,t1ce"
+        )
     names = [NAMES[word] for word in words]
     if names.count("flair") != 1 or any(names.count(name) > 1 for name in KEYS):
-        raise LggError(f"order {text!r}: names FLAIR {names.count('flair')} times; it must name FLAIR once, and no "
-                       "sequence twice")
+        raise LggError(
+            f"order {text!r}: names FLAIR {names.count('flair')} times; it must name FLAIR once, and no "
+            "sequence twice"
+        )
     return names
 
 
-def name_channels(values: np.ndarray, order: Sequence[str | None] | None, what: str) -> dict[str, np.ndarray]:
+def name_channels(
+    values: np.ndarray, order: Sequence[str | None] | None, what: str
+) -> dict[str, np.ndarray]:
     """The channels of (D,H,W,C) by name: by `order`, else FLAIR alone, or the data set's pre, FLAIR, post."""
     count = values.shape[-1]
     if order is None:
         if count not in (1, 3):
-            raise LggError(f"{what}: {count} sequences; say which is which, such as --order flair,t1,t1ce,t2")
+            raise LggError(
+                f"{what}: {count} sequences; say which is which, such as --order flair,t1,t1ce,t2"
+            )
         order = ["flair"] if count == 1 else KEYS
     if len(order) != count:
-        raise LggError(f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, and "
-                       "say skip for what is not used")
+        raise LggError(
+            f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, and "
+            "say skip for what is not used"
+        )
     return {name: values[..., i] for i, name in enumerate(order) if name}
 
 
@@ -56,11 +76,15 @@ def check_levels(channels: dict[str, np.ndarray], what: str) -> list[str]:
         found = np.unique(values[np.isfinite(values)])
         if 1 < len(found) <= LABELS:
             told = ", ".join(f"{value:g}" for value in found)
-            raise LggError(f"{what}: {IN_WORDS[name]} has only the values {told}, as a mask or a label map has; name "
-                           "the scan itself, or say skip for this one of several channels (--order)")
+            raise LggError(
+                f"{what}: {IN_WORDS[name]} has only the values {told}, as a mask or a label map has; name "
+                "the scan itself, or say skip for this one of several channels (--order)"
+            )
         if LABELS < len(found) <= FEW:
-            warnings.append(f"{IN_WORDS[name]} has only {len(found)} values, and a scan has hundreds; it may be a map "
-                            "of regions, or was saved with too little contrast")
+            warnings.append(
+                f"{IN_WORDS[name]} has only {len(found)} values, and a scan has hundreds; it may be a map "
+                "of regions, or was saved with too little contrast"
+            )
     return warnings
 
 
@@ -69,13 +93,18 @@ def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
 
     FLAIR stands in for what is missing. Raises LggError where FLAIR shows nothing.
     """
-    warnings = [f"{IN_WORDS[name]}: {np.count_nonzero(~np.isfinite(values))} voxels are NaN or infinite; taken as air"
-                for name, values in channels.items() if values.dtype.kind == "f" and not np.isfinite(values).all()]
+    warnings = [
+        f"{IN_WORDS[name]}: {np.count_nonzero(~np.isfinite(values))} voxels are NaN or infinite; taken as air"
+        for name, values in channels.items()
+        if values.dtype.kind == "f" and not np.isfinite(values).all()
+    ]
     grey = {name: to_bytes(values) for name, values in channels.items()}
     image = np.stack([grey.get(name, grey["flair"]) for name in KEYS], axis=-1)
     missing = [IN_WORDS[name] for name in KEYS if name not in grey]
     if missing:
-        warnings.append(f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set")
+        warnings.append(
+            f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set"
+        )
     return image, warnings + check_sequences(image)
 
 
@@ -86,13 +115,18 @@ def check_sequences(image: np.ndarray) -> list[str]:
     """
     head = find_head(image)
     if not len(head.slices):
-        raise LggError("shows nothing: every slice is of one level; a wrong file, or it was saved wrongly")
-    warnings = [f"{sequence.words} shows nothing; FLAIR stands in" for sequence in (PRE, POST)
-                if head.source[sequence] == FLAIR]
+        raise LggError(
+            "shows nothing: every slice is of one level; a wrong file, or it was saved wrongly"
+        )
+    missing = [sequence for sequence in (PRE, POST) if head.source[sequence] == FLAIR]
+    warnings = [f"{sequence.words} shows nothing; FLAIR stands in" for sequence in missing]
+    warnings += head.doubts
     odd = odd_sequence(image, head)
     if odd not in (None, FLAIR):
-        warnings.append(f"the channel taken as {MriSequence(odd).words} looks like FLAIR, and the one taken as FLAIR "
-                        "does not; check the order (pre-contrast, FLAIR, post-contrast, or --order)")
+        warnings.append(
+            f"the channel taken as {MriSequence(odd).words} looks like FLAIR, and the one taken as FLAIR "
+            "does not; check the order (pre-contrast, FLAIR, post-contrast, or --order)"
+        )
     return warnings
 
 
@@ -111,7 +145,9 @@ def odd_sequence(image: np.ndarray, head: Head, margin: float = 0.05) -> int | N
     if len(levels) < 500:
         return None
     with np.errstate(invalid="ignore", divide="ignore"):  # a flat sequence resembles none: NaN
-        alike = np.nan_to_num(np.corrcoef(levels.T)[(0, 0, 1), (1, 2, 2)])  # of the channels 01, 02, 12
+        alike = np.nan_to_num(
+            np.corrcoef(levels.T)[(0, 0, 1), (1, 2, 2)]
+        )  # of the channels 01, 02, 12
     _, second, first = np.argsort(alike)
     return int(2 - first) if alike[first] - alike[second] >= margin else None
 
@@ -120,13 +156,18 @@ def matter(image: np.ndarray, head: Head) -> np.ndarray:
     """Levels float (n,3) of brain matter around the middle of the head, without their local mean."""
     side = head.box[2]
     step = -(-side // 100)
-    slices = head.slices[len(head.slices) // 5: len(head.slices) - len(head.slices) // 5]
+    slices = head.slices[len(head.slices) // 5 : len(head.slices) - len(head.slices) // 5]
     levels = above_air(image[slices, ::step, ::step], head.air[slices])
-    y, x = np.ogrid[:image.shape[1]:step, :image.shape[2]:step]
+    y, x = np.ogrid[: image.shape[1] : step, : image.shape[2] : step]
     inside = np.hypot(y - head.box[0] - side / 2, x - head.box[1] - side / 2) < 0.28 * side
     middle = np.median(levels[:, inside], axis=(0, 1))
     where = ((levels > 0.75 * middle) & (levels < 1.5 * middle)).all(axis=-1) & inside
     blur = (0, side / step / 13, side / step / 13)
     weight = gaussian_filter(where.astype(np.float32), blur) + 1e-6
-    return np.stack([(levels[..., s] - gaussian_filter(levels[..., s] * where, blur) / weight)[where]
-                     for s in range(3)], axis=-1)
+    return np.stack(
+        [
+            (levels[..., s] - gaussian_filter(levels[..., s] * where, blur) / weight)[where]
+            for s in range(3)
+        ],
+        axis=-1,
+    )

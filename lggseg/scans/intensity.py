@@ -2,7 +2,9 @@
 
 import numpy as np
 
-SATURATED = 99.5  # percentile of the foreground from which on everything is white, as in the data set
+SATURATED = (
+    99.5  # percentile of the foreground from which on everything is white, as in the data set
+)
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
@@ -57,7 +59,11 @@ def lowest_plateau(values: np.ndarray) -> float | None:
     if not rest.size or share < 0.001:
         return None
     low, high = np.percentile(rest, (0.1, SATURATED))
-    return float(lowest) if low - lowest > 0.1 * (high - low) or (lowest < 0 and share >= 0.01) else None
+    return (
+        float(lowest)
+        if low - lowest > 0.1 * (high - low) or (lowest < 0 and share >= 0.01)
+        else None
+    )
 
 
 def levels(values: np.ndarray, around: float | None) -> tuple[float, float]:

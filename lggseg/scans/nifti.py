@@ -1,105 +1,96 @@
-"""NIfTI files: read whole or refused by name, and results on the very same grid. Needs nibabel, which is optional."""
+"""NIfTI by nibabel: read whole or refused by name, and results on the very same grid."""
 
 import gzip
+from contextlib import suppress
 from pathlib import Path
 
+import nibabel
 import numpy as np
+from nibabel.affines import voxel_sizes
 
 from ..errors import LggError
 from .grid import Grid
-from .raw_scan import RawScan, check_size
+from .own_scan import OwnScan, check_size, reading
 
-SUFFIXES = (".nii", ".nii.gz")
-HEADER = {348: "Nifti1Image", 540: "Nifti2Image"}  # bytes of a header, and who reads it
-
-
-def is_nifti(file: Path) -> bool:
-    """By its suffix, in upper or lower case."""
-    return file.name.lower().endswith(SUFFIXES)
+MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}  # in a header's unit of length
 
 
-def read_nifti(path: Path) -> RawScan:
-    """Axial slices, front of the head up, of a NIfTI file (X,Y,Z), or (X,Y,Z,C) with several sequences.
+def read_nifti(path: Path) -> OwnScan:
+    """Axial slices of a file (X,Y,Z), (X,Y,Z,C), or (X,Y,Z,1,C) as ITK writes several sequences.
 
-    See `Grid` for which slices are axial. Raises LggError where nibabel is missing, the file is damaged (the checksum
-    of a .gz is checked), holds colours or complex numbers, has other axes, or lies nowhere.
+    Raises LggError where the file is damaged (the checksum of a .gz is compared), has colours,
+    complex numbers or other axes, lies nowhere, or contradicts itself.
     """
-    nibabel = nibabel_or_error(path)
-    try:
-        image = read_whole(path, nibabel)
-        values = np.asanyarray(image.dataobj)
-        grid = Grid(image.shape[:3], image.affine.astype(float))
-    except LggError as error:
-        raise error if str(error).startswith(str(path)) else LggError(f"{path}: {error}") from error
-    except PermissionError:  # the file may be whole; `read_raw_scan` has a word for it
-        raise
-    except Exception as error:  # a damaged file makes the reader raise nearly anything
-        raise LggError(f"{path}: not a whole NIfTI file ({error}); copy or convert it again") from error
-    values = values[..., None] if values.ndim == 3 else values
-    told = image.header.get_value_label("qform_code"), image.header.get_value_label("sform_code")
-    warnings = [] if set(told) != {"unknown"} else [
-        f"{path}: does not say how it lies in the patient; taken as stored with the axes left, front, top"]
-    return RawScan(grid.to_slices(values), [f"slice_{z + 1}" for z in range(grid.to_slices(values).shape[0])],
-                 grid, image.header, warnings=warnings)
+    with reading(path, "NIfTI"), path.open("rb") as raw:
+        zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+        with gzip.open(raw) if zipped else raw as file:
+            size = file.read(4)  # of the header: NIfTI-2 has 540 bytes
+            file.seek(0)
+            second = 540 in (int.from_bytes(size, order) for order in ("little", "big"))
+            kind = nibabel.Nifti2Image if second else nibabel.Nifti1Image
+            image = kind.from_stream(file)
+            shape = image.shape
+            if not 3 <= len(shape) <= 5 or (len(shape) == 5 and shape[3] > 1):
+                raise LggError(f"its shape is {shape}; it must be (X,Y,Z), or (X,Y,Z,sequences)")
+            check_size(*shape, dtype=image.get_data_dtype())
+            values = np.asanyarray(image.dataobj)
+            while file.read(2**20):  # a checksum is compared where the file ends
+                pass
+        grid, told = place(image.header)
+    slices = grid.to_slices(values.reshape(*grid.shape, -1))
+    warnings = [f"{path}: {words}" for words in told]
+    return OwnScan(slices, grid=grid, header=image.header, warnings=warnings)
 
 
-def read_whole(path: Path, nibabel):
-    """The nibabel image in a file: its header checked before, and its checksum with, the voxels."""
-    with path.open("rb") as raw, (gzip.open(raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw) as file:
-        start = file.read(540)
-        sizes = [int.from_bytes(start[:4], order) for order in ("little", "big")]
-        name = next((HEADER[size] for size in sizes if size in HEADER), None)
-        if name is None:
-            raise LggError(f"{path}: has no NIfTI header; convert the scan again, from DICOM with dcm2niix")
-        header = getattr(nibabel, name).header_class(start[:348 if name == "Nifti1Image" else 540])
-        check_header(path, header)
-        need = int(header["vox_offset"]) + int(np.prod(header.get_data_shape())) * header.get_data_dtype().itemsize
-        content = start + file.read(max(need - len(start), 0))
-        if len(content) < need:
-            raise LggError(f"{path}: cut short, {len(content)} of {need} bytes; copy it again")
-        while file.read(2**20):  # a checksum is compared where the file ends
-            pass
-    return getattr(nibabel, name).from_bytes(content)
+def place(header: nibabel.Nifti1Header) -> tuple[Grid, list[str]]:
+    """Where the voxels lie, and what is to be told about it.
 
-
-def check_header(path: Path, header) -> None:
-    """Raise LggError for axes or types that no scan of ours has."""
-    shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    if len(shape) not in (3, 4):
-        raise LggError(f"{path}: shape {shape}; it must be (X, Y, Z) for one sequence, or (X, Y, Z, C) for several")
-    if dtype.kind not in "iuf":
-        raise LggError(f"{path}: its voxels are of the type {dtype}; they must be real numbers: save the magnitude, "
-                       "one sequence per file")
-    check_size(path, *shape[:3])
-    check_size(path, *shape)
-
-
-def write_nifti(slices: np.ndarray, grid: Grid, header: object | None, path: Path) -> bytes:
-    """Slices (D,H,W), uint8 or float32, as the bytes of a .nii.gz file on the grid that they were read from.
-
-    With the scan's own `header` the result has its shape, axes, affine, qform, sform, codes, units and voxel sizes.
-    `path` is where the bytes are to go; it is only named in errors.
+    Where sform, qform and voxel sizes contradict each other, those count in which a head fits;
+    LggError where these do, too.
     """
-    nibabel = nibabel_or_error(path)
+    shape, unit = header.get_data_shape()[:3], MM[header.get_xyzt_units()[0]]
+    to_mm = np.diag([unit, unit, unit, 1.0])
+    plain = Grid(shape, to_mm @ header.get_base_affine())
+    both = (header.get_sform(coded=True)[0], header.get_qform(coded=True)[0])
+    forms = [to_mm @ form for form in both if form is not None]
+    if not forms:
+        told = "does not say how it lies in the patient; taken as stored with the axes left, front, top"
+        return plain, [told]
+    grids = []
+    for form in forms:
+        with suppress(LggError):
+            grids.append(Grid(shape, form))
+    if len(grids) == len(forms) and consistent(grids, plain):
+        return grids[0], []
+    fitting = [grid for grid in grids if grid.fits_a_head()] or [Grid(shape, forms[0])]
+    sizes = [voxel_sizes(affine).round(3).tolist() for affine in [*forms, plain.affine]]
+    told = f"sform, qform and voxel sizes contradict each other in size ({sizes} mm) or direction"
+    if not consistent(fitting, plain if plain.fits_a_head() else fitting[0]):
+        raise LggError(f"{told}; convert the scan again, from DICOM with dcm2niix")
+    return fitting[0], [f"{told}; read as {fitting[0]}, which fit a head"]
+
+
+def consistent(grids: list[Grid], plain: Grid) -> bool:
+    """Whether all turn the volume alike, and have voxels about as large as `plain`."""
+    sizes = [voxel_sizes(grid.affine) for grid in grids]
+    alike = np.allclose(sizes, voxel_sizes(plain.affine), rtol=0.05)
+    return alike and all((grid.turn == grids[0].turn).all() for grid in grids)
+
+
+def write_nifti(slices: np.ndarray, grid: Grid, header: nibabel.Nifti1Header | None) -> bytes:
+    """Slices (D,H,W), uint8 or float32, as a .nii.gz file on the grid that they were read from.
+
+    With the scan's own `header` it has its shape, affine, qform, sform, codes, units and sizes.
+    """
     volume = np.ascontiguousarray(grid.from_slices(slices))
-    kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
     if header is None:
-        image = kind(volume, grid.affine)
+        image = nibabel.Nifti1Image(volume, grid.affine)
         image.header.set_xyzt_units("mm")
     else:
         header = header.copy()
         header.extensions.clear()
-        header["cal_min"] = header["cal_max"] = 0  # the scan's grey window would show a mask as black
-        header.set_slope_inter(1, 0)
+        header["cal_min"] = header["cal_max"] = 0  # the scan's grey window would hide a mask
         header.set_data_dtype(volume.dtype)
-        image = kind(volume, None, header)
+        second = isinstance(header, nibabel.Nifti2Header)
+        image = (nibabel.Nifti2Image if second else nibabel.Nifti1Image)(volume, None, header)
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
-
-
-def nibabel_or_error(path: Path):
-    """The package nibabel, which is optional."""
-    try:
-        import nibabel
-    except ImportError as error:
-        raise LggError(f"{path}: NIfTI needs the package nibabel; pip install nibabel") from error
-    return nibabel

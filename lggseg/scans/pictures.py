@@ -1,46 +1,65 @@
-"""A scan as pictures: one file, a TIFF of several pages, or a folder with one file per slice, and masks beside them."""
+"""A scan as pictures: one file, a TIFF of several pages, or one file per slice; and their masks."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import LggError
-from .picture_file import SUFFIXES, read_pages
-from .raw_scan import RawScan, check_size
+from .own_scan import OwnScan, check_size
+from .picture_file import read_slices
+
+MASK = re.compile(
+    r"(?:^|[^a-z])(?:masks?|seg|segmentations?|labels?|annotations?|truth|gt|roi)(?![a-z])",
+    re.IGNORECASE,
+)
+READINGS = [r"(\d+)", r"(-?\d+)", r"(\d+(?:\.\d+)?)", r"(-?\d+(?:\.\d+)?)"]  # numbers in names
+SURE = 30  # pixels of either value from which on a slice of two values is a mask
 
 
-def read_pictures(files: list[Path], masks: list[Path]) -> RawScan:
-    """Slices in the order of their numbers, with 1 channel (grey) or 3, and the truth where every slice has its mask.
+def read_pictures(files: list[Path], masks: list[Path]) -> OwnScan:
+    """Slices in the order of their numbers, and the truth, if there are masks.
 
-    Colour pictures whose three channels are equal are grey. Raises LggError where the slices are not alike, two have
-    one name, or masks do not fit them.
+    Colour pictures whose channels are equal are grey. Raises LggError where the slices are not
+    alike, their order is open, one is a mask, or masks do not fit them.
     """
-    files = sorted(files, key=numeric)
-    check_names(files)
-    pages = [read_pages(file) for file in files]
-    if len(files) > 1 and (several := [file for file, found in zip(files, pages) if len(found) > 1]):
-        raise LggError(f"{several[0]}: holds several slices, and there are other pictures beside it; give one stack, "
-                       "or one picture per slice")
-    if len(pages[0]) > 1:
-        slices, names = pages[0], [f"{files[0].stem}_{page + 1}" for page in range(len(pages[0]))]
-    else:
-        slices, names = [found[0] for found in pages], [file.stem for file in files]
-    check_alike(files, slices)
-    check_size(files[0].parent, len(slices), *slices[0].shape[:2])
+    files, warnings = in_order(files)
+    slices = [read_slices(file) for file in files]
+    seen: dict[str, Path] = {}
+    for file, found in zip(files, slices):
+        twin = seen.setdefault(plain(file.stem), file)
+        wrong = ""
+        if twin is not file:
+            wrong = f"two slices of one name, this and {twin.name}; rename one, or take it out"
+        elif len(found) > 1 and len(files) > 1:
+            wrong = "holds several slices; give it alone, or one picture per slice"
+        elif found.shape != slices[0].shape or found.dtype != slices[0].dtype:
+            wrong = (
+                f"{found.dtype} {found.shape}, but {files[0].name} is {slices[0].dtype} "
+                f"{slices[0].shape}; all slices of a scan are alike: give one scan alone"
+            )
+        elif two_values(found) and not all(map(two_values, slices)):
+            wrong = "has two values, as a mask has, and other slices have more; take the masks out"
+        if wrong:
+            raise LggError(f"{file}: {wrong}")
+    check_size(len(slices), *slices[0].shape)
     truth = read_truth(files, masks, slices) if masks else None
-    return RawScan(channels_of(np.stack(slices)), names, truth=truth, warnings=odd_names(files) or odd_numbers(files))
+    values = np.concatenate(slices)
+    if values.ndim == 3:
+        values = values[..., None]
+    if (values == values[..., :1]).all():
+        values = values[..., :1]
+    names = [file.stem for file in files]
+    if len(values) > len(files):
+        names = [f"{files[0].stem}_{page + 1}" for page in range(len(values))]
+    return OwnScan(values, names, truth=truth, warnings=warnings)
 
 
-def is_picture(file: Path) -> bool:
-    """By its suffix, in upper or lower case."""
-    return file.suffix.lower() in SUFFIXES
-
-
-def is_mask(file: Path) -> bool:
-    """By its name, in upper or lower case."""
-    return file.stem.casefold().endswith("_mask")
+def is_mask(path: Path) -> bool:
+    """By a word in the name of a file or folder, such as NAME_mask.png or labels."""
+    return MASK.search(path.stem) is not None
 
 
 def plain(name: str) -> str:
@@ -48,81 +67,105 @@ def plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def numeric(file: Path) -> tuple[list, str]:
-    """Sort key by which slice_2 comes before slice_10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.name)], file.name
+def slice_name(file: Path) -> str:
+    """What the names of a slice and its mask share, such as 7 of 7.png, 7_mask.png, mask_7.png."""
+    return plain(MASK.sub("", file.stem)).strip("_-. ")
 
 
-def check_names(files: list[Path]) -> None:
-    """Raise LggError where two slices would have results of one name."""
-    seen = {}
-    for file in files:
-        if (other := seen.setdefault(plain(file.stem), file)) is not file:
-            raise LggError(f"{file}: two slices of one name, this and {other.name}; rename one, or take it out if it "
-                           "is the same slice")
+def two_values(slices: np.ndarray) -> bool:
+    """Whether it has two values, each too often to be a speck on an empty slice."""
+    low, high = slices.min(), slices.max()
+    dark, lit = int((slices == low).sum()), int((slices == high).sum())
+    return low < high and dark + lit == slices.size and min(dark, lit) >= SURE
 
 
-def odd_names(files: list[Path]) -> list[str]:
-    """A warning where slices differ in more of their names than the numbers: another scan's may be among them."""
-    found = {re.sub(r"\d+", "", file.stem): file.name for file in reversed(files)}
-    first, *others = reversed(found.values())
-    return [f"{first} and {others[0]} are named in two ways, and taken as slices of one scan, in the order of their "
-            "names; give one scan alone"] if others else []
+def in_order(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Files by the numbers in their names, and a warning where these do not make one even row.
+
+    A minus is a sign, and a point a decimal one, where this reading alone gives numbers that
+    differ, or even steps. LggError where that is open.
+    """
+    orders: dict[tuple[Path, ...], tuple[int, str]] = {}
+    for reading in READINGS:
+        order = tuple(sorted(files, key=lambda file: (parts(file, reading), file.name)))
+        table = numbers(order, reading)
+        if np.signbit(table).all(axis=0).any():  # a dash before each number is no sign
+            continue
+        score = (len({*map(tuple, table)}) == len(files)) + even(table)
+        if order not in orders or score > orders[order][0]:
+            orders[order] = score, reading
+    best = max(score for score, _ in orders.values())
+    chosen = [(order, reading) for order, (score, reading) in orders.items() if score == best]
+    if len(chosen) > 1:
+        raise LggError(
+            f"{files[0]}: the numbers in the names of the slices can be read in several ways, with "
+            "or without signs and decimals; rename them to 001, 002 and so on"
+        )
+    [(order, reading)] = chosen
+    return list(order), odd_names(order, reading)
 
 
-def odd_numbers(files: list[Path]) -> list[str]:
-    """A warning where the slices' numbers have a gap or one comes twice; none where several numbers change at once."""
-    columns = [np.array(column, float) for column in zip(*(re.findall(r"\d+", file.stem) for file in files))]
-    steps = [np.diff(column) for column in columns if np.ptp(column)]
-    if len(steps) != 1 or (steps[0] == (usual := np.median(steps[0]))).all():
+def parts(file: Path, reading: str) -> list[str | float]:
+    """The words and numbers of a file's name in turn, so that slice_2 comes before slice_10."""
+    found = re.split(reading, file.stem)
+    return [float(part) if i % 2 else part for i, part in enumerate(found)]
+
+
+def numbers(files: Sequence[Path], reading: str) -> np.ndarray:
+    """Float (n,columns): the numbers in names that change; none where some names have more."""
+    table = [parts(file, reading)[1::2] for file in files]
+    if len({*map(len, table)}) > 1:
+        return np.empty((len(files), 0))
+    found = np.array(table, float).reshape(len(files), -1)
+    return found[:, np.ptp(found, axis=0) > 0]
+
+
+def even(table: np.ndarray) -> bool:
+    """Whether one number changes, by the same step from file to file."""
+    return table.shape[1] == 1 and bool(np.ptp(np.diff(table[:, 0])) < 1e-6)
+
+
+def odd_names(files: Sequence[Path], reading: str) -> list[str]:
+    """A warning where names differ in more than numbers, or these have a gap or come twice."""
+    words = [parts(file, reading)[::2] for file in files]
+    others = [file for file, text in zip(files, words) if text != words[0]]
+    table = numbers(files, reading)
+    if others:
+        return [
+            f"{files[0].name} and {others[0].name} are named in two ways, and taken as slices of "
+            "one scan, in the order of their names; give one scan alone"
+        ]
+    if table.shape[1] != 1 or even(table):
         return []
-    odd = int(np.flatnonzero(steps[0] != usual)[0])
-    return [f"{files[odd].name} and {files[odd + 1].name} are neighbours, and their numbers are not as far apart as "
-            "those of other slices; a slice may be lost, or there twice"]
-
-
-def check_alike(files: list[Path], slices: list[np.ndarray]) -> None:
-    """Raise LggError where a slice has another size, other channels or another type than the first."""
-    for file, pixels in zip(files, slices):
-        if pixels.shape[:2] != slices[0].shape[:2]:
-            raise LggError(f"{file}: {pixels.shape[:2]} pixels, but {files[0].name} has {slices[0].shape[:2]}; "
-                           "all slices of a scan must have one size: put each scan into a folder of its own")
-        if pixels.shape != slices[0].shape or pixels.dtype != slices[0].dtype:
-            raise LggError(f"{file}: {kind(pixels)}, but {files[0].name} is {kind(slices[0])}; all slices of a scan "
-                           "must be of one kind: export them together")
-
-
-def kind(pixels: np.ndarray) -> str:
-    """In words, such as "grey uint8"."""
-    return f"{'grey' if pixels.ndim == 2 else 'colour'} {pixels.dtype}"
-
-
-def channels_of(slices: np.ndarray) -> np.ndarray:
-    """Slices (D,H,W) or (D,H,W,3) as (D,H,W,C); three equal channels are one."""
-    if slices.ndim == 3:
-        return slices[..., None]
-    return slices if (slices != slices[..., :1]).any() else slices[..., :1]
+    steps = np.diff(table[:, 0])
+    odd = int(np.argmax(np.abs(steps - np.median(steps)) > 1e-6))
+    return [
+        f"{files[odd].name} and {files[odd + 1].name} are neighbours, and their numbers are not as "
+        "far apart as those of other slices; a slice may be lost, or there twice"
+    ]
 
 
 def read_truth(files: list[Path], masks: list[Path], slices: list[np.ndarray]) -> np.ndarray:
-    """The masks of all slices, bool (D,H,W). Raises LggError where one lacks, is alone, or has another size."""
-    owner = {plain(file.stem): file for file in files}
-    mask_of = {}
+    """The masks of all slices, bool (D,H,W). LggError where one lacks or does not fit."""
+    owners = {slice_name(file): found.shape[:3] for file, found in zip(files, slices)}
+    truth: dict[str, np.ndarray] = {}
     for mask in sorted(masks):
-        name = plain(mask.stem)[:-len("_mask")]
-        if name not in owner:
-            raise LggError(f"{mask}: a mask without its slice; a slice NAME.png has its mask in NAME_mask.png: "
-                           "rename it, or take it out")
-        if (other := mask_of.setdefault(name, mask)) is not mask:
-            raise LggError(f"{mask}: the slice has a second mask, {other.name}; take one out")
-    if lost := [file for name, file in owner.items() if name not in mask_of]:
-        raise LggError(f"{lost[0]}: {len(lost)} of {len(files)} slices have no mask, and the others have one; give "
-                       "every slice a mask (black where there is no tumour), or take the masks out")
-    found = [page for name in owner for page in read_pages(mask_of[name], mask=True)]
-    if len(found) != len(slices):
-        raise LggError(f"{masks[0]}: {len(found)} pages of masks for {len(slices)} slices; give one for each")
-    for name, mask, pixels in zip(owner, found, slices):
-        if mask.shape != pixels.shape[:2]:
-            raise LggError(f"{mask_of[name]}: {mask.shape} pixels, but its slice has {pixels.shape[:2]}; a mask lies "
-                           "on its slice's own pixels")
-    return np.stack(found)
+        name = slice_name(mask)
+        wrong = ""
+        if name not in owners:
+            wrong = "a mask without its slice; a slice NAME.png has its mask in NAME_mask.png"
+        elif name in truth:
+            wrong = "the slice has a second mask; take one out"
+        else:
+            truth[name] = read_slices(mask, mask=True)
+            if truth[name].shape != owners[name]:
+                wrong = f"{truth[name].shape} slices, rows and columns; its slice {owners[name]}"
+        if wrong:
+            raise LggError(f"{mask}: {wrong}")
+    if len(truth) < len(files):
+        lost = next(file for file in files if slice_name(file) not in truth)
+        raise LggError(
+            f"{lost}: {len(files) - len(truth)} of {len(files)} slices have no mask, and others "
+            "have one; give every slice one (black where there is no tumour), or take them out"
+        )
+    return np.concatenate([truth[name] for name in owners])

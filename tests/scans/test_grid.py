@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lggseg.errors import LggError
-from lggseg.scans.grid import Grid, from_square, square_size, to_square
+from lggseg.scans.grid import Grid
 
 # All 48 ways in which a file's axes can run: which world axis each follows, and whether it runs against it.
 WAYS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
@@ -29,7 +29,7 @@ def test_every_orientation_shows_the_same_slices(order, signs):
     world = np.arange(24).reshape(2, 3, 4)
     volume, grid = stored(world, order, signs)
     slices = grid.to_slices(volume)
-    assert slices.shape == (4, 3, 2) and grid.pixel == (2.0, 1.0) and grid.thickness == 5.0
+    assert slices.shape == (4, 3, 2) and grid.spacing.tolist() == [5.0, 2.0, 1.0]
     assert slices[0, 0, 0] == world[1, 2, 0]  # the bottom slice's first row is the front, its first column the right
     assert slices[3, 2, 1] == world[0, 0, 3]
     np.testing.assert_array_equal(grid.from_slices(slices), volume)
@@ -54,7 +54,8 @@ def test_oblique_volumes_keep_their_slices():
     turn = np.eye(4)
     turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     grid = Grid((3, 4, 5), turn @ np.diag([1, 1, 4, 1]))
-    assert grid.axes == (0, 1, 2) and grid.thickness == pytest.approx(4) and grid.voxel == pytest.approx(0.004)
+    assert grid.axial_shape == (5, 4, 3) and grid.spacing[0] == pytest.approx(4)
+    assert grid.voxel == pytest.approx(0.004)
 
 
 @pytest.mark.parametrize("affine", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.diag([1.0, 0, 1, 1])])
@@ -63,16 +64,25 @@ def test_an_affine_that_places_nothing_is_refused(affine):
         Grid((2, 2, 2), affine)
 
 
-def test_square_pixels_there_and_back():
-    image = np.zeros((2, 6, 4, 3), np.uint8)
-    image[1, 2:4, 1:3] = 200
-    square = to_square(image, (1.0, 3.0))
-    assert square.shape == (2, 6, 12, 3) and square.dtype == np.uint8
-    assert (square[1, 2:4, 4:8] >= 190).all() and square[0].max() == 0 and square[1, :, :2].max() == 0
-    back = from_square(square[..., 0].astype(np.float32), (6, 4))
-    assert back.shape == (2, 6, 4) and ((back > 100) == (image[..., 0] > 100)).all()
+def head_grid(shape, spacing) -> Grid:
+    return Grid(shape, np.diag([*spacing, 1.0]))
 
 
-def test_square_pixels_stay():
-    image = np.zeros((1, 5, 7, 3), np.uint8)
-    assert to_square(image, (0.9, 0.9)) is image and square_size(5, 7, (3.0, 1.0)) == (15, 7)
+@pytest.mark.parametrize(("shape", "spacing", "fits"), [
+    ((256, 256, 24), (0.94, 0.94, 5), True), ((240, 240, 155), (1, 1, 1), True),  # 2D FLAIR; BraTS
+    ((30, 256, 256), (5, 0.94, 0.94), True),  # in sagittal slices
+    ((256, 256, 24), (1, 1, 1), False),  # the identity as affine: a head 24 mm high
+    ((256, 256, 24), (0.00094, 0.00094, 0.005), False), ((256, 256, 24), (940, 940, 5000), False),  # m, microns
+    ((256, 256, 1), (0.94, 0.94, 5), False), ((1536, 1536, 1), (0.94, 0.94, 5), False),  # a slice; a mosaic
+    ((100, 100, 12), (1, 1, 5), True), ((99, 100, 12), (1, 1, 5), False), ((100, 100, 11), (1, 1, 5), False),
+    ((100, 100, 20), (3, 3, 15), True), ((100, 100, 20), (3.1, 3, 15), False), ((99, 100, 19), (3, 3, 15.1), False),
+    ((1500, 1500, 600), (0.2, 0.2, 0.5), True), ((1500, 1500, 600), (0.19, 0.2, 0.5), False),
+    ((1500, 1500, 600), (0.2, 0.2, 0.4), False), ((301, 256, 24), (1, 1, 5), False), ((256, 256, 61), (1, 1, 5), False)])
+def test_a_head_fits_or_not(shape, spacing, fits):
+    grid = head_grid(shape, spacing)
+    assert grid.fits_a_head() is fits
+    if fits:
+        grid.check_head()
+    else:
+        with pytest.raises(LggError, match="voxels of .* mm; a head has 100 to 300 mm"):
+            grid.check_head()

@@ -7,7 +7,7 @@ from PIL import Image
 
 from lggseg.data.folder import read_mask
 from lggseg.errors import LggError
-from lggseg.scans.picture_file import read_pages
+from lggseg.scans.picture_file import read_slices
 
 
 def rotten_png(path, pixels):
@@ -19,7 +19,7 @@ def rotten_png(path, pixels):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("read", [read_pages, lambda path: read_pages(path, mask=True), read_mask])
+@pytest.mark.parametrize("read", [read_slices, lambda path: read_slices(path, mask=True), read_mask])
 def test_a_png_that_differs_from_its_checksum_is_refused(tmp_path, read):
     rotten_png(tmp_path / "a.png", np.zeros((6, 8), np.uint8))
     with pytest.raises(LggError, match=r"a\.png.*cannot be read.*checksum"):
@@ -34,4 +34,4 @@ def test_bytes_are_swapped_once(tmp_path, dtype, compression, order):
     with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=order) as file:
         for page in pixels.astype(dtype):
             file.write(page, compression=compression, metadata=None, contiguous=False)
-    np.testing.assert_array_equal(np.stack(read_pages(tmp_path / "a.tif")), pixels)
+    np.testing.assert_array_equal(np.stack(read_slices(tmp_path / "a.tif")), pixels)

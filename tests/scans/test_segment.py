@@ -4,8 +4,8 @@ import torch
 
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import GridSpec
-from lggseg.scans.read import OwnScan
-from lggseg.scans.segment import segment_scan, trained_on
+from lggseg.scans.own_scan import OwnScan
+from lggseg.scans.segment import from_square, segment_scan, square_size, to_square, trained_on
 from lggseg.unet import UNet
 
 
@@ -47,3 +47,18 @@ def test_the_recipes_threshold_and_components_count(monkeypatch):
 def test_training_patients_by_name(tmp_path, path, known):
     found = trained_on(network(0.5, patients=["TCGA_CS_4941", "TCGA_CS_4942"]), [tmp_path / path])
     assert found == ("TCGA_CS_4941" if known else None)
+
+
+def test_square_pixels_there_and_back():
+    image = np.zeros((2, 6, 4, 3), np.uint8)
+    image[1, 2:4, 1:3] = 200
+    square = to_square(image, (1.0, 3.0))
+    assert square.shape == (2, 6, 12, 3) and square.dtype == np.uint8
+    assert (square[1, 2:4, 4:8] >= 190).all() and square[0].max() == 0 and square[1, :, :2].max() == 0
+    back = from_square(square[..., 0].astype(np.float32), (6, 4))
+    assert back.shape == (2, 6, 4) and ((back > 100) == (image[..., 0] > 100)).all()
+
+
+def test_square_pixels_stay():
+    image = np.zeros((1, 5, 7, 3), np.uint8)
+    assert to_square(image, (0.9, 0.9)) is image and square_size(5, 7, (3.0, 1.0)) == (15, 7)
