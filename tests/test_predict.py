@@ -75,7 +75,7 @@ def test_one_grey_picture_and_nothing_found(tmp_path, capsys):
 @pytest.mark.parametrize("code", ["RAS", "LPS", "PIR", "ASR", "SLA"])
 def test_nifti_comes_back_on_its_own_grid(tmp_path, weights, code):
     nibabel = pytest.importorskip("nibabel")
-    image = nibabel.Nifti1Image(head((6, 40, 48)).T, np.diag([1, 0.8, 5, 1.0]))
+    image = nibabel.Nifti1Image(head((6, 40, 48)).T, np.diag([3, 2.5, 15, 1.0]))
     image = image.as_reoriented(nibabel.orientations.ornt_transform(
         nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt(code)))
     image.set_qform(image.affine, 1)
@@ -94,16 +94,17 @@ def test_dicom_gives_nifti_in_the_patients_space(tmp_path, weights, capsys):
     pytest.importorskip("pydicom")
     from scans.test_dicom import write_series
 
-    write_series(tmp_path / "a" / "flair", head((3, 40, 48)).astype(np.uint16) * 9, uid="1.2.1")
-    write_series(tmp_path / "a" / "t1", head((3, 40, 48), 1).astype(np.uint16), uid="1.2.2")
+    spacing = {"PixelSpacing": [3.0, 2.5]}
+    write_series(tmp_path / "a" / "flair", head((6, 40, 48)).astype(np.uint16) * 9, "1.2.1", 15, **spacing)
+    write_series(tmp_path / "a" / "t1", head((6, 40, 48), 1).astype(np.uint16), "1.2.2", 15, **spacing)
     command(tmp_path / "a", "--out", tmp_path / "out", "--weights", weights)
-    assert "1 = without a name (3 pictures, 1.2.1); 2 = " in capsys.readouterr().err
+    assert "1 = without a name (6 pictures, 1.2.1); 2 = " in capsys.readouterr().err
     main([str(tmp_path / "a"), "--series", "1,2", "--order", "flair,t1", "--out", str(tmp_path / "out"),
           "--weights", weights])
     found = nibabel.load(tmp_path / "out" / "mask.nii.gz")
-    assert found.shape == (48, 40, 3) and found.header.get_xyzt_units()[0] == "mm"
-    np.testing.assert_array_equal(found.affine, np.diag([-1, -2, 5, 1.0]))
-    assert (tmp_path / "out" / "slice_3_mask.png").exists()
+    assert found.shape == (48, 40, 6) and found.header.get_xyzt_units()[0] == "mm"
+    np.testing.assert_array_equal(found.affine, np.diag([-2.5, -3, 15, 1.0]))
+    assert (tmp_path / "out" / "slice_6_mask.png").exists()
 
 
 def test_separate_sequences_and_a_missing_one(tmp_path, weights, capsys):

@@ -22,7 +22,7 @@ def read_nifti_file(rng: np.random.Generator, place: Path) -> str | None:
     nibabel.save(image, path)
     if spoilt := rng.random() < 0.5:
         path.write_bytes(rot(path.read_bytes(), rng))
-    found = np.asarray(read_by(read_nifti, path, whole=not spoilt).values)
+    found = np.asarray(read_by(read_nifti, path, whole=not spoilt).image)
     if found.ndim != 4 or found.dtype.kind not in "iuf":
         return f"a scan of {found.dtype} {found.shape}"
     if spoilt and path.suffix != ".gz":  # nothing in it tells whether a voxel was changed

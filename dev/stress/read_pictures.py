@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from lggseg.data.folder import read_image, read_mask
-from lggseg.scans.picture_file import read_pages
+from lggseg.scans.picture_file import read_slices
 
 from .damage import read_by, rot
 
@@ -29,7 +29,7 @@ def any_tiff(rng: np.random.Generator, path: Path) -> np.ndarray:
             stored = page.transpose(2, 0, 1) if options["planarconfig"] else page
             file.write(np.ascontiguousarray(stored), metadata=None, contiguous=False, **options)
     if photometric == "miniswhite":
-        return np.invert(pixels) if kind in ("uint8", "uint16") else -pixels
+        return -pixels if kind == "float32" else np.invert(pixels)
     return pixels
 
 
@@ -74,12 +74,11 @@ def read_tiff(rng: np.random.Generator, place: Path) -> str | None:
     path = place / "own.tif"
     pixels = any_tiff(rng, path)
     spoilt = damaged(rng, path)
-    found = read_by(read_pages, path, whole=pixels.dtype == np.uint8 and not spoilt)
-    if {page.ndim for page in found} - {2, 3} or {str(page.dtype) for page in found} - {
-            "uint8", "uint16", "int32", "float32", "int16"}:
-        return f"pages of {found[0].dtype} {found[0].shape}"
-    if not spoilt and not (len(found) == len(pixels) and np.array_equal(np.stack(found), pixels)):
-        return f"a whole TIFF of {pixels.dtype} {pixels.shape} was read as {found[0].dtype} {found[0].shape}"
+    found = read_by(read_slices, path, whole=pixels.dtype == np.uint8 and not spoilt)
+    if found.ndim not in (3, 4) or found.dtype.kind not in "uif":
+        return f"slices of {found.dtype} {found.shape}"
+    if not spoilt and not np.array_equal(found, pixels):
+        return f"a whole TIFF of {pixels.dtype} {pixels.shape} was read as {found.dtype} {found.shape}"
 
 
 def any_png(rng: np.random.Generator) -> tuple[bytes, np.ndarray]:
@@ -108,7 +107,7 @@ def read_png(rng: np.random.Generator, place: Path) -> str | None:
     path.write_bytes(content)
     spoilt = damaged(rng, path)
     alpha = content[25] >= 4  # of 16 bits it is refused
-    [found] = read_by(read_pages, path, whole=not spoilt and not (alpha and pixels.dtype == np.uint16))
+    [found] = read_by(read_slices, path, whole=not spoilt and not (alpha and pixels.dtype == np.uint16))
     if pixels.ndim == 2 and found.ndim == 3:  # grey with alpha comes as three equal channels
         pixels = np.repeat(pixels[..., None], 3, 2)
     if not np.array_equal(found, pixels):  # a PNG has checksums, so this must hold for damaged ones, too

@@ -18,7 +18,7 @@ AREAS = {  # what one does: title, and files or folders of the package, in the o
                                         "sequences",
                                         "settings", "masks", "errors"]),
     "scans": ("Reading a scan of your own", ["scans.read", "scans.segment", "scans.pictures", "scans.picture_file",
-                                             "scans.nifti", "scans.dicom", "scans.channels", "scans.raw_scan",
+                                             "scans.nifti", "scans.itk", "scans.dicom", "scans.channels", "scans.own_scan",
                                              "scans.grid", "scans.intensity"]),
     "network": ("Building a network and preparing its input", ["unet", "efficientnet", "prepare.network_grid",
                                                                "prepare.head_finder", "prepare.augment",

@@ -5,6 +5,7 @@ Never pickled code: a downloaded file cannot run anything.
 
 import hashlib
 import io
+import zipfile
 from pathlib import Path
 
 import torch
@@ -12,6 +13,8 @@ import torch
 from ..errors import LggError
 from ..files import atomic_write
 
+FROM_WEIGHTS = ("build the network that its weights belong to, such as lggseg.UNet(), load them by load_state_dict, "
+                "and keep it by lggseg.save_checkpoint")
 FORMAT = 4  # goes up whenever what is stored changes its meaning
 
 
@@ -34,19 +37,53 @@ def read_checkpoint(path: Path | str) -> dict:
         raise LggError(f"{path}: no such checkpoint; train one with `python -m lggseg.train --out {path.parent}`")
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        content, written = stored["content"], (stored["format"], stored["digest"])
     except PermissionError as error:
         raise LggError(f"{path}: may not be read ({error.strerror}); let its owner give you the right, or name another "
                        "file") from error
     except Exception as error:  # whatever a damaged file makes the reader raise
-        raise LggError(f"{path}: not a whole lggseg checkpoint ({str(error).split('. ')[0]}); delete it and train or "
-                       "download it again") from error
+        raise LggError(f"{path}: {why_unreadable(path, str(error))}") from error
+    ours = isinstance(stored, dict) and {"format", "digest", "content"} <= stored.keys()
+    if not ours:
+        raise LggError(f"{path}: {what_it_holds(stored)}, not an lggseg checkpoint; {FROM_WEIGHTS}")
+    content, written = stored["content"], (stored["format"], stored["digest"])
     if written[0] != FORMAT:
         raise LggError(f"{path}: format {written[0]}, and this version reads format {FORMAT}; train it again")
     if written[1] != digest(content):
-        raise LggError(f"{path}: damaged, its content does not match its digest; delete it and train or download it "
-                       "again")
+        raise LggError(f"{path}: damaged, its content does not match its digest; copy or download it again, or "
+                       "train it again")
     return content
+
+
+def why_unreadable(path: Path, reason: str) -> str:
+    """In words, why PyTorch cannot read a file, and what to do: it is somebody else's, no such file, or damaged."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    try:
+        intact = start[:2] == b"\x80\x02"  # as PyTorch wrote until 1.6
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                intact = archive.testzip() is None
+    except Exception:  # the archive is damaged
+        intact = False
+    if intact and "TorchScript" in reason:
+        return f"a TorchScript program, not an lggseg checkpoint; {FROM_WEIGHTS}"
+    if intact and "can still be loaded" in reason:
+        return ("Python objects, such as a whole model or a Lightning checkpoint, not an lggseg checkpoint; where you "
+                f"trust it, read it by torch.load(..., weights_only=False) and take the weights out; {FROM_WEIGHTS}")
+    if start[:2] not in (b"PK", b"\x80\x02", b""):
+        return f"begins with {start!r}, and no checkpoint does; download it again, or name the right file"
+    return f"not a whole lggseg checkpoint ({reason.split('. ')[0]}); copy or download it again, or train it again"
+
+
+def what_it_holds(stored: object) -> str:
+    """In words, what a file of PyTorch that is not ours holds."""
+    if not isinstance(stored, dict):
+        return f"a {type(stored).__name__}"
+    if stored and all(isinstance(value, torch.Tensor) for value in stored.values()):
+        return "a state_dict, which holds weights alone"
+    if "state_dict" in stored:
+        return "a training checkpoint with a state_dict, such as Lightning's"
+    return f"a dictionary of {', '.join(map(str, list(stored)[:5])) or 'nothing'}"
 
 
 def digest(value: object) -> str:

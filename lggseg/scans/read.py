@@ -49,7 +49,7 @@ def read_scan(path: Path | str, order: str | None = None, series: str | None = N
         naming what cannot be used, the rule it breaks, and what to do
     """
     path = Path(path)
-    scan = read_raw(path, [name.strip() for name in series.split(",")] if series else [])
+    scan = read_raw_scan(path, [name.strip() for name in series.split(",")] if series else [])
     channels = name_channels(scan.image, parse_order(order) if order else None, str(path))
     scan.warnings += check_levels(channels, str(path))
     return compose_scan(path, scan, channels)
@@ -70,7 +70,7 @@ def read_sequences(
             f"{', '.join(map(str, paths.values()))}: one file named for two sequences; leave out the "
             "one that you do not have, and FLAIR stands in for it"
         )
-    scans = {name: read_raw(path) for name, path in paths.items()}
+    scans = {name: read_raw_scan(path) for name, path in paths.items()}
     flair_scan, channels, warnings = scans["flair"], {}, []
     for name, scan in scans.items():
         shape, size = scan.image.shape, flair_scan.image.shape[:3]
@@ -112,7 +112,7 @@ def compose_scan(path: Path, scan: OwnScan, channels: dict[str, np.ndarray]) -> 
     return replace(scan, image=image, pixel=pixel, warnings=scan.warnings + warnings)
 
 
-def read_raw(path: Path, series: Sequence[str] = ()) -> OwnScan:
+def read_raw_scan(path: Path, series: Sequence[str] = ()) -> OwnScan:
     """What lies at a path, by its reader; LggError where that is no scan, several, or no head."""
     try:
         scan = read_by_kind(path, series)

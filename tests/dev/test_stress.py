@@ -22,8 +22,8 @@ def test_pictures_are_read_right_or_refused(tmp_path, reader):
 
 
 def test_a_wrong_reader_is_seen(tmp_path, monkeypatch):
-    right = read_pictures.read_pages
-    monkeypatch.setattr(read_pictures, "read_pages", lambda path: [page[:, ::-1] for page in right(path)])
+    right = read_pictures.read_slices
+    monkeypatch.setattr(read_pictures, "read_slices", lambda path: right(path)[:, :, ::-1])
     assert "was read as something else" in failures(read_pictures.read_png, tmp_path)[0]
 
 

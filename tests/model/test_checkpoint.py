@@ -26,11 +26,52 @@ def test_missing_and_broken_files_are_named(tmp_path, content):
     with pytest.raises(LggError, match="net.pt: not a whole lggseg checkpoint"):
         read_checkpoint(path)
     torch.save({"something": "else"}, path)
-    with pytest.raises(LggError, match="not a whole lggseg checkpoint"):
+    with pytest.raises(LggError, match="net.pt: a dictionary of something, not an lggseg checkpoint"):
         read_checkpoint(path)
     torch.save({"format": 1, "digest": "", "content": {}}, path)
     with pytest.raises(LggError, match="format 1, and this version reads format 4"):
         read_checkpoint(path)
+
+
+NETWORK = torch.nn.Linear(2, 2)
+FOREIGN = {  # what others save, and what it is called
+    "state_dict": (NETWORK.state_dict(), "a state_dict, which holds weights alone, not an lggseg checkpoint"),
+    "model": (NETWORK, "Python objects, such as a whole model .* not an lggseg checkpoint"),
+    "lightning": ({"state_dict": NETWORK.state_dict(), "epoch": 3}, "a training checkpoint with a state_dict"),
+    "lightning with settings": ({"state_dict": {}, "hyper": NETWORK}, "Python objects, .* a Lightning checkpoint"),
+    "tensor": (torch.zeros(3), "a Tensor, not an lggseg checkpoint"), "list": ([1], "a list, not an lggseg checkpoint"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_other_peoples_checkpoints_are_called_what_they_are(tmp_path, kind, zipped):
+    """bioimage-io #482, deep-person-reid #4: a sound file is not called damaged, and nobody is told to delete it."""
+    stored, words = FOREIGN[kind]
+    torch.save(stored, tmp_path / "net.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(LggError, match=f"net.pt: {words}.*load_state_dict.*save_checkpoint") as refused:
+        read_checkpoint(tmp_path / "net.pt")
+    assert "delete" not in str(refused.value) and "damaged" not in str(refused.value)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch has deprecated it
+def test_a_torchscript_program_is_called_so(tmp_path):
+    torch.jit.trace(NETWORK, torch.zeros(1, 2)).save(tmp_path / "net.pt")
+    with pytest.raises(LggError, match="net.pt: a TorchScript program, not an lggseg checkpoint"):
+        read_checkpoint(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"<!DOCTYPE html>", b"version https://git-lfs", bytes(99)])
+def test_other_files_are_no_checkpoints(tmp_path, content):
+    (tmp_path / "net.pt").write_bytes(content)
+    with pytest.raises(LggError, match="net.pt: begins with b'.*, and no checkpoint does"):
+        read_checkpoint(tmp_path / "net.pt")
+
+
+def test_an_empty_file_is_damaged(tmp_path):
+    (tmp_path / "net.pt").write_bytes(b"")
+    with pytest.raises(LggError, match="net.pt: not a whole lggseg checkpoint"):
+        read_checkpoint(tmp_path / "net.pt")
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, content, monkeypatch):
@@ -95,7 +136,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
             return (print, ("run",))
 
     torch.save({"architecture": Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(LggError, match="not a whole"):
+    with pytest.raises(LggError, match="Python objects, .* where you trust it"):
         read_checkpoint(tmp_path / "evil.pt")
 
 

@@ -10,7 +10,7 @@ from lggseg.errors import LggError
 from lggseg.scans.read import RESULTS, read_scan, read_sequences
 
 
-def head(shape=(4, 32, 40), seed=0) -> np.ndarray:
+def head(shape=(4, 34, 40), seed=0) -> np.ndarray:
     """Noise 100..255 in a box with black air around it."""
     volume = np.zeros(shape, np.uint8)
     inner = tuple(slice(n // 5, n - n // 5) for n in shape[1:])
@@ -27,7 +27,7 @@ def save_slices(folder, volume, stem="s", suffix="png"):
 
 def save_nifti(path, volume, affine=None):
     nibabel = pytest.importorskip("nibabel")
-    nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 1, 5, 1.0]) if affine is None else affine), path)
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([3, 3, 15, 1.0]) if affine is None else affine), path)
     return path
 
 
@@ -41,7 +41,7 @@ def test_a_patients_folder_reads_like_the_cohort(phantom_cohort):
 
 def test_grey_slices_are_flair(tmp_path):
     scan = read_scan(save_slices(tmp_path, head()))
-    assert (scan.image == head()[..., None]).all() and scan.image.shape == (4, 32, 40, 3)
+    assert (scan.image == head()[..., None]).all() and scan.image.shape == (4, 34, 40, 3)
     assert "FLAIR stands in" in scan.warnings[0]
 
 
@@ -65,24 +65,24 @@ def test_sixteen_bits_are_scaled_over_all_slices(tmp_path):
 def test_one_picture_with_its_mask(tmp_path):
     save_slices(tmp_path, head())
     Image.fromarray(head()[0]).save(tmp_path / "one.png")
-    Image.fromarray(np.full((32, 40), 255, np.uint8)).save(tmp_path / "one_MASK.tif")
+    Image.fromarray(np.full((34, 40), 255, np.uint8)).save(tmp_path / "one_MASK.tif")
     scan = read_scan(tmp_path / "one.png")
-    assert scan.names == ["one"] and scan.truth.all() and scan.image.shape == (1, 32, 40, 3)
+    assert scan.names == ["one"] and scan.truth.all() and scan.image.shape == (1, 34, 40, 3)
     with pytest.raises(LggError, match="is a mask by its name"):
         read_scan(tmp_path / "one_MASK.tif")
 
 
 @pytest.mark.parametrize("suffix", ["nii.gz", "NII.GZ", "nii"])
 def test_a_folder_with_one_nifti(tmp_path, suffix):
-    save_nifti(tmp_path / "x.nii.gz" if "gz" in suffix.lower() else tmp_path / "x.nii", head((40, 32, 6)))
+    save_nifti(tmp_path / "x.nii.gz" if "gz" in suffix.lower() else tmp_path / "x.nii", head((40, 34, 6)))
     os.rename(next(tmp_path.iterdir()), tmp_path / f"x.{suffix}")
     for place in (tmp_path, tmp_path / f"x.{suffix}"):
         scan = read_scan(place)
-        assert scan.image.shape == (6, 32, 40, 3) and scan.pixel == (1, 1) and scan.grid.thickness == 5
+        assert scan.image.shape == (6, 34, 40, 3) and scan.pixel == (3, 3) and scan.grid.spacing[0] == 15
 
 
 def test_four_dimensions_and_their_order(tmp_path):
-    volume = np.stack([head((6, 32, 40), seed=s).T for s in range(4)], axis=3)
+    volume = np.stack([head((6, 34, 40), seed=s).T for s in range(4)], axis=3)
     save_nifti(tmp_path / "x.nii", volume)
     scan = read_scan(tmp_path / "x.nii", order="t1,t1ce,t2,flair")
     for channel, stored in enumerate((0, 3, 1)):
@@ -92,17 +92,18 @@ def test_four_dimensions_and_their_order(tmp_path):
 
 
 def test_oblong_pixels_are_told(tmp_path):
-    scan = read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 4, 5, 1.0])))
-    assert scan.pixel == (4, 1) and scan.image.shape == (6, 32, 40, 3) and "4 x 1 mm" in scan.warnings[-1]
-    scan = read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 3, 5, 1.0])))
+    coronal = head((120, 20, 110))  # the axial slices' pixels are as high as the coronal slices lie apart
+    scan = read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 4, 1, 1.0])))
+    assert scan.pixel == (4, 1) and scan.image.shape == (110, 20, 120, 3) and "4 x 1 mm" in scan.warnings[-1]
+    scan = read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 3, 1, 1.0])))
     assert not any("mm" in warning for warning in scan.warnings)  # three times as long is usual in sagittal slices
-    assert read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 20, 5, 1.0]))).pixel == (20, 1)
-    with pytest.raises(LggError, match="pixels of 30 x 1 mm"):
-        read_scan(save_nifti(tmp_path / "x.nii", head((40, 32, 6)), np.diag([1, 30, 5, 1.0])))
+    assert read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 15, 1, 1.0]))).pixel == (15, 1)
+    with pytest.raises(LggError, match="voxels of 1 x 30 x 1 mm"):
+        read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 30, 1, 1.0])))
 
 
 def test_separate_sequences(tmp_path):
-    volumes = {name: head((6, 32, 40), seed).T for seed, name in enumerate(("pre", "flair", "post"))}
+    volumes = {name: head((6, 34, 40), seed).T for seed, name in enumerate(("pre", "flair", "post"))}
     files = {name: save_nifti(tmp_path / f"{name}.nii.gz", volume) for name, volume in volumes.items()}
     scan = read_sequences(**files)
     for channel, name in enumerate(volumes):
@@ -114,7 +115,7 @@ def test_separate_sequences(tmp_path):
 
 def test_separate_sequences_stored_in_two_orientations(tmp_path):
     nibabel = pytest.importorskip("nibabel")
-    flair, pre = (nibabel.Nifti1Image(head((6, 32, 40), s).T, np.diag([1, 1, 5, 1.0])) for s in range(2))
+    flair, pre = (nibabel.Nifti1Image(head((6, 34, 40), s).T, np.diag([3, 3, 15, 1.0])) for s in range(2))
     nibabel.save(flair, tmp_path / "flair.nii")
     nibabel.save(pre.as_reoriented([[2, -1], [0, 1], [1, -1]]), tmp_path / "pre.nii")
     scan = read_sequences(tmp_path / "flair.nii", tmp_path / "pre.nii")
@@ -122,13 +123,13 @@ def test_separate_sequences_stored_in_two_orientations(tmp_path):
 
 
 def test_separate_sequences_must_fit(tmp_path):
-    flair = save_nifti(tmp_path / "flair.nii", head((40, 32, 6)))
-    smaller = save_nifti(tmp_path / "smaller.nii", head((40, 30, 6)))
-    moved = save_nifti(tmp_path / "moved.nii", head((40, 32, 6)), np.array(
-        [[1, 0, 0, 4], [0, 1, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1.0]]))
-    pictures = save_slices(tmp_path / "pictures", head((6, 32, 40)))
-    coloured = save_slices(tmp_path / "coloured", np.stack([head((6, 32, 40), s) for s in range(3)], 3))
-    for pre, words in ((smaller, r"smaller.nii: \(6, 30, 40\) slices, rows and columns, but .*flair.nii has \(6, 32"),
+    flair = save_nifti(tmp_path / "flair.nii", head((40, 34, 6)))
+    smaller = save_nifti(tmp_path / "smaller.nii", head((44, 34, 6)))
+    moved = save_nifti(tmp_path / "moved.nii", head((40, 34, 6)), np.array(
+        [[3, 0, 0, 4], [0, 3, 0, 0], [0, 0, 15, 0], [0, 0, 0, 1.0]]))
+    pictures = save_slices(tmp_path / "pictures", head((6, 34, 40)))
+    coloured = save_slices(tmp_path / "coloured", np.stack([head((6, 34, 40), s) for s in range(3)], 3))
+    for pre, words in ((smaller, r"smaller.nii: \(6, 34, 44\) slices, rows and columns, but .*flair.nii has \(6, 34"),
                        (moved, "moved.nii: does not show the same places as .*flair.nii"),
                        (pictures, "pictures: does not show the same places"),
                        (coloured, "coloured: 3 channels; pre-contrast T1 in a file of its own has one")):
@@ -147,23 +148,24 @@ def test_dicom_series_as_channels(tmp_path):
     from test_dicom import write_series
 
     for uid, seed in (("1.2.1", 0), ("1.2.2", 1)):
-        write_series(tmp_path / uid, head((6, 32, 40), seed).astype(np.uint16) * 4, uid=uid)
+        write_series(tmp_path / uid, head((6, 34, 40), seed).astype(np.uint16) * 4, uid, 15, PixelSpacing=[3.0, 2.5])
     with pytest.raises(LggError, match="holds 2 series"):
         read_scan(tmp_path)
     scan = read_scan(tmp_path, order="post,flair", series="1, 2")
-    assert scan.pixel == (2, 1) and scan.image.shape == (6, 32, 40, 3)
-    np.testing.assert_allclose(scan.image[..., 2].astype(int), head((6, 32, 40)), atol=3)
-    np.testing.assert_allclose(scan.image[..., 1].astype(int), head((6, 32, 40), 1), atol=3)
-    assert read_scan(tmp_path / "1.2.1" / "IM0001").image.shape == (1, 32, 40, 3)
+    assert scan.pixel == (3, 2.5) and scan.image.shape == (6, 34, 40, 3)
+    np.testing.assert_allclose(scan.image[..., 2].astype(int), head((6, 34, 40)), atol=3)
+    np.testing.assert_allclose(scan.image[..., 1].astype(int), head((6, 34, 40), 1), atol=3)
+    with pytest.raises(LggError, match=r"IM0001: has 1 x 34 x 40 voxels of 5 x 3 x 2.5 mm; a head .* all slices"):
+        read_scan(tmp_path / "1.2.1" / "IM0001")
     np.testing.assert_array_equal(read_sequences(tmp_path / "1.2.2", post=tmp_path / "1.2.1").image, scan.image)
 
 
 def test_what_is_no_scan(tmp_path):
-    for path, words in ((tmp_path / "nowhere", "nowhere: no such file or folder"), (tmp_path, "no picture there")):
+    for path, words in ((tmp_path / "nowhere", "nowhere: no such file or folder; name a file"), (tmp_path, "no picture there")):
         with pytest.raises(LggError, match=words):
             read_scan(path)
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(LggError, match="notes.txt: no picture .* no NIfTI .* no DICOM"):
+    with pytest.raises(LggError, match="notes.txt: no picture .* no NIfTI.* no DICOM; convert it"):
         read_scan(tmp_path / "notes.txt")
     save_slices(tmp_path / "deeper", head())
     with pytest.raises(LggError, match=r"name one of its folders \(deeper\)"):
@@ -175,7 +177,7 @@ def test_pipes_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(LggError, match="pipe.png: neither a file nor a folder"):
         read_scan(tmp_path / "pipe.png")
-    with pytest.raises(LggError, match="pipe.png: not a plain file"):
+    with pytest.raises(LggError, match="pipe.png: a link to nowhere, or not a plain file"):
         read_scan(tmp_path)
 
 
@@ -187,7 +189,7 @@ def test_ambiguous_folders(tmp_path):
     (tmp_path / "b").mkdir()
     for name in ("flair.nii.gz", "t1.nii.gz"):
         save_nifti(tmp_path / "b" / name, head())
-    with pytest.raises(LggError, match=r"holds 2 NIfTI files \(flair.nii.gz, t1.nii.gz\); .*--flair"):
+    with pytest.raises(LggError, match=r"holds 2 scans \(flair.nii.gz, t1.nii.gz\); .*--flair"):
         read_scan(tmp_path / "b")
     with pytest.raises(LggError, match="no series to choose"):
         read_scan(save_slices(tmp_path / "c", head()), series="1")
@@ -216,11 +218,14 @@ def test_what_shows_nothing_is_named(tmp_path):
         read_scan(save_slices(tmp_path, np.zeros((2, 20, 20), np.uint8)))
 
 
-def test_missing_nibabel(tmp_path, monkeypatch):
-    save_nifti(tmp_path / "x.nii", head())
-    monkeypatch.setitem(sys.modules, "nibabel", None)
-    with pytest.raises(LggError, match="pip install nibabel"):
-        read_scan(tmp_path)
+@pytest.mark.parametrize(("package", "name"), [("nibabel", "x.nii"), ("SimpleITK", "x.nrrd"), ("pydicom", "x.dcm")])
+def test_a_missing_package_is_named(tmp_path, monkeypatch, package, name):
+    (tmp_path / name).write_bytes(bytes(128) + b"DICM")
+    for module in ("nifti", "itk", "dicom", "grid"):
+        monkeypatch.delitem(sys.modules, f"lggseg.scans.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(LggError, match=f"{name}: needs the package {package}; pip install {package}"):
+        read_scan(tmp_path / name)
 
 
 def test_one_file_for_two_sequences_is_refused(tmp_path):
@@ -229,7 +234,7 @@ def test_one_file_for_two_sequences_is_refused(tmp_path):
         read_sequences(tmp_path / "a.png", pre=tmp_path / "a.png")
 
 
-LABELS = np.zeros((4, 32, 40), np.uint8)
+LABELS = np.zeros((4, 34, 40), np.uint8)
 LABELS[1:, 8:20, 8:30], LABELS[2, 10:15, 10:15], LABELS[3, 10:15, 10:15] = 2, 1, 4
 
 

@@ -1,4 +1,4 @@
-// What no scan is larger than: lggseg/scans/raw_scan.py.
+// What no scan is larger than: lggseg/scans/own_scan.py.
 
 import {LggError} from "../errors.js";
 

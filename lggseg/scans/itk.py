@@ -1,0 +1,63 @@
+"""What SimpleITK reads: NRRD and MetaImage, and the pixels of DICOM."""
+
+import gzip
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import SimpleITK
+
+from ..errors import LggError
+from .grid import Grid
+from .own_scan import OwnScan, check_size, reading
+
+
+def read_itk(path: Path) -> OwnScan:
+    """Axial slices of an NRRD or MetaImage file with one or several channels.
+
+    Raises LggError where it is damaged, has other axes, or lies nowhere.
+    """
+    with reading(path, "NRRD or MetaImage"):
+        image, printed = read_image(path)
+        if printed:
+            raise OSError(printed)
+        data = path.read_bytes().partition(b"\n\n")[2]
+        if data.startswith(b"\x1f\x8b"):  # an NRRD's, whose checksum SimpleITK does not compare
+            gzip.decompress(data)
+        values, size = SimpleITK.GetArrayFromImage(image), image.GetSize()
+        if len(size) == 4 and values.ndim == 4:  # a list of volumes
+            values = np.moveaxis(values, 0, -1)
+        elif len(size) != 3:
+            raise LggError(f"its shape is {size}; it must be (X,Y,Z), or several of these")
+        check_size(*values.shape, dtype=values.dtype)
+        directions = np.reshape(image.GetDirection(), (len(size), -1))[:3, :3]
+        affine = np.eye(4)
+        affine[:3, :3] = directions * image.GetSpacing()[:3]
+        affine[:3, 3] = image.GetOrigin()[:3]
+        affine[:2] *= -1  # ITK counts towards left and back, NIfTI towards right and front
+        grid = Grid(size[:3], affine)
+    slices = grid.to_slices(values.swapaxes(0, 2).reshape(*grid.shape, -1))
+    warnings = []
+    nrrd = image.GetMetaData("ITK_InputFilterName") == "NrrdImageIO"
+    if nrrd and not image.HasMetaDataKey("NRRD_space"):
+        warnings.append(f"{path}: does not say how it lies; taken as with the axes left, back, top")
+    return OwnScan(slices, grid=grid, warnings=warnings)
+
+
+def read_image(path: Path) -> tuple[SimpleITK.Image, str]:
+    """The image in a file, checked for its size before, and what SimpleITK's C++ code prints."""
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as printed:
+        os.dup2(printed.fileno(), 2)
+        try:
+            reader.ReadImageInformation()
+            check_size(*reader.GetSize(), reader.GetNumberOfComponents())
+            image = reader.Execute()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        printed.seek(0)
+        return image, printed.read().decode(errors="replace")
