@@ -40,7 +40,7 @@ def read_pictures(files: list[Path], masks: list[Path]) -> OwnScan:
                 f"{found.dtype} {found.shape}, but {files[0].name} is {slices[0].dtype} "
                 f"{slices[0].shape}; all slices of a scan are alike: give one scan alone"
             )
-        elif two_values(found) and not all(map(two_values, slices)):
+        elif two_values(found) and not all(two_values(one, 0) for one in slices):
             wrong = "has two values, as a mask has, and other slices have more; take the masks out"
         if wrong:
             raise LggError(f"{file}: {wrong}")
@@ -72,11 +72,11 @@ def slice_name(file: Path) -> str:
     return plain(MASK.sub("", file.stem)).strip("_-. ")
 
 
-def two_values(slices: np.ndarray) -> bool:
-    """Whether it has two values, each too often to be a speck on an empty slice."""
-    low, high = slices.min(), slices.max()
-    dark, lit = int((slices == low).sum()), int((slices == high).sum())
-    return low < high and dark + lit == slices.size and min(dark, lit) >= SURE
+def two_values(slices: np.ndarray, each: int = SURE) -> bool:
+    """Whether there are two values in it, each so often: fewer are specks on an empty slice."""
+    lit = slices == slices.max()
+    only = bool((lit | (slices == slices.min())).all())
+    return only and each <= lit.sum() <= slices.size - each
 
 
 def in_order(files: Sequence[Path]) -> tuple[list[Path], list[str]]:

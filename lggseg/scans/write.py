@@ -99,7 +99,11 @@ def our_files(out: Path, names: Iterable[str]) -> dict[str, list[str]]:
             if not (out / RESULTS).is_file():
                 raise ValueError("no plain file")  # a pipe would be waited for
             listed = json.loads((out / RESULTS).read_bytes())["files"]
-            ours = {name: [*map(str, all_of)] for name, all_of in listed.items() if Path(name).name == name}
+            ours = {
+                name: [*map(str, all_of)]
+                for name, all_of in listed.items()
+                if Path(name).name == name
+            }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LggError(
             f"{out / RESULTS}: damaged, so what an earlier run wrote there is not known; name another "

@@ -16,18 +16,31 @@ def head(levels=(60, 90, 120), depth=3) -> np.ndarray:
     return ((np.array(levels) + noise) * disc[..., None]).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("text", "names"), [
-    ("flair,t1,t1ce", ["flair", "pre", "post"]), ("FLAIR", ["flair"]), (" pre , Flair,post", ["pre", "flair", "post"]),
-    ("T1-pre,T1Gd,T2-FLAIR,T2", ["pre", "post", "flair", None]), ("flair,-,skip", ["flair", None, None])])
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("flair,t1,t1ce", ["flair", "pre", "post"]),
+        ("FLAIR", ["flair"]),
+        (" pre , Flair,post", ["pre", "flair", "post"]),
+        ("T1-pre,T1Gd,T2-FLAIR,T2", ["pre", "post", "flair", None]),
+        ("flair,-,skip", ["flair", None, None]),
+    ],
+)
 def test_order(text, names):
     assert parse_order(text) == names
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("flair,adc", "no sequence 'adc'"), ("t1,t1ce", "FLAIR 0 times"), ("", "no sequence ''"),
-    ("flair,t1,", "no sequence ''"),
-    ("flair,flair", "2 times"),
-    ("flair,t1,pre", "no sequence twice")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("flair,adc", "no sequence 'adc'"),
+        ("t1,t1ce", "FLAIR 0 times"),
+        ("", "no sequence ''"),
+        ("flair,t1,", "no sequence ''"),
+        ("flair,flair", "2 times"),
+        ("flair,t1,pre", "no sequence twice"),
+    ],
+)
 def test_orders_that_say_nothing(text, words):
     with pytest.raises(LggError, match=words):
         parse_order(text)
@@ -35,9 +48,14 @@ def test_orders_that_say_nothing(text, words):
 
 def test_channels_by_name():
     values = np.arange(3).reshape(1, 1, 1, 3)
-    named = {name: int(channel.item()) for name, channel in name_channels(values, None, "x").items()}
+    named = {
+        name: int(channel.item()) for name, channel in name_channels(values, None, "x").items()
+    }
     assert named == {"pre": 0, "flair": 1, "post": 2}
-    named = {name: int(channel.item()) for name, channel in name_channels(values, ["flair", None, "pre"], "x").items()}
+    named = {
+        name: int(channel.item())
+        for name, channel in name_channels(values, ["flair", None, "pre"], "x").items()
+    }
     assert named == {"flair": 0, "pre": 2}
     assert [*name_channels(values[..., :1], None, "x")] == ["flair"]
     with pytest.raises(LggError, match="x: 2 sequences; say which is which"):
@@ -52,7 +70,9 @@ def test_flair_stands_in_and_it_is_told():
     np.testing.assert_array_equal(found, image[..., [1, 1, 2]])
     assert warnings == ["no pre-contrast T1; FLAIR stands in, as it does in the data set"]
     found, warnings = compose({"flair": image[..., 1]})
-    assert (found == image[..., [1, 1, 1]]).all() and "no pre-contrast T1 and no post-contrast T1" in warnings[0]
+    assert (
+        found == image[..., [1, 1, 1]]
+    ).all() and "no pre-contrast T1 and no post-contrast T1" in warnings[0]
     assert compose(dict(zip(("pre", "flair", "post"), np.moveaxis(image, 3, 0))))[1] == []
 
 
@@ -109,7 +129,11 @@ def test_a_faint_likeness_is_enough(margin, told):
 
 
 def test_what_cannot_be_told_is_not_told():
-    for image in (brain((1, 1, 2)), brain((0, 1, 1)), head()):  # a copy of FLAIR; no contrast at all
+    for image in (
+        brain((1, 1, 2)),
+        brain((0, 1, 1)),
+        head(),
+    ):  # a copy of FLAIR; no contrast at all
         assert odd_sequence(image, find_head(image)) is None
 
 

@@ -12,7 +12,9 @@ from pydicom.dataset import FileMetaDataset  # noqa: E402
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid  # noqa: E402
 
 AXIAL = (1, 0, 0, 0, 1, 0)
-WORLD = np.arange(4 * 6 * 5, dtype=np.uint16).reshape(4, 6, 5) + 100  # slices from bottom, rows from front, columns
+WORLD = (
+    np.arange(4 * 6 * 5, dtype=np.uint16).reshape(4, 6, 5) + 100
+)  # slices from bottom, rows from front, columns
 
 
 def write(file, pixels, position=(0, 0, 0), orientation=AXIAL, uid="1.2.3", **tags):
@@ -58,7 +60,9 @@ def test_the_affine_is_nibabels(tmp_path):
     nibabel = pytest.importorskip("nibabel")
     grid = read(write_series(tmp_path)).grid
     assert nibabel.aff2axcodes(grid.affine) == ("L", "P", "S")
-    np.testing.assert_allclose(grid.affine, [[-1, 0, 0, 0], [0, -2, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1]])
+    np.testing.assert_allclose(
+        grid.affine, [[-1, 0, 0, 0], [0, -2, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1]]
+    )
 
 
 def test_a_sagittal_series_becomes_axial_slices(tmp_path):
@@ -67,12 +71,20 @@ def test_a_sagittal_series_becomes_axial_slices(tmp_path):
     stack = read(tmp_path)
     np.testing.assert_array_equal(stack.image[..., 0], WORLD)
     assert stack.grid.spacing.tolist() == [2, 1, 5]
-    np.testing.assert_array_equal(stack.grid.to_slices(stack.grid.from_slices(stack.image[..., 0])), WORLD)
+    np.testing.assert_array_equal(
+        stack.grid.to_slices(stack.grid.from_slices(stack.image[..., 0])), WORLD
+    )
 
 
 def test_slope_and_intercept_of_each_slice(tmp_path):
     for z in range(3):
-        write(tmp_path / str(z), np.full((4, 4), 10), (0, 0, z), RescaleSlope=z + 1, RescaleIntercept=-5)
+        write(
+            tmp_path / str(z),
+            np.full((4, 4), 10),
+            (0, 0, z),
+            RescaleSlope=z + 1,
+            RescaleIntercept=-5,
+        )
     assert read(tmp_path).image[:, 0, 0, 0].tolist() == [5, 15, 25]
 
 
@@ -88,8 +100,13 @@ def test_padding_is_nothing(tmp_path):
 
 def test_several_series_are_listed_and_chosen(tmp_path):
     write_series(tmp_path / "a", WORLD, "1.2.3", SeriesNumber=7, SeriesDescription="AX FLAIR")
-    write_series(tmp_path / "b" / "deep", WORLD + 1, "1.2.4", SeriesNumber=3, SeriesDescription="AX T1")
-    with pytest.raises(LggError, match=r"holds 2 series; .* 1 = AX T1 \(4 pictures, 1.2.4\); 2 = AX FLAIR \(4 pictu"):
+    write_series(
+        tmp_path / "b" / "deep", WORLD + 1, "1.2.4", SeriesNumber=3, SeriesDescription="AX T1"
+    )
+    with pytest.raises(
+        LggError,
+        match=r"holds 2 series; .* 1 = AX T1 \(4 pictures, 1.2.4\); 2 = AX FLAIR \(4 pictu",
+    ):
         read(tmp_path)
     for wanted, offset in (("2", 0), ("1.2.3", 0), ("1", 1), ("1.2.4", 1)):
         np.testing.assert_array_equal(read(tmp_path, [wanted]).image[..., 0], WORLD + offset)
@@ -105,12 +122,18 @@ def test_series_of_two_places_do_not_make_one_scan(tmp_path):
         read(tmp_path, ["1", "2"])
 
 
-@pytest.mark.parametrize(("tags", "words"), [
-    ({"ImagePositionPatient": None}, "does not tell ImagePositionPatient"), ({"PixelSpacing": None}, "PixelSpacing"),
-    ({"NumberOfFrames": 2}, "several frames"), ({"SamplesPerPixel": 3}, "in colours"),
-    ({"PhotometricInterpretation": "PALETTE COLOR"}, "in colours"),
-    ({"ModalityLUTSequence": [pydicom.Dataset()]}, "has a table of levels"),
-    ({"PixelData": b"12"}, "cannot be read as DICOM .cut short, 2 of 60 bytes")])
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"ImagePositionPatient": None}, "does not tell ImagePositionPatient"),
+        ({"PixelSpacing": None}, "PixelSpacing"),
+        ({"NumberOfFrames": 2}, "several frames"),
+        ({"SamplesPerPixel": 3}, "in colours"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "in colours"),
+        ({"ModalityLUTSequence": [pydicom.Dataset()]}, "has a table of levels"),
+        ({"PixelData": b"12"}, "cannot be read as DICOM .cut short, 2 of 60 bytes"),
+    ],
+)
 def test_what_is_no_stack_of_slices_is_refused(tmp_path, tags, words):
     with pytest.raises(LggError, match=words):
         read(write_series(tmp_path, **tags))
@@ -126,7 +149,9 @@ def test_a_lost_slice_and_a_double_one_are_told(tmp_path):
         read(tmp_path)
 
 
-@pytest.mark.parametrize(("last", "told"), [(15.9, False), (16.1, True), (14.1, False), (13.9, True)])
+@pytest.mark.parametrize(
+    ("last", "told"), [(15.9, False), (16.1, True), (14.1, False), (13.9, True)]
+)
 def test_slices_a_fifth_nearer_or_further_are_still_a_series(tmp_path, last, told):
     for z, place in enumerate((0, 5, 10, last)):
         write(tmp_path / str(z), WORLD[z], (0, 0, place))
@@ -191,7 +216,9 @@ def test_files_that_hold_no_picture(tmp_path):
         read(tmp_path)
 
 
-@pytest.mark.parametrize(("was", "now"), [(b"2.0\\1.0", b"2.0\\1.$"), (b"\x28\0\x11\0US", b"\x28\0\x11\0U\0")])
+@pytest.mark.parametrize(
+    ("was", "now"), [(b"2.0\\1.0", b"2.0\\1.$"), (b"\x28\0\x11\0US", b"\x28\0\x11\0U\0")]
+)
 def test_damaged_values_are_named(tmp_path, was, now):
     """The distance of pixels is no number; the type of the number of columns is none."""
     file = write(tmp_path / "a.dcm", WORLD[0])
@@ -201,8 +228,14 @@ def test_damaged_values_are_named(tmp_path, was, now):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("tags", [{"PixelSpacing": [-2, 1]}, {"orientation": (2, 0, 0, 0, 3, 0)},
-                                  {"orientation": (1, 0, 0, 0.8, 0.6, 0)}])
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PixelSpacing": [-2, 1]},
+        {"orientation": (2, 0, 0, 0, 3, 0)},
+        {"orientation": (1, 0, 0, 0.8, 0.6, 0)},
+    ],
+)
 def test_axes_that_are_none_are_refused(tmp_path, tags):
     folder = write_series(tmp_path / "a", **tags)
     with pytest.raises(LggError, match="right angles and of length 1"):

@@ -30,7 +30,9 @@ def test_every_orientation_shows_the_same_slices(order, signs):
     volume, grid = stored(world, order, signs)
     slices = grid.to_slices(volume)
     assert slices.shape == (4, 3, 2) and grid.spacing.tolist() == [5.0, 2.0, 1.0]
-    assert slices[0, 0, 0] == world[1, 2, 0]  # the bottom slice's first row is the front, its first column the right
+    assert (
+        slices[0, 0, 0] == world[1, 2, 0]
+    )  # the bottom slice's first row is the front, its first column the right
     assert slices[3, 2, 1] == world[0, 0, 3]
     np.testing.assert_array_equal(grid.from_slices(slices), volume)
     assert grid.same_as(stored(world, (0, 1, 2), (1, 1, 1))[1])
@@ -58,7 +60,9 @@ def test_oblique_volumes_keep_their_slices():
     assert grid.voxel == pytest.approx(0.004)
 
 
-@pytest.mark.parametrize("affine", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.diag([1.0, 0, 1, 1])])
+@pytest.mark.parametrize(
+    "affine", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.diag([1.0, 0, 1, 1])]
+)
 def test_an_affine_that_places_nothing_is_refused(affine):
     with pytest.raises(LggError, match="does not place voxels in space"):
         Grid((2, 2, 2), affine)
@@ -68,16 +72,30 @@ def head_grid(shape, spacing) -> Grid:
     return Grid(shape, np.diag([*spacing, 1.0]))
 
 
-@pytest.mark.parametrize(("shape", "spacing", "fits"), [
-    ((256, 256, 24), (0.94, 0.94, 5), True), ((240, 240, 155), (1, 1, 1), True),  # 2D FLAIR; BraTS
-    ((30, 256, 256), (5, 0.94, 0.94), True),  # in sagittal slices
-    ((256, 256, 24), (1, 1, 1), False),  # the identity as affine: a head 24 mm high
-    ((256, 256, 24), (0.00094, 0.00094, 0.005), False), ((256, 256, 24), (940, 940, 5000), False),  # m, microns
-    ((256, 256, 1), (0.94, 0.94, 5), False), ((1536, 1536, 1), (0.94, 0.94, 5), False),  # a slice; a mosaic
-    ((100, 100, 12), (1, 1, 5), True), ((99, 100, 12), (1, 1, 5), False), ((100, 100, 11), (1, 1, 5), False),
-    ((100, 100, 20), (3, 3, 15), True), ((100, 100, 20), (3.1, 3, 15), False), ((99, 100, 19), (3, 3, 15.1), False),
-    ((1500, 1500, 600), (0.2, 0.2, 0.5), True), ((1500, 1500, 600), (0.19, 0.2, 0.5), False),
-    ((1500, 1500, 600), (0.2, 0.2, 0.4), False), ((301, 256, 24), (1, 1, 5), False), ((256, 256, 61), (1, 1, 5), False)])
+@pytest.mark.parametrize(
+    ("shape", "spacing", "fits"),
+    [
+        ((256, 256, 24), (0.94, 0.94, 5), True),
+        ((240, 240, 155), (1, 1, 1), True),  # 2D FLAIR; BraTS
+        ((30, 256, 256), (5, 0.94, 0.94), True),  # in sagittal slices
+        ((256, 256, 24), (1, 1, 1), False),  # the identity as affine: a head 24 mm high
+        ((256, 256, 24), (0.00094, 0.00094, 0.005), False),
+        ((256, 256, 24), (940, 940, 5000), False),  # m, microns
+        ((256, 256, 1), (0.94, 0.94, 5), False),
+        ((1536, 1536, 1), (0.94, 0.94, 5), False),  # a slice; a mosaic
+        ((100, 100, 12), (1, 1, 5), True),
+        ((99, 100, 12), (1, 1, 5), False),
+        ((100, 100, 11), (1, 1, 5), False),
+        ((100, 100, 20), (3, 3, 15), True),
+        ((100, 100, 20), (3.1, 3, 15), False),
+        ((99, 100, 19), (3, 3, 15.1), False),
+        ((1500, 1500, 600), (0.2, 0.2, 0.5), True),
+        ((1500, 1500, 600), (0.19, 0.2, 0.5), False),
+        ((1500, 1500, 600), (0.2, 0.2, 0.4), False),
+        ((301, 256, 24), (1, 1, 5), False),
+        ((256, 256, 61), (1, 1, 5), False),
+    ],
+)
 def test_a_head_fits_or_not(shape, spacing, fits):
     grid = head_grid(shape, spacing)
     assert grid.fits_a_head() is fits

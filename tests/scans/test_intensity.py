@@ -46,7 +46,9 @@ def test_one_voxel_does_not_matter(outlier):
 def test_padding_does_not_matter(padding, share):
     volume = scan(np.float32)
     plain, where = to_bytes(volume).astype(int), np.zeros(volume.shape, bool)
-    where[:, :8] = np.random.default_rng(1).random((6, 8, 40)) < 5 * share  # all of it among the air of the top
+    where[:, :8] = (
+        np.random.default_rng(1).random((6, 8, 40)) < 5 * share
+    )  # all of it among the air of the top
     volume[where] = padding
     found = to_bytes(volume).astype(int)
     assert found[where].max() == 0 and np.abs(found - plain)[~where].max() <= 3
@@ -87,7 +89,12 @@ def test_numbers_beyond_float32_are_as_infinite_ones():
     volume = scan(float)
     plain = to_bytes(volume).astype(int)
     volume[3, 20, 20] = 1e300
-    assert np.delete(np.abs(to_bytes(volume).astype(int) - plain).ravel(), 3 * 1600 + 20 * 40 + 20).max() <= 1
+    assert (
+        np.delete(
+            np.abs(to_bytes(volume).astype(int) - plain).ravel(), 3 * 1600 + 20 * 40 + 20
+        ).max()
+        <= 1
+    )
 
 
 # --- where black and white lie, by hand ---
@@ -95,14 +102,25 @@ def test_numbers_beyond_float32_are_as_infinite_ones():
 RAMP = np.arange(1001.0)  # its percentile p is 10 p
 
 
-@pytest.mark.parametrize(("values", "around", "black", "white"), [
-    (RAMP, None, 0, 995.5),  # foreground 100 to 1000: 99.5 % of the way
-    (RAMP, 0.0, 0, 995.5), (RAMP, -7.0, 0, 995.5), (RAMP + 2, 1.0, 1, 997.495),
-    (RAMP + 980, None, 0, 1975),  # the darkest, 985, is less than half as bright as the brightest, 1975
-    (RAMP + 1000, None, 1005, 1995.525),  # 1005 of 1995 is more; foreground 1105 to 2000
-    (RAMP + 1000, 100.0, 100, 1995), (RAMP + 1100, 100.0, 1105, 2095.525),  # 905 of 1895 above air, 1005 of 1995
-    (np.full(9, 7.0), 0.0, 6, 7),
-])
+@pytest.mark.parametrize(
+    ("values", "around", "black", "white"),
+    [
+        (RAMP, None, 0, 995.5),  # foreground 100 to 1000: 99.5 % of the way
+        (RAMP, 0.0, 0, 995.5),
+        (RAMP, -7.0, 0, 995.5),
+        (RAMP + 2, 1.0, 1, 997.495),
+        (
+            RAMP + 980,
+            None,
+            0,
+            1975,
+        ),  # the darkest, 985, is less than half as bright as the brightest, 1975
+        (RAMP + 1000, None, 1005, 1995.525),  # 1005 of 1995 is more; foreground 1105 to 2000
+        (RAMP + 1000, 100.0, 100, 1995),
+        (RAMP + 1100, 100.0, 1105, 2095.525),  # 905 of 1895 above air, 1005 of 1995
+        (np.full(9, 7.0), 0.0, 6, 7),
+    ],
+)
 def test_black_and_white_by_hand(values, around, black, white):
     assert levels(values, around) == pytest.approx((black, white))
 
@@ -113,13 +131,24 @@ def test_black_lies_below_zero_where_a_tenth_does(below, black):
     assert levels(values, None) == pytest.approx((black, 5))
 
 
-@pytest.mark.parametrize(("values", "padding"), [
-    ([], None), ([3, 3, 3], None),
-    ([500, *range(1000, 1999)], 500), ([500, *range(1000, 2000)], None),  # one in 1000, one in 1001
-    ([901.5, *(RAMP + 1000)], None), ([901.5] * 2 + [*(RAMP + 1000)], 901.5),
-    ([901.7] * 2 + [*(RAMP + 1000)], None),  # the gap to 1001 is to exceed 99.4, a tenth of 1001 to 1995
-    ([-1] * 10 + [*range(990)], -1), ([-1] * 9 + [*range(990)], None), ([0] * 10 + [*range(1, 991)], None),
-])
+@pytest.mark.parametrize(
+    ("values", "padding"),
+    [
+        ([], None),
+        ([3, 3, 3], None),
+        ([500, *range(1000, 1999)], 500),
+        ([500, *range(1000, 2000)], None),  # one in 1000, one in 1001
+        ([901.5, *(RAMP + 1000)], None),
+        ([901.5] * 2 + [*(RAMP + 1000)], 901.5),
+        (
+            [901.7] * 2 + [*(RAMP + 1000)],
+            None,
+        ),  # the gap to 1001 is to exceed 99.4, a tenth of 1001 to 1995
+        ([-1] * 10 + [*range(990)], -1),
+        ([-1] * 9 + [*range(990)], None),
+        ([0] * 10 + [*range(1, 991)], None),
+    ],
+)
 def test_a_padding_by_hand(values, padding):
     assert lowest_plateau(np.array(values, np.float64)) == padding
 

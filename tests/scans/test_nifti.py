@@ -21,9 +21,12 @@ def save(path, values):
 
 def turned(code: str):
     """A NIfTI image (its world (4,5,6), pixels 1 x 2 mm, slices 5 mm) stored with axes that run as `code` says."""
-    world = nibabel.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.diag([1, 2, 5, 1.0]))
-    way = nibabel.orientations.ornt_transform(nibabel.orientations.axcodes2ornt("RAS"),
-                                              nibabel.orientations.axcodes2ornt(code))
+    world = nibabel.Nifti1Image(
+        np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.diag([1, 2, 5, 1.0])
+    )
+    way = nibabel.orientations.ornt_transform(
+        nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt(code)
+    )
     return world.as_reoriented(way)
 
 
@@ -41,9 +44,12 @@ def test_all_orientations_read_alike_and_come_back_as_they_were(tmp_path, code):
     assert read.grid.pixel == (2, 1) and read.names[-1] == "slice_6" and read.warnings == []
     for dtype in (np.uint8, np.float32):
         (tmp_path / "b.nii.gz").write_bytes(
-            write_nifti(read.image[..., 0].astype(dtype), read.grid, read.header))
+            write_nifti(read.image[..., 0].astype(dtype), read.grid, read.header)
+        )
         back = nibabel.load(tmp_path / "b.nii.gz")
-        np.testing.assert_array_equal(np.asanyarray(back.dataobj), np.asanyarray(image.dataobj).astype(dtype))
+        np.testing.assert_array_equal(
+            np.asanyarray(back.dataobj), np.asanyarray(image.dataobj).astype(dtype)
+        )
         assert back.get_data_dtype() == dtype and back.shape == image.shape
         assert_same_grid(back, image)
 
@@ -51,7 +57,9 @@ def test_all_orientations_read_alike_and_come_back_as_they_were(tmp_path, code):
 def assert_same_grid(one, other):
     np.testing.assert_array_equal(one.affine, other.affine)
     for form in ("get_qform", "get_sform"):
-        (matrix, code), (wanted, wanted_code) = (getattr(image, form)(coded=True) for image in (one, other))
+        (matrix, code), (wanted, wanted_code) = (
+            getattr(image, form)(coded=True) for image in (one, other)
+        )
         np.testing.assert_array_equal(matrix, wanted)
         assert code == wanted_code
     assert one.header.get_xyzt_units() == other.header.get_xyzt_units()
@@ -71,7 +79,8 @@ def test_codes_units_and_oblique_affines_stay(tmp_path, qform, sform):
     nibabel.save(image, tmp_path / "a.nii")
     stored, read = nibabel.load(tmp_path / "a.nii"), read_nifti(tmp_path / "a.nii")
     (tmp_path / "b.nii.gz").write_bytes(
-        write_nifti(np.ones((6, 5, 4), np.uint8), read.grid, read.header))
+        write_nifti(np.ones((6, 5, 4), np.uint8), read.grid, read.header)
+    )
     back = nibabel.load(tmp_path / "b.nii.gz")
     assert back.shape == (4, 5, 6) and back.header["cal_max"] == 0
     assert_same_grid(back, stored)
@@ -84,7 +93,10 @@ def test_nifti_2(tmp_path):
     read = read_nifti(tmp_path / "a.nii.gz")
     (tmp_path / "b.nii.gz").write_bytes(write_nifti(read.image[..., 0], read.grid, read.header))
     back = nibabel.load(tmp_path / "b.nii.gz")
-    assert isinstance(back, nibabel.Nifti2Image) and (np.asarray(back.dataobj) == np.asarray(image.dataobj)).all()
+    assert (
+        isinstance(back, nibabel.Nifti2Image)
+        and (np.asarray(back.dataobj) == np.asarray(image.dataobj)).all()
+    )
 
 
 def test_slope_and_intercept(tmp_path):
@@ -101,7 +113,9 @@ def test_slope_and_intercept(tmp_path):
 @pytest.mark.parametrize("name", ["A.NII.GZ", "A.NII", "a.Nii.gz"])
 def test_suffixes_in_capitals(tmp_path, name):
     content = nibabel.Nifti1Image(np.ones((2, 3, 4), np.uint8), np.eye(4)).to_bytes()
-    (tmp_path / name).write_bytes(gzip.compress(content) if name.lower().endswith("gz") else content)
+    (tmp_path / name).write_bytes(
+        gzip.compress(content) if name.lower().endswith("gz") else content
+    )
     assert read_nifti(tmp_path / name).image.shape == (4, 3, 2, 1)
 
 
@@ -148,10 +162,12 @@ def test_damaged_files_are_named(tmp_path, name):
 
 
 def test_a_flipped_bit_in_a_gz_is_found(tmp_path):
-    path = save(tmp_path / "a.nii.gz", np.random.default_rng(0).integers(0, 999, (20, 20, 20), np.int16))
+    path = save(
+        tmp_path / "a.nii.gz", np.random.default_rng(0).integers(0, 999, (20, 20, 20), np.int16)
+    )
     whole = path.read_bytes()
     for place in range(20, len(whole), len(whole) // 40):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1:])
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         with pytest.raises(LggError, match="a.nii.gz: "):
             read_nifti(path)
 

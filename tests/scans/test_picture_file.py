@@ -14,11 +14,18 @@ from lggseg.errors import LggError
 from lggseg.scans import own_scan
 from lggseg.scans.picture_file import read_slices
 
-DEEP = (np.arange(7 * 5 * 3).reshape(7, 5, 3) * 601 % 65536).astype(np.uint16)  # no two bytes of a value alike
+DEEP = (np.arange(7 * 5 * 3).reshape(7, 5, 3) * 601 % 65536).astype(
+    np.uint16
+)  # no two bytes of a value alike
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 def write_png(path, pixels: np.ndarray, filters=(0, 1, 2, 3, 4), extra: bytes = b"") -> None:
@@ -27,7 +34,10 @@ def write_png(path, pixels: np.ndarray, filters=(0, 1, 2, 3, 4), extra: bytes = 
     rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1).astype(int)
     step, data, above = 2 * channels, b"", np.zeros(rows.shape[1], int)
     for i, row in enumerate(rows):
-        left, corner = np.append(np.zeros(step, int), row[:-step]), np.append(np.zeros(step, int), above[:-step])
+        left, corner = (
+            np.append(np.zeros(step, int), row[:-step]),
+            np.append(np.zeros(step, int), above[:-step]),
+        )
         estimate = left + above - corner
         far = np.abs(np.stack([estimate - left, estimate - above, estimate - corner]))
         paeth = np.choose(far.argmin(axis=0), [left, above, corner])
@@ -37,8 +47,13 @@ def write_png(path, pixels: np.ndarray, filters=(0, 1, 2, 3, 4), extra: bytes = 
         above = row
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(data))
-                     + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + extra
+        + chunk(b"IDAT", zlib.compress(data))
+        + chunk(b"IEND", b"")
+    )
 
 
 def test_sixteen_bits_of_a_png_are_all_kept(tmp_path):
@@ -51,8 +66,13 @@ def test_sixteen_bits_of_a_png_are_all_kept(tmp_path):
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_sixteen_bits_of_a_tiff_are_all_kept(tmp_path, order, compression):
-    tifffile.imwrite(tmp_path / "a.tif", np.stack([DEEP, DEEP[::-1]]), photometric="rgb", byteorder=order,
-                     compression=compression)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.stack([DEEP, DEEP[::-1]]),
+        photometric="rgb",
+        byteorder=order,
+        compression=compression,
+    )
     pages = read_slices(tmp_path / "a.tif")
     np.testing.assert_array_equal(pages[0], DEEP)
     np.testing.assert_array_equal(pages[1], DEEP[::-1])
@@ -75,7 +95,9 @@ def test_grey_png_of_many_levels(tmp_path):
 
 def test_white_is_zero(tmp_path):
     for bits in (np.uint8, np.uint16):
-        tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 1000 % 256, 5]], bits), photometric="miniswhite")
+        tifffile.imwrite(
+            tmp_path / "a.tif", np.array([[0, 1000 % 256, 5]], bits), photometric="miniswhite"
+        )
         [page] = read_slices(tmp_path / "a.tif")
         top = np.iinfo(bits).max
         assert page.tolist() == [[top, top - 1000 % 256, top - 5]]
@@ -84,7 +106,9 @@ def test_white_is_zero(tmp_path):
 @pytest.mark.parametrize("order", "<>")
 def test_sixteen_bits_in_planes_are_all_kept(tmp_path, order):
     planes = DEEP.transpose(2, 0, 1)
-    tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate", byteorder=order)
+    tifffile.imwrite(
+        tmp_path / "a.tif", planes, photometric="rgb", planarconfig="separate", byteorder=order
+    )
     np.testing.assert_array_equal(read_slices(tmp_path / "a.tif"), DEEP[None])
 
 
@@ -105,7 +129,9 @@ def test_palette_is_what_a_viewer_shows(tmp_path):
         assert page.tolist() == [[[10, 20, 30], [200, 100, 50]], [[200, 100, 50], [10, 20, 30]]]
 
 
-OLD_PILLOW = pytest.mark.skipif(int(PIL.__version__.split(".")[0]) < 13, reason="cannot read it, so we refuse it")
+OLD_PILLOW = pytest.mark.skipif(
+    int(PIL.__version__.split(".")[0]) < 13, reason="cannot read it, so we refuse it"
+)
 
 
 @pytest.mark.parametrize("mode", ["CMYK", pytest.param("YCbCr", marks=OLD_PILLOW)])
@@ -114,7 +140,9 @@ def test_colour_spaces_of_print_and_video_become_rgb(tmp_path, mode):
     grey.convert("RGB").convert(mode).save(tmp_path / "a.tif")
     [page] = read_slices(tmp_path / "a.tif")
     assert page.shape == (32, 32, 3)
-    np.testing.assert_allclose(page.astype(int), np.asarray(grey.convert("RGB")).astype(int), atol=2)
+    np.testing.assert_allclose(
+        page.astype(int), np.asarray(grey.convert("RGB")).astype(int), atol=2
+    )
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
@@ -149,7 +177,9 @@ def test_pages_of_a_tiff_are_a_stack(tmp_path):
 
 
 def test_pages_of_two_sizes_are_refused(tmp_path):
-    Image.new("L", (4, 4)).save(tmp_path / "a.tif", save_all=True, append_images=[Image.new("L", (2, 2))])
+    Image.new("L", (4, 4)).save(
+        tmp_path / "a.tif", save_all=True, append_images=[Image.new("L", (2, 2))]
+    )
     with pytest.raises(LggError, match="a.tif: its pages have several shapes"):
         read_slices(tmp_path / "a.tif")
 
@@ -164,8 +194,13 @@ def test_animations_are_refused(tmp_path):
 @pytest.mark.parametrize("told", ["frames=6", "channels=3\nframes=2", "slices=3\nframes=2"])
 def test_hyperstacks_of_several_times_are_refused(tmp_path, told):
     description = f"ImageJ=1.54f\nimages=6\n{told}\nhyperstack=true"
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 4, 4), np.uint8), description=description, metadata=None,
-                     photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((6, 4, 4), np.uint8),
+        description=description,
+        metadata=None,
+        photometric="minisblack",
+    )
     with pytest.raises(LggError, match="a.tif: its axes are .*ImageJ"):
         read_slices(tmp_path / "a.tif")
 
@@ -174,14 +209,20 @@ def test_channels_of_a_hyperstack_are_channels(tmp_path):
     """As ImageJ writes them: the channels of the first slice, then those of the second."""
     stored = np.arange(6 * 4 * 5, dtype=np.uint8).reshape(6, 4, 5)
     description = "ImageJ=1.54f\nimages=6\nchannels=3\nslices=2\nhyperstack=true"
-    tifffile.imwrite(tmp_path / "a.tif", stored, description=description, metadata=None, photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, description=description, metadata=None, photometric="minisblack"
+    )
     found = read_slices(tmp_path / "a.tif")
     np.testing.assert_array_equal(found, stored.reshape(2, 3, 4, 5).transpose(0, 2, 3, 1))
 
 
 def test_stacks_that_imagej_wrote_as_one_page_are_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4), np.uint8), metadata=None,
-                     description="ImageJ=1.54f\nimages=900\nslices=900")
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((4, 4), np.uint8),
+        metadata=None,
+        description="ImageJ=1.54f\nimages=900\nslices=900",
+    )
     with pytest.raises(LggError, match="a.tif: .*ImageJ"):
         read_slices(tmp_path / "a.tif")
 
@@ -194,8 +235,13 @@ def test_plain_imagej_stacks_are_read(tmp_path):
 
 @pytest.mark.parametrize("sizes", ['SizeC="3" SizeT="1"', 'SizeC="1" SizeT="2"'])
 def test_ome_stacks_that_are_half_described_are_refused(tmp_path, sizes):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 4, 4), np.uint8), metadata=None, photometric="minisblack",
-                     description=f"<OME><Image><Pixels {sizes} SizeZ=\"2\"/></Image></OME>")
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((6, 4, 4), np.uint8),
+        metadata=None,
+        photometric="minisblack",
+        description=f'<OME><Image><Pixels {sizes} SizeZ="2"/></Image></OME>',
+    )
     with pytest.raises(LggError, match="a.tif: cannot be read"):
         read_slices(tmp_path / "a.tif")
 
@@ -212,12 +258,20 @@ def test_axes_are_believed(tmp_path, how, axes):
         if "imagej" in how:
             pytest.skip("ImageJ knows one order")
         stored = STORED.transpose(1, 0, 2, 3)
-    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", metadata={"axes": axes}, **how)
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="minisblack", metadata={"axes": axes}, **how
+    )
     np.testing.assert_array_equal(read_slices(tmp_path / "a.tif"), STORED.transpose(0, 2, 3, 1))
 
 
-@pytest.mark.parametrize("how", [{"ome": True, "metadata": {"axes": "TYX"}}, {"imagej": True, "metadata": {"axes": "TYX"}},
-                                 {"metadata": {"axes": "TYX"}}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"ome": True, "metadata": {"axes": "TYX"}},
+        {"imagej": True, "metadata": {"axes": "TYX"}},
+        {"metadata": {"axes": "TYX"}},
+    ],
+)
 def test_times_are_no_slices(tmp_path, how):
     tifffile.imwrite(tmp_path / "a.tif", STORED[0], photometric="minisblack", **how)
     with pytest.raises(LggError, match="a.tif: its axes are TYX"):
@@ -240,7 +294,16 @@ def test_orientation_is_as_a_viewer_shows_it(tmp_path, suffix, orientation):
     Image.fromarray(stored).save(tmp_path / f"a.{suffix}", exif=exif)
     [page] = read_slices(tmp_path / f"a.{suffix}")
     assert page.shape == ((16, 32) if orientation <= 4 else (32, 16))
-    corner = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
+    corner = {
+        1: (0, 0),
+        2: (0, -1),
+        3: (-1, -1),
+        4: (-1, 0),
+        5: (0, 0),
+        6: (0, -1),
+        7: (-1, -1),
+        8: (-1, 0),
+    }
     lit = [(row, column) for row in (0, -1) for column in (0, -1) if page[row, column] > 150]
     assert lit == [corner[orientation]]
 
@@ -250,14 +313,20 @@ def test_orientation_of_deep_pictures(tmp_path):
     exif[0x0112] = 6
     write_png(tmp_path / "a.png", DEEP, extra=chunk(b"eXIf", exif.tobytes()[6:]))
     np.testing.assert_array_equal(read_slices(tmp_path / "a.png")[0], np.rot90(DEEP, -1))
-    tifffile.imwrite(tmp_path / "a.tif", DEEP, photometric="rgb", extratags=[(274, "H", 1, 6, True)])
+    tifffile.imwrite(
+        tmp_path / "a.tif", DEEP, photometric="rgb", extratags=[(274, "H", 1, 6, True)]
+    )
     np.testing.assert_array_equal(read_slices(tmp_path / "a.tif")[0], np.rot90(DEEP, -1))
 
 
 def test_a_picture_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-                                     + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b""))
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
     with pytest.raises(LggError, match="a.png: "):
         read_slices(tmp_path / "a.png")
     Image.new("L", (100, 100)).save(tmp_path / "b.png")
@@ -284,7 +353,9 @@ def test_other_formats_are_not_tried(tmp_path):
         read_slices(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize(("values", "fine"), [((0, 255), True), ((0, 1), True), ((255,), True), ((0, 7), False)])
+@pytest.mark.parametrize(
+    ("values", "fine"), [((0, 255), True), ((0, 1), True), ((255,), True), ((0, 7), False)]
+)
 def test_masks(tmp_path, values, fine):
     pixels = np.resize(np.array(values, np.uint8), (4, 4))
     Image.fromarray(pixels).save(tmp_path / "a_mask.png")
@@ -304,13 +375,20 @@ def test_a_mask_in_colours_is_refused(tmp_path):
 
 @pytest.mark.parametrize("channels", [2, 4])
 def test_channels_that_no_viewer_shows_are_refused(tmp_path, channels):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, channels), np.uint8), planarconfig="contig",
-                     photometric="rgb" if channels == 4 else "minisblack", extrasamples=["unspecified"])
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((8, 9, channels), np.uint8),
+        planarconfig="contig",
+        photometric="rgb" if channels == 4 else "minisblack",
+        extrasamples=["unspecified"],
+    )
     with pytest.raises(LggError, match=f"a.tif: (has {channels} channels|cannot be read)"):
         read_slices(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("kind", ["int8", "uint32", "int32", "uint64", "int64", "float16", "float64"])
+@pytest.mark.parametrize(
+    "kind", ["int8", "uint32", "int32", "uint64", "int64", "float16", "float64"]
+)
 @pytest.mark.parametrize("order", "<>")
 def test_types_are_believed(tmp_path, kind, order):
     """silx-kit/fabio #9, ITK PR #2112: no sign is taken for a high bit, and no high bit for a sign."""

@@ -24,7 +24,11 @@ def test_names():
 
 def test_slices_in_numeric_order(tmp_path):
     stack = read_pictures([save(tmp_path, f"scan_{k}.png", k) for k in (10, 2, 1)], [])
-    assert stack.names == ["scan_1", "scan_2", "scan_10"] and stack.image[:, 4, 4, 0].tolist() == [1, 2, 10]
+    assert stack.names == ["scan_1", "scan_2", "scan_10"] and stack.image[:, 4, 4, 0].tolist() == [
+        1,
+        2,
+        10,
+    ]
     assert stack.image.shape == (3, 8, 9, 1) and stack.truth is None and stack.grid is None
 
 
@@ -40,29 +44,39 @@ def test_pages_are_slices(tmp_path):
     pages = [Image.fromarray(np.full((4, 6), 10 * i, np.uint8)) for i in range(12)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
     stack = read_pictures([tmp_path / "a.tif"], [])
-    assert stack.names[:2] == ["a_1", "a_2"] and stack.image[:, 0, 0, 0].tolist() == list(range(0, 120, 10))
+    assert stack.names[:2] == ["a_1", "a_2"] and stack.image[:, 0, 0, 0].tolist() == list(
+        range(0, 120, 10)
+    )
     masks = [Image.fromarray(np.full((4, 6), 255 * (i == 3), np.uint8)) for i in range(12)]
     masks[0].save(tmp_path / "a_mask.tif", save_all=True, append_images=masks[1:])
     truth = read_pictures([tmp_path / "a.tif"], [tmp_path / "a_mask.tif"]).truth
     assert truth.any(axis=(1, 2)).nonzero()[0].tolist() == [3]
     masks[0].save(tmp_path / "a_mask.tif")
-    with pytest.raises(LggError, match=r"a_mask.tif: \(1, 4, 6\) slices, rows and columns; its slice \(12, 4, 6\)"):
+    with pytest.raises(
+        LggError, match=r"a_mask.tif: \(1, 4, 6\) slices, rows and columns; its slice \(12, 4, 6\)"
+    ):
         read_pictures([tmp_path / "a.tif"], [tmp_path / "a_mask.tif"])
     with pytest.raises(LggError, match="a.tif: holds several slices; give it alone"):
         read_pictures([tmp_path / "a.tif", save(tmp_path, "b.tif")], [])
 
 
-@pytest.mark.parametrize(("one", "other"), [("a.png", "a.tif"), ("A.png", "a.png"), ("é.png", "e\u0301.png")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("a.png", "a.tif"), ("A.png", "a.png"), ("é.png", "e\u0301.png")]
+)
 def test_two_slices_of_one_name_are_refused(tmp_path, one, other):
     files = [save(tmp_path, one), save(tmp_path, other)]
     with pytest.raises(LggError, match="two slices of one name"):
         read_pictures(files, [])
 
 
-@pytest.mark.parametrize(("how", "words"), [
-    ({"size": (8, 10)}, r"b.png: uint8 \(1, 8, 10\), but a.png is uint8 \(1, 8, 9\)"),
-    ({"channels": 3}, r"b.png: uint8 \(1, 8, 9, 3\), but a.png is uint8 \(1, 8, 9\)"),
-    ({"dtype": np.uint16}, r"b.png: uint16 \(1, 8, 9\), but a.png is uint8")])
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"size": (8, 10)}, r"b.png: uint8 \(1, 8, 10\), but a.png is uint8 \(1, 8, 9\)"),
+        ({"channels": 3}, r"b.png: uint8 \(1, 8, 9, 3\), but a.png is uint8 \(1, 8, 9\)"),
+        ({"dtype": np.uint16}, r"b.png: uint16 \(1, 8, 9\), but a.png is uint8"),
+    ],
+)
 def test_slices_of_two_kinds_are_refused(tmp_path, how, words):
     with pytest.raises(LggError, match=words):
         read_pictures([save(tmp_path, "a.png"), save(tmp_path, "b.png", **how)], [])
@@ -73,30 +87,49 @@ def test_masks_are_found_whatever_their_case_and_suffix(tmp_path, name):
     assert read_pictures([save(tmp_path, "a.png")], [save(tmp_path, name, 255)]).truth.all()
 
 
-@pytest.mark.parametrize(("masks", "words"), [
-    (["a_mask.png"], "b.png: 1 of 2 slices have no mask"),
-    (["a_mask.png", "b_mask.png", "c_mask.png"], "c_mask.png: a mask without its slice"),
-    (["a_mask.png", "a_mask.tif", "b_mask.png"], "a_mask.tif: the slice has a second mask")])
+@pytest.mark.parametrize(
+    ("masks", "words"),
+    [
+        (["a_mask.png"], "b.png: 1 of 2 slices have no mask"),
+        (["a_mask.png", "b_mask.png", "c_mask.png"], "c_mask.png: a mask without its slice"),
+        (["a_mask.png", "a_mask.tif", "b_mask.png"], "a_mask.tif: the slice has a second mask"),
+    ],
+)
 def test_masks_that_do_not_fit_the_slices(tmp_path, masks, words):
     with pytest.raises(LggError, match=words):
-        read_pictures([save(tmp_path, "a.png"), save(tmp_path, "b.png")], [save(tmp_path, name) for name in masks])
+        read_pictures(
+            [save(tmp_path, "a.png"), save(tmp_path, "b.png")],
+            [save(tmp_path, name) for name in masks],
+        )
 
 
 def test_a_mask_of_another_size(tmp_path):
-    with pytest.raises(LggError, match=r"a_mask.png: \(1, 4, 4\) slices, rows and columns; its slice \(1, 8, 9\)"):
+    with pytest.raises(
+        LggError, match=r"a_mask.png: \(1, 4, 4\) slices, rows and columns; its slice \(1, 8, 9\)"
+    ):
         read_pictures([save(tmp_path, "a.png")], [save(tmp_path, "a_mask.png", size=(4, 4))])
 
 
-@pytest.mark.parametrize(("names", "told"), [(("s1_1", "s1_2"), 0), (("s_1", "s_2_overlay"), 1),
-                                            (("anna_1", "bert_1"), 1)])
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(("s1_1", "s1_2"), 0), (("s_1", "s_2_overlay"), 1), (("anna_1", "bert_1"), 1)],
+)
 def test_slices_named_in_two_ways_are_told(tmp_path, names, told):
     warnings = read_pictures([save(tmp_path, f"{name}.png") for name in names], []).warnings
     assert len(warnings) == told and all("named in two ways" in warning for warning in warnings)
 
 
-@pytest.mark.parametrize(("names", "told"), [
-    (("s_1", "s_2", "s_4", "s_5"), "s_2.png and s_4.png are neighbours"), (("a1", "a001", "a2"), "a1.png"),
-    (("s_2", "s_4", "s_6"), None), (("p7_1", "p7_2"), None), (("x9y8", "x10y7"), None), (("one",), None)])
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("s_1", "s_2", "s_4", "s_5"), "s_2.png and s_4.png are neighbours"),
+        (("a1", "a001", "a2"), "a1.png"),
+        (("s_2", "s_4", "s_6"), None),
+        (("p7_1", "p7_2"), None),
+        (("x9y8", "x10y7"), None),
+        (("one",), None),
+    ],
+)
 def test_a_gap_or_a_double_in_the_numbers_is_told(tmp_path, names, told):
     for name in names:
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / f"{name}.png")
@@ -104,11 +137,24 @@ def test_a_gap_or_a_double_in_the_numbers_is_told(tmp_path, names, told):
     assert len(warnings) == bool(told) and (not told or told in warnings[0])
 
 
-@pytest.mark.parametrize("names", [
-    ["z-60.0", "z-57.5", "z-2.5", "z0.0", "z2.5", "z35.0"], [f"z{10 + 0.25 * k}" for k in range(9)],  # positions in mm
-    ["p-2", "p-1", "p0", "p1"], [f"s-{k}" for k in range(12)], [f"slice-{k}" for k in range(8, 13)],  # a dash, no sign
-    [f"2.{k}" for k in range(1, 13)], ["v1.5_9", "v1.5_10"], ["2020-01-05_9", "2020-01-05_10"], ["x9y1", "x10y0"],
-    ["1a", "1b", "2a"], ["img", "img2"], ["a-10", "a-5", "a5"], ["series.1", "series.2", "series.10"]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["z-60.0", "z-57.5", "z-2.5", "z0.0", "z2.5", "z35.0"],
+        [f"z{10 + 0.25 * k}" for k in range(9)],  # positions in mm
+        ["p-2", "p-1", "p0", "p1"],
+        [f"s-{k}" for k in range(12)],
+        [f"slice-{k}" for k in range(8, 13)],  # a dash, no sign
+        [f"2.{k}" for k in range(1, 13)],
+        ["v1.5_9", "v1.5_10"],
+        ["2020-01-05_9", "2020-01-05_10"],
+        ["x9y1", "x10y0"],
+        ["1a", "1b", "2a"],
+        ["img", "img2"],
+        ["a-10", "a-5", "a5"],
+        ["series.1", "series.2", "series.10"],
+    ],
+)
 def test_numbers_in_names_are_read_as_they_are_meant(names):
     """natsort's documentation tells of signs and decimals."""
     files = [Path(f"{name}.png") for name in names]
@@ -121,8 +167,26 @@ def test_numbers_that_can_be_read_in_two_ways_are_refused(names):
         in_order([Path(f"{name}.png") for name in names])
 
 
-@pytest.mark.parametrize("name", ["{}_mask", "{}_label", "{}_seg", "{}-seg", "mask_{}", "mask{}", "Label_{}", "{}_gt", "{} mask",
-                                  "{}.mask", "{}_segmentation", "{}_labels", "masks/{}", "labels/{}_label", "seg_{}"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{}_mask",
+        "{}_label",
+        "{}_seg",
+        "{}-seg",
+        "mask_{}",
+        "mask{}",
+        "Label_{}",
+        "{}_gt",
+        "{} mask",
+        "{}.mask",
+        "{}_segmentation",
+        "{}_labels",
+        "masks/{}",
+        "labels/{}_label",
+        "seg_{}",
+    ],
+)
 def test_masks_are_never_slices(tmp_path, name):
     """glasses-detector #23, Pytorch-UNet #363."""
     rng = np.random.default_rng(0)
@@ -130,7 +194,9 @@ def test_masks_are_never_slices(tmp_path, name):
         Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(tmp_path / f"{k}.png")
         mask = tmp_path / f"{name.format(k)}.png"
         mask.parent.mkdir(exist_ok=True)
-        Image.fromarray((np.arange(32 * 32).reshape(32, 32) < 200 * k).astype(np.uint8) * 255).save(mask)
+        Image.fromarray((np.arange(32 * 32).reshape(32, 32) < 200 * k).astype(np.uint8) * 255).save(
+            mask
+        )
     scan = read_raw_scan(tmp_path)
     assert scan.names == ["0", "1", "2"] and scan.truth.sum(axis=(1, 2)).tolist() == [0, 200, 400]
 

@@ -27,7 +27,9 @@ def save_slices(folder, volume, stem="s", suffix="png"):
 
 def save_nifti(path, volume, affine=None):
     nibabel = pytest.importorskip("nibabel")
-    nibabel.save(nibabel.Nifti1Image(volume, np.diag([3, 3, 15, 1.0]) if affine is None else affine), path)
+    nibabel.save(
+        nibabel.Nifti1Image(volume, np.diag([3, 3, 15, 1.0]) if affine is None else affine), path
+    )
     return path
 
 
@@ -52,7 +54,9 @@ def test_order_of_channels(tmp_path):
 
 
 def test_sixteen_bits_are_scaled_over_all_slices(tmp_path):
-    deep = np.stack([np.round(head(seed=s) * 12.0) for s in range(3)], axis=3).astype(np.uint16)  # 12 bits
+    deep = np.stack([np.round(head(seed=s) * 12.0) for s in range(3)], axis=3).astype(
+        np.uint16
+    )  # 12 bits
     deep[2] //= 2  # a darker slice stays darker
     deep[0, 0, 0] = 65535  # one hot pixel
     for k, pixels in enumerate(deep):
@@ -74,11 +78,17 @@ def test_one_picture_with_its_mask(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["nii.gz", "NII.GZ", "nii"])
 def test_a_folder_with_one_nifti(tmp_path, suffix):
-    save_nifti(tmp_path / "x.nii.gz" if "gz" in suffix.lower() else tmp_path / "x.nii", head((40, 34, 6)))
+    save_nifti(
+        tmp_path / "x.nii.gz" if "gz" in suffix.lower() else tmp_path / "x.nii", head((40, 34, 6))
+    )
     os.rename(next(tmp_path.iterdir()), tmp_path / f"x.{suffix}")
     for place in (tmp_path, tmp_path / f"x.{suffix}"):
         scan = read_scan(place)
-        assert scan.image.shape == (6, 34, 40, 3) and scan.pixel == (3, 3) and scan.grid.spacing[0] == 15
+        assert (
+            scan.image.shape == (6, 34, 40, 3)
+            and scan.pixel == (3, 3)
+            and scan.grid.spacing[0] == 15
+        )
 
 
 def test_four_dimensions_and_their_order(tmp_path):
@@ -86,59 +96,96 @@ def test_four_dimensions_and_their_order(tmp_path):
     save_nifti(tmp_path / "x.nii", volume)
     scan = read_scan(tmp_path / "x.nii", order="t1,t1ce,t2,flair")
     for channel, stored in enumerate((0, 3, 1)):
-        np.testing.assert_array_equal(scan.grid.from_slices(scan.image[..., channel]), volume[..., stored])
+        np.testing.assert_array_equal(
+            scan.grid.from_slices(scan.image[..., channel]), volume[..., stored]
+        )
     with pytest.raises(LggError, match="x.nii: 4 sequences; say which is which"):
         read_scan(tmp_path / "x.nii")
 
 
 def test_oblong_pixels_are_told(tmp_path):
-    coronal = head((120, 20, 110))  # the axial slices' pixels are as high as the coronal slices lie apart
+    coronal = head(
+        (120, 20, 110)
+    )  # the axial slices' pixels are as high as the coronal slices lie apart
     scan = read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 4, 1, 1.0])))
-    assert scan.pixel == (4, 1) and scan.image.shape == (110, 20, 120, 3) and "4 x 1 mm" in scan.warnings[-1]
+    assert (
+        scan.pixel == (4, 1)
+        and scan.image.shape == (110, 20, 120, 3)
+        and "4 x 1 mm" in scan.warnings[-1]
+    )
     scan = read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 3, 1, 1.0])))
-    assert not any("mm" in warning for warning in scan.warnings)  # three times as long is usual in sagittal slices
-    assert read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 15, 1, 1.0]))).pixel == (15, 1)
+    assert not any(
+        "mm" in warning for warning in scan.warnings
+    )  # three times as long is usual in sagittal slices
+    assert read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 15, 1, 1.0]))).pixel == (
+        15,
+        1,
+    )
     with pytest.raises(LggError, match="voxels of 1 x 30 x 1 mm"):
         read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 30, 1, 1.0])))
 
 
 def test_separate_sequences(tmp_path):
-    volumes = {name: head((6, 34, 40), seed).T for seed, name in enumerate(("pre", "flair", "post"))}
-    files = {name: save_nifti(tmp_path / f"{name}.nii.gz", volume) for name, volume in volumes.items()}
+    volumes = {
+        name: head((6, 34, 40), seed).T for seed, name in enumerate(("pre", "flair", "post"))
+    }
+    files = {
+        name: save_nifti(tmp_path / f"{name}.nii.gz", volume) for name, volume in volumes.items()
+    }
     scan = read_sequences(**files)
     for channel, name in enumerate(volumes):
-        np.testing.assert_array_equal(scan.grid.from_slices(scan.image[..., channel]), volumes[name])
+        np.testing.assert_array_equal(
+            scan.grid.from_slices(scan.image[..., channel]), volumes[name]
+        )
     assert scan.warnings == []
     scan = read_sequences(files["flair"], post=files["post"])
-    assert (scan.image[..., 0] == scan.image[..., 1]).all() and "no pre-contrast T1" in scan.warnings[0]
+    assert (
+        scan.image[..., 0] == scan.image[..., 1]
+    ).all() and "no pre-contrast T1" in scan.warnings[0]
 
 
 def test_separate_sequences_stored_in_two_orientations(tmp_path):
     nibabel = pytest.importorskip("nibabel")
-    flair, pre = (nibabel.Nifti1Image(head((6, 34, 40), s).T, np.diag([3, 3, 15, 1.0])) for s in range(2))
+    flair, pre = (
+        nibabel.Nifti1Image(head((6, 34, 40), s).T, np.diag([3, 3, 15, 1.0])) for s in range(2)
+    )
     nibabel.save(flair, tmp_path / "flair.nii")
     nibabel.save(pre.as_reoriented([[2, -1], [0, 1], [1, -1]]), tmp_path / "pre.nii")
     scan = read_sequences(tmp_path / "flair.nii", tmp_path / "pre.nii")
-    np.testing.assert_array_equal(scan.grid.from_slices(scan.image[..., 0]), np.asarray(pre.dataobj))
+    np.testing.assert_array_equal(
+        scan.grid.from_slices(scan.image[..., 0]), np.asarray(pre.dataobj)
+    )
 
 
 def test_separate_sequences_must_fit(tmp_path):
     flair = save_nifti(tmp_path / "flair.nii", head((40, 34, 6)))
     smaller = save_nifti(tmp_path / "smaller.nii", head((44, 34, 6)))
-    moved = save_nifti(tmp_path / "moved.nii", head((40, 34, 6)), np.array(
-        [[3, 0, 0, 4], [0, 3, 0, 0], [0, 0, 15, 0], [0, 0, 0, 1.0]]))
+    moved = save_nifti(
+        tmp_path / "moved.nii",
+        head((40, 34, 6)),
+        np.array([[3, 0, 0, 4], [0, 3, 0, 0], [0, 0, 15, 0], [0, 0, 0, 1.0]]),
+    )
     pictures = save_slices(tmp_path / "pictures", head((6, 34, 40)))
-    coloured = save_slices(tmp_path / "coloured", np.stack([head((6, 34, 40), s) for s in range(3)], 3))
-    for pre, words in ((smaller, r"smaller.nii: \(6, 34, 44\) slices, rows and columns, but .*flair.nii has \(6, 34"),
-                       (moved, "moved.nii: does not show the same places as .*flair.nii"),
-                       (pictures, "pictures: does not show the same places"),
-                       (coloured, "coloured: 3 channels; pre-contrast T1 in a file of its own has one")):
+    coloured = save_slices(
+        tmp_path / "coloured", np.stack([head((6, 34, 40), s) for s in range(3)], 3)
+    )
+    for pre, words in (
+        (
+            smaller,
+            r"smaller.nii: \(6, 34, 44\) slices, rows and columns, but .*flair.nii has \(6, 34",
+        ),
+        (moved, "moved.nii: does not show the same places as .*flair.nii"),
+        (pictures, "pictures: does not show the same places"),
+        (coloured, "coloured: 3 channels; pre-contrast T1 in a file of its own has one"),
+    ):
         with pytest.raises(LggError, match=words):
             read_sequences(flair, pre)
 
 
 def test_separate_folders_of_pictures(tmp_path):
-    flair, post = (save_slices(tmp_path / name, head(seed=s), name) for s, name in enumerate(("flair", "post")))
+    flair, post = (
+        save_slices(tmp_path / name, head(seed=s), name) for s, name in enumerate(("flair", "post"))
+    )
     scan = read_sequences(flair, post=post)
     np.testing.assert_array_equal(scan.image[..., 2], head(seed=1))
     assert scan.names[0] == "flair_1"
@@ -148,20 +195,33 @@ def test_dicom_series_as_channels(tmp_path):
     from test_dicom import write_series
 
     for uid, seed in (("1.2.1", 0), ("1.2.2", 1)):
-        write_series(tmp_path / uid, head((6, 34, 40), seed).astype(np.uint16) * 4, uid, 15, PixelSpacing=[3.0, 2.5])
+        write_series(
+            tmp_path / uid,
+            head((6, 34, 40), seed).astype(np.uint16) * 4,
+            uid,
+            15,
+            PixelSpacing=[3.0, 2.5],
+        )
     with pytest.raises(LggError, match="holds 2 series"):
         read_scan(tmp_path)
     scan = read_scan(tmp_path, order="post,flair", series="1, 2")
     assert scan.pixel == (3, 2.5) and scan.image.shape == (6, 34, 40, 3)
     np.testing.assert_allclose(scan.image[..., 2].astype(int), head((6, 34, 40)), atol=3)
     np.testing.assert_allclose(scan.image[..., 1].astype(int), head((6, 34, 40), 1), atol=3)
-    with pytest.raises(LggError, match=r"IM0001: has 1 x 34 x 40 voxels of 5 x 3 x 2.5 mm; a head .* all slices"):
+    with pytest.raises(
+        LggError, match=r"IM0001: has 1 x 34 x 40 voxels of 5 x 3 x 2.5 mm; a head .* all slices"
+    ):
         read_scan(tmp_path / "1.2.1" / "IM0001")
-    np.testing.assert_array_equal(read_sequences(tmp_path / "1.2.2", post=tmp_path / "1.2.1").image, scan.image)
+    np.testing.assert_array_equal(
+        read_sequences(tmp_path / "1.2.2", post=tmp_path / "1.2.1").image, scan.image
+    )
 
 
 def test_what_is_no_scan(tmp_path):
-    for path, words in ((tmp_path / "nowhere", "nowhere: no such file or folder; name a file"), (tmp_path, "no picture there")):
+    for path, words in (
+        (tmp_path / "nowhere", "nowhere: no such file or folder; name a file"),
+        (tmp_path, "no picture there"),
+    ):
         with pytest.raises(LggError, match=words):
             read_scan(path)
     (tmp_path / "notes.txt").write_text("hello")
@@ -218,13 +278,17 @@ def test_what_shows_nothing_is_named(tmp_path):
         read_scan(save_slices(tmp_path, np.zeros((2, 20, 20), np.uint8)))
 
 
-@pytest.mark.parametrize(("package", "name"), [("nibabel", "x.nii"), ("SimpleITK", "x.nrrd"), ("pydicom", "x.dcm")])
+@pytest.mark.parametrize(
+    ("package", "name"), [("nibabel", "x.nii"), ("SimpleITK", "x.nrrd"), ("pydicom", "x.dcm")]
+)
 def test_a_missing_package_is_named(tmp_path, monkeypatch, package, name):
     (tmp_path / name).write_bytes(bytes(128) + b"DICM")
     for module in ("nifti", "itk", "dicom", "grid"):
         monkeypatch.delitem(sys.modules, f"lggseg.scans.{module}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(LggError, match=f"{name}: needs the package {package}; pip install {package}"):
+    with pytest.raises(
+        LggError, match=f"{name}: needs the package {package}; pip install {package}"
+    ):
         read_scan(tmp_path / name)
 
 
@@ -241,7 +305,9 @@ LABELS[1:, 8:20, 8:30], LABELS[2, 10:15, 10:15], LABELS[3, 10:15, 10:15] = 2, 1,
 @pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float64])
 def test_a_label_map_is_no_scan(tmp_path, kind):
     path = save_nifti(tmp_path / "seg.nii", LABELS.T.astype(kind))
-    with pytest.raises(LggError, match=r"seg.nii: FLAIR has only the values 0, 1, 2, 4, as a mask .* name the scan"):
+    with pytest.raises(
+        LggError, match=r"seg.nii: FLAIR has only the values 0, 1, 2, 4, as a mask .* name the scan"
+    ):
         read_scan(path)
     scan = save_nifti(tmp_path / "flair.nii", head().T)
     with pytest.raises(LggError, match="seg.nii: post-contrast T1 has only"):
@@ -251,14 +317,20 @@ def test_a_label_map_is_no_scan(tmp_path, kind):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_pictures_of_masks_are_no_scan(tmp_path, suffix):
     with pytest.raises(LggError, match="masks: FLAIR has only the values 0, 255"):
-        read_scan(save_slices(tmp_path / "masks", np.where(LABELS > 0, np.uint8(255), np.uint8(0)), suffix=suffix))
+        read_scan(
+            save_slices(
+                tmp_path / "masks", np.where(LABELS > 0, np.uint8(255), np.uint8(0)), suffix=suffix
+            )
+        )
     colours = np.stack([head(), np.where(LABELS > 0, np.uint8(255), np.uint8(0)), head()], axis=3)
     with pytest.raises(LggError, match="FLAIR has only the values 0, 255"):
         read_scan(save_slices(tmp_path / "colours", colours, suffix=suffix))
 
 
 def test_a_label_map_beside_the_sequences_is_skipped(tmp_path):
-    path = save_nifti(tmp_path / "all.nii", np.stack([head(), LABELS], axis=3).transpose(2, 1, 0, 3))
+    path = save_nifti(
+        tmp_path / "all.nii", np.stack([head(), LABELS], axis=3).transpose(2, 1, 0, 3)
+    )
     assert read_scan(path, order="flair,skip").image.any()
     with pytest.raises(LggError, match="pre-contrast T1 has only the values 0, 1, 2, 4"):
         read_scan(path, order="flair,pre")
@@ -268,8 +340,16 @@ def test_a_map_of_many_regions_is_told_and_a_constant_is_missing(tmp_path):
     """Atlases name some dozens of regions. 64 levels and fewer are told; what shows nothing has its own warning."""
     for levels, told in ((9, 1), (64, 1), (65, 0)):
         folder = save_slices(tmp_path / str(levels), head() % levels)
-        assert sum(f"FLAIR has only {levels} values" in warning for warning in read_scan(folder).warnings) == told
-    scan = read_scan(save_slices(tmp_path / "missing", np.stack([0 * head(), head(), head(seed=1)], axis=3)))
+        assert (
+            sum(
+                f"FLAIR has only {levels} values" in warning
+                for warning in read_scan(folder).warnings
+            )
+            == told
+        )
+    scan = read_scan(
+        save_slices(tmp_path / "missing", np.stack([0 * head(), head(), head(seed=1)], axis=3))
+    )
     assert scan.warnings == ["pre-contrast T1 shows nothing; FLAIR stands in"]
 
 

@@ -34,16 +34,29 @@ def test_the_recipes_threshold_and_components_count(monkeypatch):
     """A blob at 0.9, and a weak one at 0.5 that weighs a ninth of it."""
     answer = np.zeros((1, 16, 16), np.float32)
     answer[0, :4, :4], answer[0, 10:14, 10:14] = 0.9, 0.5
-    for threshold, share, found in ((0.45, 0.0, 32), (0.45, 0.2, 16), (0.45, 0.1, 32), (0.55, 0.0, 16)):
+    for threshold, share, found in (
+        (0.45, 0.0, 32),
+        (0.45, 0.2, 16),
+        (0.45, 0.1, 32),
+        (0.55, 0.0, 16),
+    ):
         model = network(threshold).with_recipe(min_component_share=share)
         monkeypatch.setattr(model, "probability", lambda image, device: answer)
         _, mask = segment_scan(model, OwnScan(np.zeros((1, 16, 16, 3), np.uint8), ["a"]))
         assert mask.sum() == found
 
 
-@pytest.mark.parametrize(("path", "known"), [
-    ("TCGA_CS_4941_19960909", True), ("TCGA_CS_4941", True), ("TCGA_CS_4941.nii.gz", True), ("TCGA_CS_49411", False),
-    ("TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif", True), ("somebody", False)])
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("TCGA_CS_4941_19960909", True),
+        ("TCGA_CS_4941", True),
+        ("TCGA_CS_4941.nii.gz", True),
+        ("TCGA_CS_49411", False),
+        ("TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif", True),
+        ("somebody", False),
+    ],
+)
 def test_training_patients_by_name(tmp_path, path, known):
     found = trained_on(network(0.5, patients=["TCGA_CS_4941", "TCGA_CS_4942"]), [tmp_path / path])
     assert found == ("TCGA_CS_4941" if known else None)
@@ -54,7 +67,9 @@ def test_square_pixels_there_and_back():
     image[1, 2:4, 1:3] = 200
     square = to_square(image, (1.0, 3.0))
     assert square.shape == (2, 6, 12, 3) and square.dtype == np.uint8
-    assert (square[1, 2:4, 4:8] >= 190).all() and square[0].max() == 0 and square[1, :, :2].max() == 0
+    assert (
+        (square[1, 2:4, 4:8] >= 190).all() and square[0].max() == 0 and square[1, :, :2].max() == 0
+    )
     back = from_square(square[..., 0].astype(np.float32), (6, 4))
     assert back.shape == (2, 6, 4) and ((back > 100) == (image[..., 0] > 100)).all()
 

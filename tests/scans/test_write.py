@@ -36,29 +36,49 @@ def tree(folder) -> dict[str, bytes]:
 
 def test_pictures_lie_on_the_slices_own_pixels():
     files = result_files(scan(), mask() * np.float32(0.8), mask(), measure(scan(), mask(), mask()))
-    assert sorted(files) == ["a_1_mask.png", "a_1_probability.png", "a_2_mask.png", "a_2_overlay.png",
-                             "a_2_probability.png", "measures.csv"]
+    assert sorted(files) == [
+        "a_1_mask.png",
+        "a_1_probability.png",
+        "a_2_mask.png",
+        "a_2_overlay.png",
+        "a_2_probability.png",
+        "measures.csv",
+    ]
     assert set(files) <= set(result_names(scan()))
-    of_kind = {kind: np.asarray(Image.open(BytesIO(files[f"a_2_{kind}.png"]))) for kind in write.KINDS}
+    of_kind = {
+        kind: np.asarray(Image.open(BytesIO(files[f"a_2_{kind}.png"]))) for kind in write.KINDS
+    }
     np.testing.assert_array_equal(of_kind["mask"], 255 * mask()[1])
     np.testing.assert_array_equal(of_kind["probability"], 204 * mask()[1])
-    half = Image.open(BytesIO(result_files(scan(), mask() * np.float32(0.999), mask(), measure(scan(), mask(), mask()))[
-        "a_2_probability.png"]))
+    half = Image.open(
+        BytesIO(
+            result_files(
+                scan(), mask() * np.float32(0.999), mask(), measure(scan(), mask(), mask())
+            )["a_2_probability.png"]
+        )
+    )
     assert np.asarray(half)[5, 5] == 255  # 254.7 is rounded, not cut
     overlay = of_kind["overlay"]
-    assert overlay.shape == (20, 30, 3) and (overlay[0] == 99).all() and overlay[5, 5].tolist() == [213, 94, 0]
+    assert (
+        overlay.shape == (20, 30, 3)
+        and (overlay[0] == 99).all()
+        and overlay[5, 5].tolist() == [213, 94, 0]
+    )
 
 
 def test_nifti_besides_where_the_scan_lies_in_space():
     pytest.importorskip("nibabel")
     placed = scan(grid=Grid((30, 20, 2), np.diag([1, 1, 5, 1.0])))
-    assert {"mask.nii.gz", "probability.nii.gz"} <= set(result_files(placed, mask() * np.float32(1), mask(),
-                                                                     measure(placed, mask(), mask())))
+    assert {"mask.nii.gz", "probability.nii.gz"} <= set(
+        result_files(placed, mask() * np.float32(1), mask(), measure(placed, mask(), mask()))
+    )
     assert "mask.nii.gz" in result_names(placed) and "mask.nii.gz" not in result_names(scan())
 
 
 def test_measures():
-    found = measure(scan(truth=mask(), grid=Grid((30, 20, 2), np.diag([1, 2, 5, 1.0]))), mask(), mask())
+    found = measure(
+        scan(truth=mask(), grid=Grid((30, 20, 2), np.diag([1, 2, 5, 1.0]))), mask(), mask()
+    )
     assert found[["slices", "tumour_slices", "tumour_voxels", "dice"]].tolist() == [2, 1, 50, 1.0]
     assert found.tumour_ml == pytest.approx(0.5) and "dice" not in measure(scan(), mask(), mask())
     assert np.isnan(measure(scan(), mask(), 0 > mask()).asd)
@@ -67,16 +87,22 @@ def test_measures():
 def test_shape_is_measured_on_square_pixels():
     disc = np.hypot(*np.ogrid[-60:60, -60:60])[None] < 40
     squeezed = disc[:, ::3]
-    straight = measure(OwnScan(np.zeros((1, 40, 120, 3), np.uint8), ["a"], pixel=(3.0, 1.0)), squeezed, squeezed)
+    straight = measure(
+        OwnScan(np.zeros((1, 40, 120, 3), np.uint8), ["a"], pixel=(3.0, 1.0)), squeezed, squeezed
+    )
     assert straight.asd < 0.02 and straight.tumour_voxels == squeezed.sum()
-    assert measure(OwnScan(np.zeros((1, 40, 120, 3), np.uint8), ["a"]), squeezed, squeezed).asd > 0.05
+    assert (
+        measure(OwnScan(np.zeros((1, 40, 120, 3), np.uint8), ["a"]), squeezed, squeezed).asd > 0.05
+    )
 
 
 def test_square_pixels_of_a_small_tumour():
     """Two by two pixels twice as high as wide are four by two square ones, whatever is interpolated at the border."""
     small, square = np.zeros((1, 20, 40), bool), np.zeros((1, 40, 40), bool)
     small[0, 10:12, 20:22] = square[0, 20:24, 20:22] = True
-    found = measure(OwnScan(np.zeros((1, 20, 40, 3), np.uint8), ["a"], pixel=(2.0, 1.0)), small, small)
+    found = measure(
+        OwnScan(np.zeros((1, 20, 40, 3), np.uint8), ["a"], pixel=(2.0, 1.0)), small, small
+    )
     assert found[["asd", "mf", "bevr"]].to_dict() == pytest.approx(shape_features(square))
 
 
@@ -92,8 +118,10 @@ def test_a_second_run_leaves_no_stale_file_and_touches_nothing_else(tmp_path):
 @pytest.mark.parametrize("name", ["a_mask.png", "A_MASK.PNG"])
 def test_files_of_others_are_never_overwritten(tmp_path, name):
     (tmp_path / name).write_bytes(b"drawn by hand")
-    for attempt in (lambda: write_results({"a_mask.png": b"1"}, tmp_path),
-                    lambda: check_place(tmp_path, [tmp_path.parent / "scan"], ["a_mask.png"])):
+    for attempt in (
+        lambda: write_results({"a_mask.png": b"1"}, tmp_path),
+        lambda: check_place(tmp_path, [tmp_path.parent / "scan"], ["a_mask.png"]),
+    ):
         with pytest.raises(LggError, match=f"holds a {name} that this command did not write"):
             attempt()
     assert tree(tmp_path) == {name: b"drawn by hand"}
@@ -114,7 +142,9 @@ def test_results_that_somebody_removed_are_no_trouble(tmp_path):
     assert set(tree(tmp_path)) == {"a_mask.png", RESULTS}
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"files": [1]}', b'{"files": {"a": 1}}', b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"files": [1]}', b'{"files": {"a": 1}}', b"\xff"]
+)
 def test_a_damaged_list_stops_everything(tmp_path, content):
     (tmp_path / RESULTS).write_bytes(content)
     with pytest.raises(LggError, match="damaged"):
@@ -151,7 +181,9 @@ def test_stopped_at_any_write_the_next_run_clears_up(tmp_path, monkeypatch, writ
     else:
         write_results(new, tmp_path)
     listed = json.loads((tmp_path / RESULTS).read_bytes())
-    assert set(tree(tmp_path)) - {RESULTS} <= set(listed["files"]) and listed["complete"] == (writes in (0, 5))
+    assert set(tree(tmp_path)) - {RESULTS} <= set(listed["files"]) and listed["complete"] == (
+        writes in (0, 5)
+    )
     monkeypatch.setattr(write, "put", real)
     write_results(new, tmp_path)
     assert {name: content for name, content in tree(tmp_path).items() if name != RESULTS} == new
@@ -170,7 +202,9 @@ LINKS = pytest.mark.skipif(sys.platform == "win32", reason="a link needs a privi
 
 
 @LINKS
-@pytest.mark.parametrize("out", ["scan", "scan/../scan", ".", "link", "scan/s_1.png", "notes.txt", "notes.txt/deep"])
+@pytest.mark.parametrize(
+    "out", ["scan", "scan/../scan", ".", "link", "scan/s_1.png", "notes.txt", "notes.txt/deep"]
+)
 def test_places_that_are_refused(tmp_path, monkeypatch, out):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scan").mkdir()
@@ -178,8 +212,12 @@ def test_places_that_are_refused(tmp_path, monkeypatch, out):
         (tmp_path / file).write_bytes(b"x")
     (tmp_path / "link").symlink_to("scan")
     for source in ("scan", "scan/s_1.png"):
-        with pytest.raises(LggError, match="holds the scan" if "notes" not in out and not (
-                out.endswith("png") and source == "scan") else "cannot be written to"):
+        with pytest.raises(
+            LggError,
+            match="holds the scan"
+            if "notes" not in out and not (out.endswith("png") and source == "scan")
+            else "cannot be written to",
+        ):
             check_place(write.Path(out), [write.Path(source)], ["s_1_mask.png"])
     assert sorted(os.listdir("scan")) == ["s_1.png"]
 
