@@ -51,16 +51,22 @@ def read_clinical(file: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def read_table(path: Path, key: str = "Patient") -> pd.DataFrame:
-    """All fields as text, indexed by the patients in column `key`: no guess at types, names or missing commas."""
+    """All fields as text, indexed by the patients in column `key`: no guess at types, names or missing commas.
+
+    A column without a name that is empty, or numbers the rows, is left out: pandas and Excel write such.
+    """
     header, *rows = read_rows(path) or [[]]
     if key not in header or not rows:
         raise LggError(f"{path} holds no patient; it needs a header with a column {key} and a row for each, "
                        "separated by commas")
-    no_two(header, f"the columns of {path}")
     for row in rows:
         if len(row) != len(header):
             raise LggError(f"{path}: {row[0]} has {len(row)} fields, the header {len(header)}; "
                            "every field needs its comma, also an empty one")
+    for place in reversed(range(len(header))):
+        if not header[place] and all(not row[place] or row[place].isdecimal() for row in rows):
+            header, *rows = [row[:place] + row[place + 1:] for row in (header, *rows)]
+    no_two(header, f"the columns of {path}")
     table = pd.DataFrame(rows, columns=header).set_index(key).rename(patient_id)
     no_two(table.index, f"the patients of {path}")
     return table
@@ -82,12 +88,12 @@ def no_two(names: Iterable[str], what: str) -> None:
 
 
 def read_rows(path: Path) -> list[list[str]]:
-    """The rows of a CSV file that are not blank, their fields without spaces around."""
+    """The rows of a CSV file that hold anything, their fields without spaces around."""
     try:
         check_plain(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             return [[field.strip() for field in row] for row in csv.reader(file, skipinitialspace=True, strict=True)
-                    if row]
+                    if any(row)]
     except (OSError, ValueError, csv.Error) as error:
         raise LggError(f"{path} cannot be read ({error}); it must be a table with commas, as the data set's data.csv "
                        "in the patients' folder is") from error

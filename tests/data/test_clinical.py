@@ -81,6 +81,31 @@ def test_a_table_that_is_no_file(tmp_path, make):
     lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n"), lambda text: text.replace(",,", ",NA,"),
     lambda text: text.replace(",", " , "), lambda text: text + "\n\n", lambda text: text.replace("1.0,", '"1",')])
 def test_what_programs_do_to_a_table_changes_nothing(root, change):
+    assert_same_after(change, root)
+
+
+def with_index(text: str) -> str:
+    """As pandas writes a table without index=False."""
+    header, *rows = text.splitlines()
+    return "\n".join([f",{header}", *(f"{k},{row}" for k, row in enumerate(rows))])
+
+
+@pytest.mark.parametrize("change", [
+    with_index, lambda text: text + f"{17 * ','}\n" * 3, lambda text: text.replace("\n", ",\n"),
+    lambda text: with_index(text.replace("\n", ",\n")), lambda text: with_index(with_index(text))])
+def test_columns_and_rows_that_programs_add_are_left_out(root, change):
+    """pandas #10646, bnpy #8: an index, Excel's empty rows, a comma at the end of each line."""
+    assert_same_after(change, root)
+
+
+def test_another_column_without_a_name_is_told(root):
+    text = (root / "data.csv").read_text()
+    (root / "data.csv").write_text(text.replace("\n", ",note\n").replace(",note", ",", 1))
+    with pytest.raises(LggError, match="columns of .*'' has no name"):
+        read_clinical(root / "data.csv")
+
+
+def assert_same_after(change, root):
     expected = read_clinical(root / "data.csv")
     (root / "data.csv").write_bytes(change((root / "data.csv").read_text()).encode())
     for table, same in zip(read_clinical(root / "data.csv"), expected):
