@@ -1,4 +1,4 @@
-"""Does the 2019 paper's finding hold for the shapes of out-of-fold masks? By the rule of notebook 06.
+"""Does the 2019 paper's finding hold for the shapes of out-of-fold masks? By the rule of notebook 07.
 
 Predicted shapes come from the table that the release wrote, manual ones are measured from the cohort's masks or read
 with --manual. The outcome becomes lggseg/published/replication.csv, and is stamped into lggseg/published/README.md.
@@ -44,7 +44,7 @@ def told(found: Replication, patients: int) -> str:
             f"{found.claims.manual['bevr', 'RNASeqCluster']:.2g}); after Bonferroni's correction "
             f"{found.bonferroni['predicted']:.2g} (manual: {found.bonferroni['manual']:.2g}). Of the paper's "
             f"{len(found.claims)} claims {found.claims.predicted_holds.sum()} hold at its own bounds (manual: "
-            f"{found.claims.manual_holds.sum()}). By the rule of notebook 06 the finding is **{found.verdict}**.")
+            f"{found.claims.manual_holds.sum()}). By the rule of notebook 07 the finding is **{found.verdict}**.")
 
 
 def options() -> argparse.ArgumentParser:

@@ -43,7 +43,7 @@ def choose(dice: pd.DataFrame) -> tuple[float, float]:
     """Threshold and share from one row of `choices` per patient, among those as good as the best.
 
     The threshold nearest to 0.5 wins, and after it the thorough clean-up: a stray blob costs little Dice, but ruins a
-    tumour's shape (notebook 06). Without a patient it is `PLAIN`.
+    tumour's shape (notebook 07). Without a patient it is `PLAIN`.
     """
     if dice.empty:
         return PLAIN

@@ -75,6 +75,6 @@ def leave(*_):
 def test_the_oddest_answers_are_answered():
     inside = []
     inside.append(inside)
-    for exercise, answer, told in (("00.1", inside, "RecursionError"), ("06.3", mute, "Mute"),
-                                   ("06.3", leave, "SystemExit")):
+    for exercise, answer, told in (("00.1", inside, "RecursionError"), ("07.3", mute, "Mute"),
+                                   ("07.3", leave, "SystemExit")):
         assert told in verdict(exercise, answer).words

@@ -1,4 +1,4 @@
-"""What is right in exercises 06.1 to 06.5, in other forms too, and what hint a mistake gets."""
+"""What is right in exercises 07.1 to 07.5, in other forms too, and what hint a mistake gets."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage, stats
 
 from lggseg.exercises import verdict
-from lggseg.exercises.nb06 import POWER
+from lggseg.exercises.nb07 import POWER
 from lggseg.measures.shape import shape_features
 from lggseg.model.postprocess import postprocess
 
@@ -22,7 +22,7 @@ def words(name, answer):
     return told.words
 
 
-# --- 06.1: what a blob leaves alone
+# --- 07.1: what a blob leaves alone
 
 def test_a_blob_changes_bevr_alone():
     tumour = np.zeros((4, 40, 40), bool)
@@ -36,7 +36,7 @@ def test_a_blob_changes_bevr_alone():
 @pytest.mark.parametrize("answer", [{"asd", "mf"}, ["MF", "asd"], ("asd", " mf "), frozenset({"mf", "asd"}),
                                     np.array(["asd", "mf"]), pd.Series(["asd", "mf"]), {"asd": 1, "mf": 1}])
 def test_unchanged(answer):
-    assert right("06.1", answer)
+    assert right("07.1", answer)
 
 
 @pytest.mark.parametrize("answer, hint", [
@@ -44,17 +44,17 @@ def test_unchanged(answer):
     ({"asd", "dice"}, "dice: the features are called"), (3, "a set of names"), ({1, 2}, "a word in quotation marks"),
     (set(), "one more"), (np.float64(2.0), "a set of names")])
 def test_unchanged_missed(answer, hint):
-    assert hint in words("06.1", answer)
+    assert hint in words("07.1", answer)
 
 
-# --- 06.2: pieces left
+# --- 07.2: pieces left
 
 def test_pieces_left():
     toy = np.zeros((1, 20, 20), np.float32)
     toy[0, 2:8, 2:8] = toy[0, 12:18, 12:17] = 0.9
     found = tuple(ndimage.label(postprocess(toy, 0.5, share), np.ones((3, 3, 3)))[1] for share in (1, 0))
     for answer in (found, [1, 2], (1.0, 2.0), np.array([1, 2]), pd.Series([1, 2]), torch.tensor([1, 2])):
-        assert right("06.2", answer)
+        assert right("07.2", answer)
 
 
 @pytest.mark.parametrize("answer, hint", [
@@ -62,10 +62,10 @@ def test_pieces_left():
     ((0, 2), "the heaviest piece always stays"), ((0, 1), "removes nothing"), ((3, 4), "there are two pieces"),
     (1, "several numbers"), ("1, 2", "several numbers"), ((1, 2, 3), "2 numbers"), ({1}, "2 numbers")])
 def test_pieces_left_missed(answer, hint):
-    assert hint in words("06.2", answer)
+    assert hint in words("07.2", answer)
 
 
-# --- 06.3: limits of agreement
+# --- 07.3: limits of agreement
 
 def ends(difference, width=1.96, ddof=1, bias=None):
     difference = difference[~np.isnan(difference)]
@@ -77,7 +77,7 @@ def ends(difference, width=1.96, ddof=1, bias=None):
     lambda m, p: ends(p - m), lambda m, p: list(ends(p - m)), lambda m, p: np.array(ends(p - m)),
     lambda m, p: pd.Series(ends(p - m), index=["low", "high"]), lambda m, p: dict(zip(("low", "high"), ends(p - m)))])
 def test_limits(answer):
-    assert right("06.3", answer)
+    assert right("07.3", answer)
 
 
 @pytest.mark.parametrize("answer, hint", [
@@ -91,10 +91,10 @@ def test_limits(answer):
      "a missed tumour"), (lambda m, p: (0, 0), "mean ± 1.96 SD"), (lambda m, p: 1.0, "several numbers"),
     (lambda m, p: (1, 2, 3), "2 numbers"), ((-1, 1), "a function is wanted")])
 def test_limits_missed(answer, hint):
-    assert hint in words("06.3", answer)
+    assert hint in words("07.3", answer)
 
 
-# --- 06.4: missed tumours on the worst side
+# --- 07.4: missed tumours on the worst side
 
 def auc(r2, score):
     """From the statistic of Mann and Whitney, another road than counting pairs."""
@@ -117,7 +117,7 @@ def pairs(bevr, r2, tie):
 
 @pytest.mark.parametrize("answer", [worst, lambda b, r: np.array([worst(b, r)]), lambda b, r: pairs(b, r, 0.5)])
 def test_worst_auc(answer):
-    assert right("06.4", answer)
+    assert right("07.4", answer)
 
 
 @pytest.mark.parametrize("answer, hint", [
@@ -129,10 +129,10 @@ def test_worst_auc(answer):
     (lambda b, r: 0.0 if b.notna().all() else worst(b, r), "the usual AUC"), (lambda b, r: 0.5, "loses all its pairs"),
     (lambda b, r: "high", "a number is wanted"), (0.5, "a function is wanted")])
 def test_worst_auc_missed(answer, hint):
-    assert hint in words("06.4", answer)
+    assert hint in words("07.4", answer)
 
 
-# --- 06.5: power
+# --- 07.5: power
 
 def simulated(seed, n=10, m=20, lower=1, **options):
     rng = np.random.default_rng(seed)
@@ -144,7 +144,7 @@ def simulated(seed, n=10, m=20, lower=1, **options):
 def test_power(seed):
     share = simulated(seed)
     for answer in (share, float(share), [share], np.array(share), torch.tensor(share), round(share, 2)):
-        assert right("06.5", answer)
+        assert right("07.5", answer)
 
 
 def test_power_is_what_the_rule_says():
@@ -158,4 +158,4 @@ def test_power_is_what_the_rule_says():
     (lambda: 1000 * simulated(0), "divide by the number"),
     (lambda: "often", "a number is wanted"), (lambda: {"power": 0.65}, "a number is wanted")])
 def test_power_missed(answer, hint):
-    assert hint in words("06.5", answer())
+    assert hint in words("07.5", answer())

@@ -1,4 +1,4 @@
-"""The exercises of notebook 06: blobs and features, post-processing, limits of agreement, missed tumours, power."""
+"""The exercises of notebook 07: blobs and features, post-processing, limits of agreement, missed tumours, power."""
 
 from typing import Any
 
