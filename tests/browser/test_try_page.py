@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import io
 import re
 import threading
 from pathlib import Path
@@ -317,6 +318,44 @@ def test_sequences_in_files_of_their_own(opened, phantoms, model, tmp_path):
     assert sorted(chosen) == ["flair", "post", "pre"]
     scan = read_sequences(files["flair"], files["t1"], files["t1ce"])
     assert dice(opened.mask(tmp_path), package_mask(model, scan)) >= AGREEMENT
+
+
+def test_sequences_that_nobody_can_know_are_asked_for(opened, phantoms, tmp_path):
+    _, image, _ = phantoms[3]
+    files = [tmp_path / "first.nii", tmp_path / "second.nii"]
+    for file, sequence in zip(files, (0, 1), strict=True):
+        pixels = image[..., sequence].transpose(2, 1, 0)
+        nibabel.save(nibabel.Nifti1Image(pixels, np.diag([-0.9, -0.9, 5.0, 1.0])), file)
+    opened.page.set_input_files("#try-files", [str(file) for file in files])
+    opened.page.wait_for_function("document.querySelectorAll('#try-channels select').length === 2")
+    assert not opened.page.locator("#try-work").is_visible()
+    opened.page.locator("#try-channels select").nth(1).select_option("flair")
+    opened.wait()
+    opened.page.locator("#try-channels select").nth(0).select_option("pre")
+    opened.page.wait_for_function(
+        "document.querySelector('#try-warnings').textContent.startsWith('no post-contrast T1;')"
+    )
+    assert opened.error() == ""
+
+
+def test_a_dropped_file_is_opened(opened, phantoms):
+    _, image, truth = phantoms[1]
+    largest = int(truth.sum(axis=(1, 2)).argmax())
+    buffer = io.BytesIO()
+    Image.fromarray(image[largest]).save(buffer, "PNG")
+    opened.page.evaluate(
+        """bytes => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([new Uint8Array(bytes)], "dropped.png"));
+          const options = {dataTransfer: transfer, bubbles: true, cancelable: true};
+          document.querySelector("#try").dispatchEvent(new DragEvent("drop", options));
+        }""",
+        list(buffer.getvalue()),
+    )
+    opened.page.wait_for_function(
+        "document.querySelector('#try-title').textContent.startsWith('dropped.png')"
+    )
+    opened.wait()
 
 
 def test_other_kinds_of_pictures(opened, phantoms, model, tmp_path):

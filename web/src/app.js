@@ -53,7 +53,7 @@ const events = {
   },
   complete(result) {
     found = result;
-    progress(`All ${scan.depth} slices are predicted.`);
+    progress(`All ${scan.depth} slices are predicted, in ${result.seconds.toFixed(1)} s.`);
     refresh();
     if (part("volume").open) drawVolume();
   },
@@ -206,7 +206,7 @@ function takeScan(result) {
   for (const [name, value] of Object.entries(UNTOUCHED)) part(name).value = value;
   Object.assign(part("number"), {max: scan.depth, value: scan.start + 1});
   part("truth-label").hidden = !scan.hasTruth;
-  part("warnings").replaceChildren(...scan.warnings.map(listItem));
+  showWarnings(scan.warnings);
   for (const name of ["work", "inside", "volume"]) part(name).hidden = false;
   stage.setSize(scan.height, scan.width, scan.pixel);
   showOutputs();
@@ -214,10 +214,13 @@ function takeScan(result) {
   refresh();
 }
 
-function listItem(text) {
-  const item = document.createElement("li");
-  item.textContent = text;
-  return item;
+function showWarnings(sentences) {
+  const items = sentences.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    return item;
+  });
+  part("warnings").replaceChildren(...items);
 }
 
 // ---------------------------------------------------------------- showing
@@ -272,6 +275,7 @@ function showFound() {
   if (found) {
     const size = found.ml === null ? `${found.voxels} pixels` : `${found.ml.toFixed(1)} ml (${found.voxels} voxels)`;
     const overlap = found.dice === null ? "" : `, Dice ${format(found.dice)}`;
+    showWarnings(found.warnings);
     rows.push(["the volume", found.voxels ? size + overlap : `no tumour is found${overlap}`]);
   }
   part("found").replaceChildren(...rows.flatMap(([term, text]) => {

@@ -9,11 +9,6 @@ let normals = null;
 
 export const UNTOUCHED = {contrast: 1, gamma: 1, shading: 0, motion: 0, noise: 0};
 
-/** Whether these settings leave a picture as it is. */
-export function isUntouched(settings) {
-  return Object.keys(UNTOUCHED).every((name) => settings[name] === UNTOUCHED[name]);
-}
-
 /** A rough version of a volume: one change after the other, those that are not wanted left out. */
 export function rough(volume, settings) {
   const changes = {contrast, gamma, shading, motion: ghosts, noise: ricianNoise};

@@ -4,7 +4,7 @@
 
 import {decode as decodePng, encode as encodePng} from "fast-png";
 import {LggError} from "./errors.js";
-import {isUntouched, rough, UNTOUCHED} from "./bench.js";
+import {rough, UNTOUCHED} from "./bench.js";
 import {download, Member} from "./network.js";
 import {count, dice, postprocess} from "./postprocess.js";
 import {findHead, missingSequences} from "./prepare/head_finder.js";
@@ -129,8 +129,7 @@ function accept(wanted) {
   chosen.current = most;
   restart();
   return {name: scan.name, depth, height, width, pixel: scan.pixel, names: scan.names, labels: stack.labels, order,
-    hasTruth: Boolean(scan.truth), warnings: [...scan.warnings, ...headWarnings()], start: most,
-    voxel: scan.grid ? scan.grid.voxel : null};
+    hasTruth: Boolean(scan.truth), warnings: warnings(), start: most};
 }
 
 function areaPerSlice(mask, depth) {
@@ -138,10 +137,11 @@ function areaPerSlice(mask, depth) {
   return Array.from({length: depth}, (_, d) => count(mask.subarray(d * size, (d + 1) * size)));
 }
 
-function headWarnings() {
+/** What a reader should know of the scan, and of its head as the bench shows it now. */
+function warnings() {
   const missing = missingSequences(state.head);
   const standIn = missing.length ? [`${missing.join(" and ")} shows nothing: FLAIR stands in for it`] : [];
-  return [...standIn, ...state.head.doubts];
+  return [...scan.warnings, ...standIn, ...state.head.doubts];
 }
 
 async function setBench({bench}) {
@@ -170,6 +170,7 @@ async function setThreshold({threshold}) {
 
 /** Begin anew with the scan, the bench and the network that are chosen now. */
 function restart() {
+  const start = performance.now();
   const sameBench = state && Object.keys(UNTOUCHED).every((name) => state.bench[name] === chosen.bench[name]);
   const isSame = sameBench && state.scan === scan;
   const shown = isSame ? state.shown : rough(scan.volume, chosen.bench);
@@ -178,7 +179,7 @@ function restart() {
   const {depth, height, width} = scan.volume;
   state = {scan, bench: chosen.bench, shown, square, head, grids: isSame ? state.grids : new Map(),
     probability: isSame ? state.probability.fill(0) : new Float32Array(depth * height * width),
-    done: new Uint8Array(depth), mask: null};
+    done: new Uint8Array(depth), mask: null, start};
   for (let d = 0; d < depth; d++) if (!neighboursWithHead(head, d).length) state.done[d] = 1; // air at the ends
   predictAll();
 }
@@ -190,6 +191,7 @@ async function predictAll() {
   try {
     for (;;) {
       const now = state;
+      if (!now) break;
       const settings = settingsKey();
       const d = nextSlice();
       if (d === null) break;
@@ -197,7 +199,7 @@ async function predictAll() {
       if (now === state && settings === settingsKey()) {
         keep(d, probability);
         tell("predicted", {d, done: count(state.done), total: state.done.length});
-        if (isComplete()) tell("complete", judge());
+        if (isComplete()) tell("complete", {...judge(), seconds: (performance.now() - state.start) / 1000});
       }
       await new Promise((resolve) => setTimeout(resolve)); // messages that have come meanwhile
     }
@@ -289,12 +291,11 @@ function onOwnPixels(probability) {
 
 /** The whole mask, and what can be said of it. */
 function judge() {
-  const {depth, height, width} = scan.volume;
   const mask = wholeMask();
   const voxels = count(mask);
-  const areas = areaPerSlice(mask, depth);
+  const areas = areaPerSlice(mask, scan.volume.depth);
   return {voxels, ml: scan.grid ? voxels * scan.grid.voxel : null, largest: voxels ? areas.indexOf(Math.max(...areas)) : null,
-    dice: scan.truth ? dice(mask, scan.truth) : null, rough: !isUntouched(state.bench), shape: [depth, height, width]};
+    dice: scan.truth ? dice(mask, scan.truth) : null, warnings: warnings()};
 }
 
 function wholeMask() {
