@@ -73,6 +73,8 @@ from .published_tables import published as published
 from .scans.read import read_scan as read_scan
 from .scans.segment import segment_scan as segment_scan
 from .sequences import FLAIR as FLAIR
+from .sequences import POST as POST
+from .sequences import PRE as PRE
 from .training.build import build_model as build_model
 from .training.config import TrainConfig as TrainConfig
 from .training.fit import fit as fit

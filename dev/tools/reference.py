@@ -30,7 +30,7 @@ AREAS = {  # what one does: title, and files or folders of the package, in the o
     "prediction": ("Weights and predictions", ["model.segmenter", "model.checkpoint", "model.postprocess",
                                                "predict", "export", "scans.write", "files"]),
     "measures": ("Measuring masks and shapes", ["measures.metrics", "measures.evaluation", "measures.shape",
-                                                "measures.ellipsoid", "measures.trust", "published_tables"]),
+                                                "measures.ellipsoid", "measures.baseline", "measures.trust", "published_tables"]),
     "genomics": ("Testing shape against genes", ["genomics"]),
     "viewers": ("Looking at scans and drawing figures", ["viewer"]),
     "phantoms": ("Drawing phantoms, and exercises", ["phantom", "exercises.base"]),

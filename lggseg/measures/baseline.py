@@ -8,6 +8,7 @@ that is worth its trouble.
 import numpy as np
 from scipy import ndimage
 
+from ..masks import bounding_box
 from ..prepare.head_finder import (
     Head,
     above_air,
@@ -87,12 +88,15 @@ def largest_piece(mask: np.ndarray) -> np.ndarray:
     >>> largest_piece(np.array([[[1, 0, 1, 1]]], bool)).astype(int)
     array([[[0, 0, 1, 1]]])
     """
-    labels, count = ndimage.label(mask)
+    box = bounding_box(mask)  # most of a volume is empty, and need not be looked through
+    labels, count = ndimage.label(mask[box])
     if count < 2:
         return mask
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return labels == sizes.argmax()
+    largest = np.zeros_like(mask)
+    largest[box] = labels == sizes.argmax()
+    return largest
 
 
 def baseline_mask(

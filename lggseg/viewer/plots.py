@@ -1,17 +1,26 @@
-"""Arrays in, matplotlib Axes out: one style and one set of colours for all figures."""
+"""Arrays in, matplotlib Axes out: one style and one set of colours for all figures.
+
+In this order: the style and the frame of a figure, slices and masks, groups and tables, a tumour's shape, and the
+U-Net's architecture.
+"""
 
 import math
 from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from ..errors import LggError
+from ..measures.ellipsoid import Ellipsoid
+from ..measures.shape import Outline, sectors, smooth
 from ..unet import UNet
 from .colours import BLACK, BLUE, GREEN, ORANGE, PREDICTION, PURPLE, SKY, TRUTH, VERMILION, YELLOW
 from .colours import OKABE_ITO as OKABE_ITO  # figures take all their colours from here
@@ -28,17 +37,39 @@ def use_style() -> None:
         "image.cmap": "gray", "image.interpolation": "antialiased"})
 
 
+def panels(rows: int = 1, columns: int = 1, *, size: tuple[float, float], title: str, data: str = "",
+           **options) -> tuple[Figure, np.ndarray]:
+    """A figure of several panels, with a title over all of them and whose data they show.
+
+    Parameters
+    ----------
+    rows, columns : how many panels
+    size : width and height of the figure, in inches
+    title : over all panels
+    data : a second line of it, such as a cohort's label
+    options : for `plt.subplots`
+
+    Returns
+    -------
+    The figure and its Axes: an array as `plt.subplots` gives it, one Axes for one panel
+    """
+    figure, axes = plt.subplots(rows, columns, figsize=size, **options)
+    figure.suptitle(f"{title}\n{data}".strip(), fontsize=11)
+    return figure, axes
+
+
 def show_slice(image: np.ndarray, mask: np.ndarray | None = None, prediction: np.ndarray | None = None,
-               ax: Axes | None = None, title: str | None = None) -> Axes:
+               ax: Axes | None = None, title: str | None = None, line: float = 1.8) -> Axes:
     """One slice, (H,W) grey or (H,W,3) colour, with outlines of the true and the predicted mask, bool (H,W).
 
-    uint8 is shown from 0 to 255 as it is; a float (H,W) from its least to its greatest value.
+    uint8 is shown from 0 to 255 as it is; a float (H,W) from its least to its greatest value. `line` is the width of
+    the true outline in points; the predicted one is a little thinner, so that both show where they agree.
     """
     ax = plt.gca() if ax is None else ax
     if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise LggError(f"image is {image.shape}; a slice is (H, W) or (H, W, 3): index the volume, image[k]")
     ax.imshow(image, **({"vmin": 0, "vmax": 255} if image.dtype == np.uint8 else {}))
-    for outlined, colour, width in ((mask, TRUTH, 1.8), (prediction, PREDICTION, 1.3)):
+    for outlined, colour, width in ((mask, TRUTH, line), (prediction, PREDICTION, 0.7 * line)):
         if outlined is not None:
             draw_contour(outlined, image.shape[:2], ax, colour, width)
     ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))  # outlines do not widen the view
@@ -67,15 +98,15 @@ def legend(ax: Axes, truth: str | None = "manual mask", prediction: str | None =
 
 def montage(image: np.ndarray, mask: np.ndarray | None = None, prediction: np.ndarray | None = None,
             slices: Sequence[int] | None = None, columns: int = 6, ax: Axes | None = None,
-            title: str | None = None) -> Axes:
+            title: str | None = None, line: float = 0.9) -> Axes:
     """Slices of a volume, (D,H,W) or (D,H,W,3), side by side, with outlines and slice numbers (from 1).
 
-    `slices` are indices from 0; without them up to 12 spread evenly over the volume.
+    `slices` are indices from 0; without them up to 12 spread evenly over the volume. `line` is the outlines' width.
     """
     if slices is None:
         slices = np.unique(np.linspace(0, len(image) - 1, min(12, len(image))).round().astype(int))
     layers = [None if layer is None else tile(layer[slices], columns) for layer in (image, mask, prediction)]
-    ax = show_slice(*layers, ax=ax, title=title)
+    ax = show_slice(*layers, ax=ax, title=title, line=line)
     for i, k in enumerate(slices):
         row, column = divmod(i, columns)
         ax.text(column * image.shape[2] + 6, row * image.shape[1] + 8, str(k + 1), color="white", va="top", size=8)
@@ -91,6 +122,162 @@ def tile(stack: np.ndarray, columns: int) -> np.ndarray:
     full[:n] = stack
     return full.reshape(rows, columns, height, width, *rest).swapaxes(1, 2).reshape(rows * height, -1, *rest)
 
+
+def show_region(region: np.ndarray, ax: Axes, title: str = "") -> Axes:
+    """A bool (H,W) region as it is: blue on black."""
+    ax.imshow(region, cmap=ListedColormap(["black", SKY]), vmin=0, vmax=1)
+    ax.set_axis_off()
+    ax.set_title(title)
+    return ax
+
+
+def show_signed(levels: np.ndarray, reach: float, ax: Axes, title: str = "") -> Axes:
+    """Levels (H,W) that may be negative: blue below 0, white at 0, red above, full colour at `reach`."""
+    ax.imshow(levels, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    ax.set_axis_off()
+    ax.set_title(title)
+    return ax
+
+
+# ---------------------------------------------------------------------------------------------- groups and tables
+
+def dots_by_group(values: pd.Series, groups: pd.Series, ax: Axes, colours: dict | None = None,
+                  order: Sequence | None = None, size: float = 14) -> Axes:
+    """A dot for every patient, side by side by group, over a box from the lower to the upper quarter.
+
+    Parameters
+    ----------
+    values : a number per patient; NaN is left out
+    groups : a name per patient; a patient without one is left out
+    ax : to draw into
+    colours : of the dots, by group; black where it has none
+    order : of the groups, from left to right; sorted where nothing is said
+    size : of the dots
+    """
+    order = sorted(groups.dropna().unique()) if order is None else list(order)
+    rng = np.random.default_rng(0)
+    for place, name in enumerate(order):
+        here = values[groups == name].dropna().to_numpy(float)
+        if not len(here):
+            continue
+        ax.boxplot([here], positions=[place], widths=0.6, showfliers=False, patch_artist=True, manage_ticks=False,
+                   boxprops={"facecolor": "#e8e8e8", "edgecolor": "#888888"}, medianprops={"color": BLACK})
+        aside = place + rng.uniform(-0.18, 0.18, len(here))
+        ax.scatter(aside, here, s=size, color=(colours or {}).get(name, BLACK), zorder=3)
+    ax.set(xticks=range(len(order)), xticklabels=order, xlim=(-0.6, len(order) - 0.4))
+    return ax
+
+
+def heat(table: pd.DataFrame, ax: Axes, low: float, high: float, notes: pd.DataFrame | None = None,
+         label: str = "") -> Axes:
+    """A table as colours from `low` (dark) to `high` (bright), with its numbers, or `notes`, in the cells.
+
+    Empty cells stay white. `label` says what a colour bar measures; without it there is none.
+    """
+    values = table.to_numpy(float)
+    shown = ax.imshow(values, vmin=low, vmax=high, cmap="viridis", aspect="auto")
+    ax.set(xticks=range(table.shape[1]), xticklabels=table.columns, yticks=range(len(table)), yticklabels=table.index)
+    ax.tick_params(length=0, labelsize=9)
+    ax.grid(False)
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            text = f"{value:.2f}" if notes is None else notes.iat[row, column]
+            dark = value < (low + high) / 2
+            ax.text(column, row, text, ha="center", va="center", size=9, color="white" if dark else BLACK)
+    if label:
+        ax.figure.colorbar(shown, ax=ax, label=label)
+    return ax
+
+
+def roc_curve(scores: np.ndarray, labels: np.ndarray, ax: Axes, colour: str = BLUE, name: str | None = None) -> Axes:
+    """Share of the positives found (upwards) against share of the others called positive by mistake (to the right).
+
+    Parameters
+    ----------
+    scores : (n,), high where a positive is expected
+    labels : bool (n,), at least one True and one False
+    ax : to draw into
+    colour, name : of the curve
+    """
+    cuts = np.sort(np.unique(scores))[::-1]
+    found = [0.0] + [float(np.mean(scores[labels] >= cut)) for cut in cuts]
+    mistaken = [0.0] + [float(np.mean(scores[~labels] >= cut)) for cut in cuts]
+    ax.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    ax.plot(mistaken, found, color=colour, linewidth=2, label=name)
+    ax.set(aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return ax
+
+
+# ----------------------------------------------------------------------------------------------- a tumour's shape
+
+SECTOR_COLOURS = np.array(OKABE_ITO)[1:6]  # used twice for the ten sectors
+
+
+def outline_by_sector(image: np.ndarray, line: Outline, ax: Axes, title: str = "") -> Axes:
+    """A tumour's outline on its slice (H,W), each of the ten sectors in a colour, with the sectors' borders."""
+    show_slice(image, ax=ax, title=title)
+    reach = 1.25 * np.hypot(*(line.points - line.centroid).T).max()
+    row, column = line.centroid
+    for angle in np.radians(np.arange(0, 360, 36)):
+        ax.plot([column, column + reach * np.cos(angle)], [row, row + reach * np.sin(angle)], color="white",
+                linewidth=0.7)
+    ax.scatter(line.points[:, 1], line.points[:, 0], c=SECTOR_COLOURS[sectors(line.angle) % 5], s=5)
+    ax.set(xlim=(column - reach, column + reach), ylim=(row + reach, row - reach))
+    return ax
+
+
+def signal_by_sector(line: Outline, ax: Axes, title: str = "") -> Axes:
+    """The boundary signal along an outline, each sector in a colour, and its moving average as a black line."""
+    way = np.arange(len(line.radius)) / len(line.radius)
+    ax.scatter(way, line.radius, c=SECTOR_COLOURS[sectors(line.angle) % 5], s=8, label="distance, by sector")
+    ax.plot(way, smooth(line.radius), color=BLACK, linewidth=1.2, label="moving average")
+    ax.set(xlabel="way along the outline", title=title)
+    return ax
+
+
+def ellipsoid_section(ellipsoid: Ellipsoid, height: float, points: int = 100) -> np.ndarray:
+    """The ellipse in which a plane at `height` cuts an ellipsoid (z, y, x): its points (n, 2), row and column.
+
+    Where the plane misses the ellipsoid, the points are NaN.
+
+    >>> ball = Ellipsoid(np.zeros(3), np.diag([25.0, 25.0, 25.0]))
+    >>> np.abs(ellipsoid_section(ball, 3.0)).max(axis=0).round(2)  # a circle of radius 4
+    array([4., 4.])
+    """
+    matrix, above = ellipsoid.matrix, height - ellipsoid.centre[0]
+    lean = matrix[1:, 0] / matrix[0, 0]
+    left = 1 - above**2 / matrix[0, 0]
+    if left < 0:
+        return np.full((points, 2), np.nan)
+    flat = left * (matrix[1:, 1:] - np.outer(lean, matrix[0, 1:]))
+    turn = np.linspace(0, 2 * np.pi, points)
+    circle = np.stack([np.sin(turn), np.cos(turn)])
+    return (ellipsoid.centre[1:] + above * lean)[:, None].T + (np.linalg.cholesky(flat + 1e-12 * np.eye(2)) @ circle).T
+
+
+def ellipsoid_slices(mask: np.ndarray, ellipsoid: Ellipsoid, axes: Sequence[Axes]) -> None:
+    """A tumour's slices and the sections of an ellipsoid around it, one slice in each of the Axes.
+
+    Parameters
+    ----------
+    mask : bool (D,H,W), not empty
+    ellipsoid : around the corners of the mask's voxels
+    axes : the slices shown are spread evenly over those with tumour, as many as there are Axes
+    """
+    with_tumour = np.flatnonzero(mask.any(axis=(1, 2)))
+    chosen = with_tumour[np.linspace(0, len(with_tumour) - 1, len(axes)).round().astype(int)]
+    reach = np.sqrt(np.diag(ellipsoid.matrix)[1:].max()) + 3
+    row, column = ellipsoid.centre[1:] - 0.5
+    for ax, k in zip(axes, chosen, strict=True):
+        ax.imshow(mask[k], cmap=ListedColormap(["white", GREEN]), vmin=0, vmax=1, alpha=0.6)
+        section = ellipsoid_section(ellipsoid, k + 0.5)  # voxel k reaches from k to k + 1
+        ax.plot(section[:, 1] - 0.5, section[:, 0] - 0.5, color=BLUE, linewidth=1.5)
+        ax.set(xlim=(column - reach, column + reach), ylim=(row + reach, row - reach), xticks=[], yticks=[],
+               title=f"slice {k + 1}")
+        ax.grid(False)
+
+
+# ------------------------------------------------------------------------------------------ the U-Net's architecture
 
 def activation_shapes(model: UNet, size: int = 256) -> dict[str, tuple[int, int, int]]:
     """Output shape (C,H,W) of each part of a U-Net for one image of size x size, seen by hooks in a real forward pass.

@@ -1,15 +1,19 @@
 """Figures: what is drawn where, read back from the Axes; and the pictures' colours told apart."""
 
+import doctest
 import itertools
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
 from lggseg.errors import LggError
+from lggseg.measures.ellipsoid import corners, enclosing_ellipsoid
+from lggseg.measures.shape import largest_outline
 from lggseg.unet import UNet
 from lggseg.viewer import plots
 
@@ -100,6 +104,86 @@ def test_montage_outlines_move_with_their_slices():
 def test_legend():
     ax = plots.legend(plots.show_slice(IMAGE, MASK), prediction=None)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["manual mask"]
+
+
+def test_panels_say_what_and_whose():
+    figure, axes = plots.panels(1, 3, size=(9, 3), title="Brightness", data="PHANTOM cohort", sharey=True)
+    assert figure.get_suptitle() == "Brightness\nPHANTOM cohort" and axes.shape == (3,)
+    figure, ax = plots.panels(size=(4, 3), title="Alone")
+    assert figure.get_suptitle() == "Alone" and isinstance(ax, mpl.axes.Axes)
+
+
+def test_outlines_are_as_thick_as_asked():
+    thin = plots.show_slice(IMAGE, MASK, np.roll(MASK, 3, axis=1), ax=plt.subplots()[1], line=1)
+    assert [float(one.get_linewidth()[0]) for one in thin.collections] == [1, 0.7]
+
+
+def test_a_region_and_signed_levels_keep_their_scale():
+    region = plots.show_region(~MASK & MASK, plt.subplots()[1], title="none")
+    assert region.images[0].get_clim() == (0, 1) and region.get_title() == "none"
+    signed = plots.show_signed(np.full((4, 4), 3.0), 50, plt.subplots()[1])
+    assert signed.images[0].get_clim() == (-50, 50)
+
+
+def test_dots_by_group_draws_every_patient_once():
+    values = pd.Series([1, 2, 3, np.nan, 5, 6.0])
+    groups = pd.Series(["b", "a", "b", "b", None, "c"])
+    ax = plots.dots_by_group(values, groups, plt.subplots()[1], colours={"a": plots.SKY}, order=["a", "b", "d"])
+    dots = [one.get_offsets() for one in ax.collections]
+    assert [one[:, 1].tolist() for one in dots] == [[2], [1, 3]]
+    assert all(np.abs(one[:, 0] - place).max() < 0.2 for place, one in enumerate(dots))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "d"]
+
+
+def test_heat_writes_numbers_or_notes_and_leaves_gaps():
+    table = pd.DataFrame({"x": [0.25, np.nan], "y": [1.0, 0.5]}, index=["p", "q"])
+    ax = plots.heat(table, plt.subplots()[1], 0, 1)
+    assert [text.get_text() for text in ax.texts] == ["0.25", "1.00", "0.50"]
+    noted = plots.heat(table, plt.subplots()[1], 0, 1, notes=table.map(lambda value: "*"), label="share")
+    assert [text.get_text() for text in noted.texts] == ["*"] * 3 and len(noted.figure.axes) == 2
+
+
+def test_roc_curve_by_hand():
+    scores, labels = np.array([4, 3, 2, 1]), np.array([True, False, True, False])
+    ax = plots.roc_curve(scores, labels, plt.subplots()[1])
+    assert ax.lines[1].get_xydata().tolist() == [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1], [1, 1]]
+
+
+def test_the_sections_of_an_ellipsoid_lie_on_it():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(40, 3)) @ np.array([[3, 1, 0], [0, 5, 2], [0, 0, 4]])
+    ellipsoid = enclosing_ellipsoid(points)
+    for height in ellipsoid.centre[0] + np.array([-2.0, 0, 1.5]):
+        section = plots.ellipsoid_section(ellipsoid, height, 12)
+        off = np.column_stack([np.full(12, height), section]) - ellipsoid.centre
+        np.testing.assert_allclose(np.sum(off @ np.linalg.inv(ellipsoid.matrix) * off, axis=1), 1, rtol=1e-6)
+    assert np.isnan(plots.ellipsoid_section(ellipsoid, ellipsoid.centre[0] + 1e3)).all()
+
+
+def test_the_tumour_s_slices_lie_in_their_sections():
+    mask = np.zeros((5, 20, 20), bool)
+    mask[1:4, 6:13, 5:15] = True
+    axes = plt.subplots(1, 3)[1]
+    plots.ellipsoid_slices(mask, enclosing_ellipsoid(corners(mask)), axes)
+    assert [ax.get_title() for ax in axes] == ["slice 2", "slice 3", "slice 4"]
+    for ax in axes:
+        x, y = ax.lines[0].get_xydata().T
+        assert x.min() < 4.5 and x.max() > 14.5 and y.min() < 5.5 and y.max() > 12.5  # around the pixels' corners
+
+
+def test_outline_and_signal_are_coloured_by_sector():
+    mask = np.zeros((2, 40, 40), bool)
+    mask[1, 10:30, 8:32] = True
+    line = largest_outline(mask)
+    picture = plots.outline_by_sector(np.zeros((40, 40), np.uint8), line, plt.subplots()[1], title="slice 2")
+    signal = plots.signal_by_sector(line, plt.subplots()[1])
+    assert len(picture.lines) == 10 and picture.get_title() == "slice 2"
+    assert len(picture.collections[0].get_offsets()) == len(signal.collections[0].get_offsets()) == len(line.radius)
+    assert len(np.unique(signal.collections[0].get_facecolors(), axis=0)) == 5
+
+
+def test_examples_in_docstrings_print_what_they_say():
+    assert doctest.testmod(plots, extraglobs={"np": np}).failed == 0
 
 
 def test_activation_shapes_by_hand():
