@@ -1,7 +1,8 @@
-"""What may change in a slice and not change the answer: geometry, tumours, another scanner, missing sequences.
+"""What may change in a slice and not change the answer: geometry, tumours, another scanner, missing
+sequences.
 
-Images are z-scores (see `lggseg.prepare.network_grid.standardise`). What a scanner does to a signal, as noise or shading, is done
-to the z-scores counted from air, each channel's darkest value.
+Images are z-scores (see `lggseg.prepare.network_grid.standardise`). What a scanner does to a
+signal, as noise or shading, is done to the z-scores counted from air, each channel's darkest value.
 """
 
 import math
@@ -9,35 +10,51 @@ import math
 import torch
 from torch.nn import functional as F
 
-DROP = 0.2  # chance that a sequence is missing: more than in the data set, where it is one patient in ten
-GHOST, COARSE, FEW_LEVELS, NOISE, FADE = 0.15, 0.15, 0.1, 0.5, 0.35  # chances that a slice gets each of these
+# chance that a sequence is missing: more than in the data set, where it is one patient in ten
+DROP = 0.2
+GHOST, COARSE, FEW_LEVELS, NOISE, FADE = (
+    0.15,
+    0.15,
+    0.1,
+    0.5,
+    0.35,
+)  # chances that a slice gets each of these
 
 
 class Augment:
     """Random changes of images (N, channels, H, W) and masks (N, 1, H, W), each pair drawn anew.
 
-    A whole batch at once, on its own device: one by one, a processor spends longer on this than on the network. A
-    single pair (channels, H, W), (1, H, W) works too. A mask's values stay within 0 and 1, the share of a pixel that is
-    tumour: turning it cuts pixels in two.
+    A whole batch at once, on its own device: one by one, a processor spends longer on this than on
+    the network. A single pair (channels, H, W), (1, H, W) works too. A mask's values stay within 0
+    and 1, the share of a pixel that is tumour: turning it cuts pixels in two.
 
     Parameters
     ----------
     strength : scales all ranges; 0 only mirrors (and drops sequences), 1 suits a few dozen patients
-    drop : chance that post-contrast, or pre- and post-contrast, are replaced by FLAIR, as in the data set
+    drop : chance that post-contrast, or pre- and post-contrast, are replaced by FLAIR, as in the
+        data set
     zoom : about the largest change of the size's logarithm at strength 1
     carve_mix : chance that a slice gets another slice's tumour
     cyst : chance that parts of a tumour get another look
     """
 
-    def __init__(self, strength: float = 1.0, drop: float = DROP, zoom: float = 0.2, carve_mix: float = 0,
-                 cyst: float = 0):
+    def __init__(
+        self,
+        strength: float = 1.0,
+        drop: float = DROP,
+        zoom: float = 0.2,
+        carve_mix: float = 0,
+        cyst: float = 0,
+    ):
         self.strength = strength
         self.drop = drop
         self.zoom = zoom
         self.mix_share = carve_mix
         self.cyst_share = cyst
 
-    def __call__(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(
+        self, image: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if image.ndim == 3:
             image, mask = self(image[None], mask[None])
             return image[0], mask[0]
@@ -58,18 +75,26 @@ class Augment:
         return spread * self.strength * (2 * torch.rand(shape) - 1)
 
     def normal(self, spread: float, *shape: int) -> torch.Tensor:
-        """Normal numbers of this standard deviation, times the strength; none beyond three deviations."""
+        """Normal numbers of this standard deviation, times the strength; none beyond three
+        deviations.
+        """
         return spread * self.strength * torch.randn(shape).clamp(-3, 3)
 
     def smooth(self, spread: float, n: int, channels: int, size: tuple[int, int]) -> torch.Tensor:
-        """Fields (n, channels, H, W) that vary slowly across the picture, of standard deviation about `spread`."""
+        """Fields (n, channels, H, W) that vary slowly across the picture, of standard deviation
+        about `spread`.
+        """
         return enlarge(spread * self.strength * torch.randn(n, channels, 4, 4), size)
 
     def affine(self, n: int) -> torch.Tensor:
-        """Matrices (n, 2, 3): mirror, turn (mostly below 20 degrees), shear, scale by `zoom`, shift by a twelfth."""
+        """Matrices (n, 2, 3): mirror, turn (mostly below 20 degrees), shear, scale by `zoom`, shift
+        by a twelfth.
+        """
         turn = self.draw(0.35, n)
         shear = self.draw(0.12, n)
-        scale = torch.exp(self.draw(self.zoom, n) + self.draw(0.06, 2, n))  # (2, n): nearly the same along x and y
+        scale = torch.exp(
+            self.draw(self.zoom, n) + self.draw(0.06, 2, n)
+        )  # (2, n): nearly the same along x and y
         mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
         across = torch.stack([turn.cos() * mirror, shear - turn.sin(), self.draw(0.16, n)], dim=1)
         down = torch.stack([turn.sin() * mirror, turn.cos(), self.draw(0.16, n)], dim=1)
@@ -78,7 +103,9 @@ class Augment:
         return matrices
 
     def space(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same geometry for image and mask; what comes in from outside is air, each channel's darkest value."""
+        """The same geometry for image and mask; what comes in from outside is air, each channel's
+        darkest value.
+        """
         n = len(image)
         size = image.shape[-2:]
         grid = F.affine_grid(self.affine(n), (n, 1, *size), align_corners=False)
@@ -87,30 +114,47 @@ class Augment:
         moved = F.grid_sample(image - air, grid, align_corners=False) + air
         return moved, F.grid_sample(mask, grid, align_corners=False)
 
-    def carve_mix(self, image: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Some slices get what another of the batch has where its tumour is (CarveMix: Zhang et al. 2021)."""
+    def carve_mix(
+        self, image: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Some slices get what another of the batch has where its tumour is (CarveMix: Zhang et al.
+
+        2021).
+        """
         chosen = chosen_rows(self.mix_share, len(image))
         if not len(chosen):
             return image, mask
         here = chosen.to(image.device)
         other = torch.randperm(len(image))[chosen].to(image.device)
         theirs = mask[other]
-        around = F.avg_pool2d(F.max_pool2d(theirs, 7, 1, 3), 5, 1, 2)  # a few pixels more, with a soft edge
+        around = F.avg_pool2d(
+            F.max_pool2d(theirs, 7, 1, 3), 5, 1, 2
+        )  # a few pixels more, with a soft edge
         mixed = torch.lerp(image[here], image[other], around)
-        return image.index_copy(0, here, mixed), mask.index_copy(0, here, torch.lerp(mask[here], theirs, around))
+        return image.index_copy(0, here, mixed), mask.index_copy(
+            0, here, torch.lerp(mask[here], theirs, around)
+        )
 
     def cyst(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Parts of some tumours made darker or brighter, per sequence, as cysts and enhancement are: still tumour."""
+        """Parts of some tumours made darker or brighter, per sequence, as cysts and enhancement
+        are: still tumour.
+        """
         n = len(image)
-        field = enlarge(torch.randn(n, 1, 12, 12), image.shape[-2:])  # blobs of a twelfth of the picture
-        part = (4 * field + 3.2 * torch.rand(n, 1, 1, 1) - 1.6).sigmoid()  # a third to two thirds of the area
+        field = enlarge(
+            torch.randn(n, 1, 12, 12), image.shape[-2:]
+        )  # blobs of a twelfth of the picture
+        part = (
+            4 * field + 3.2 * torch.rand(n, 1, 1, 1) - 1.6
+        ).sigmoid()  # a third to two thirds of the area
         share = (torch.rand(n, 1, 1, 1) < self.cyst_share) * (0.3 + 0.7 * torch.rand(n, 1, 1, 1))
         level = 4.5 * torch.rand(n, 1, 3, 1, 1) - 2  # z-scores from fluid to fat
         weight = ((share * part).to(image.device) * mask)[:, None]  # (N, 1, 1, H, W)
         return torch.lerp(image.unflatten(1, (-1, 3)), level.to(image.device), weight).flatten(1, 2)
 
     def fade(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Some tumours faded towards what surrounds them, by up to 0.65, or made to stand out: faint ones are missed."""
+        """Some tumours faded towards what surrounds them, by up to 0.65, or made to stand out:
+        faint ones are missed.
+        """
         chosen = chosen_rows(FADE, len(image))
         if not len(chosen):
             return image
@@ -129,16 +173,20 @@ class Augment:
         focus = self.draw(0.6, n, 1, 1, 1, 1).to(image.device)
         blurred = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False).unflatten(1, (-1, 3))
         slices = torch.lerp(image.unflatten(1, (-1, 3)), blurred, focus)  # focus < 0 sharpens
-        curve = (1 + slices * slices).sqrt_().sub_(1).mul_(bend.clamp(-0.8, 0.8))  # as a gamma, it keeps the order
+        curve = (
+            (1 + slices * slices).sqrt_().sub_(1).mul_(bend.clamp(-0.8, 0.8))
+        )  # as a gamma, it keeps the order
         return slices.add_(curve).mul_(gain).add_(offset).flatten(1, 2)
 
     def scan(self, slices: torch.Tensor) -> torch.Tensor:
-        """What another scan does to the signal above air: slices (N, slices, 3, H, W) of z-scores."""
+        """What another scan does to the signal above air, for z-scores (N, slices, 3, H, W)."""
         n, count = slices.shape[:2]
         size = slices.shape[-2:]
         air = slices.amin(dim=(3, 4), keepdim=True)
         signal = slices - air
-        shading = self.shading(n, size)[:, None, None]  # one coil, so much the same for all sequences
+        shading = self.shading(n, size)[
+            :, None, None
+        ]  # one coil, so much the same for all sequences
         brightness = self.normal(0.12, n, count, 1, 1, 1) + self.normal(0.05, n, count, 3, 1, 1)
         signal.mul_((shading + brightness).exp_().to(slices.device))
         self.coarsen(signal)
@@ -148,7 +196,9 @@ class Augment:
         return signal.add_(air)
 
     def shading(self, n: int, size: tuple[int, int]) -> torch.Tensor:
-        """Logarithm (n, H, W) of a coil's sensitivity: a slope across the picture and a field that varies slowly."""
+        """Logarithm (n, H, W) of a coil's sensitivity: a slope across the picture and a field that
+        varies slowly.
+        """
         down = torch.linspace(-1, 1, size[0])[:, None] * self.draw(0.4, n, 1, 1)
         across = torch.linspace(-1, 1, size[1]) * self.draw(0.4, n, 1, 1)
         return down + across + self.smooth(0.1, n, 1, size)[:, 0]
@@ -162,11 +212,15 @@ class Augment:
         size = some.shape[-2:]
         finest = 1 / (1 + 2 * min(self.strength, 1.0))
         coarse = [round(side * float(finest + (1 - finest) * torch.rand(()))) for side in size]
-        some = F.interpolate(F.interpolate(some, coarse, mode="bilinear", antialias=True), size, mode="bilinear")
+        some = F.interpolate(
+            F.interpolate(some, coarse, mode="bilinear", antialias=True), size, mode="bilinear"
+        )
         signal[chosen] = some.unflatten(1, signal.shape[1:3])
 
     def add_ghosts(self, signal: torch.Tensor) -> None:
-        """Some slices with ghosts of motion: a weak copy, moved along one axis, of another phase; in place."""
+        """Some slices with ghosts of motion: a weak copy, moved along one axis, of another phase;
+        in place.
+        """
         chosen = chosen_rows(GHOST, len(signal))
         if not len(chosen):
             return
@@ -180,7 +234,10 @@ class Augment:
         signal[chosen] = torch.hypot(real, imaginary)
 
     def add_noise(self, signal: torch.Tensor) -> None:
-        """Rician noise in some slices, in one sequence or in all; in place. Air gets brighter by it, as it does."""
+        """Rician noise in some slices, in one sequence or in all; in place.
+
+        Air gets brighter by it, as it does.
+        """
         chosen = chosen_rows(NOISE, len(signal))
         if not len(chosen):
             return
@@ -201,9 +258,13 @@ class Augment:
         signal[chosen] = (signal[chosen] / step).round_().mul_(step)
 
     def drop_sequences(self, slices: torch.Tensor) -> torch.Tensor:
-        """Replace post, or pre and post, in slices (N, slices, 3, H, W) by FLAIR, as the data set does; in place."""
+        """Replace post, or pre and post, in slices (N, slices, 3, H, W) by FLAIR, as the data set
+        does; in place.
+        """
         post = torch.rand(len(slices)) < self.drop
-        both = post & (torch.rand(len(slices)) < 0.5)  # in the data set, who lacks pre-contrast lacks post-contrast
+        both = post & (
+            torch.rand(len(slices)) < 0.5
+        )  # in the data set, who lacks pre-contrast lacks post-contrast
         slices[post, :, 2] = slices[post, :, 1]
         slices[both, :, 0] = slices[both, :, 1]
         return slices
@@ -215,7 +276,9 @@ def chosen_rows(chance: float, n: int) -> torch.Tensor:
 
 
 def surroundings(image: torch.Tensor, tumour: torch.Tensor) -> torch.Tensor:
-    """What image (N, C, H, W) shows around the tumour (N, 1, H, W), carried on into it: a local mean without it."""
+    """What image (N, C, H, W) shows around the tumour (N, 1, H, W), carried on into it: a local
+    mean without it.
+    """
     step = max(1, image.shape[-1] // 28)
     healthy = 1 - tumour
     total = F.avg_pool2d(image * healthy, step)
@@ -227,10 +290,13 @@ def surroundings(image: torch.Tensor, tumour: torch.Tensor) -> torch.Tensor:
 
 
 def enlarge(field: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Bicubic interpolation of (N, C, h, w) to (N, C, *size): along each axis a product with one matrix.
+    """Bicubic interpolation of (N, C, h, w) to (N, C, *size): along each axis a product with one
+    matrix.
 
     A twentieth of a training step's time less than `F.interpolate` takes pixel by pixel.
     """
-    down, across = (F.interpolate(torch.eye(short)[None, None], (long, short), mode="bicubic")[0, 0]
-                    for short, long in zip(field.shape[-2:], size))
+    down, across = (
+        F.interpolate(torch.eye(short)[None, None], (long, short), mode="bicubic")[0, 0]
+        for short, long in zip(field.shape[-2:], size)
+    )
     return down @ field @ across.T

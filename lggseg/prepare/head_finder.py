@@ -1,10 +1,11 @@
-"""Where the head lies in a volume, and how bright its inside is, whatever the scanner did to the picture.
+"""Where the head lies in a volume, and how bright its inside is, whatever the scanner did.
 
-Air is never clean: magnitude MRI has Rician noise there, some exporters brighten the dark end, motion leaves ghosts,
-and some sequences are stored with an offset, so that air is grey and tissue may lie on both sides of it. So the head is
-looked for in a smoothed picture of all sequences together, air is a level per slice and sequence, and nothing is
-clipped at that level. Grey values are measured in the inner head: the brain without scalp and skull, which differ most
-between scanners.
+Air is never clean: magnitude MRI has Rician noise there, some exporters brighten the dark end,
+motion leaves ghosts, and some sequences are stored with an offset, so that air is grey and tissue
+may lie on both sides of it. So the head is looked for in a smoothed picture of all sequences
+together, air is a level per slice and sequence, and nothing is clipped at that level. Grey values
+are measured in the inner head: the brain without scalp and skull, which differ most between
+scanners.
 """
 
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from ..sequences import FLAIR, MriSequence
 
 SMOOTH = 5  # pixels a side of the window that noise is averaged over
 DIM = 0.4  # of the median tissue's brightness: what is darker counts as air in a slice
-EDGE = 0.3  # of the way from air to tissue: where the head ends in the picture of all slices together
+EDGE = 0.3  # of the way from air to tissue: where the head ends, in all slices together
 MARGIN = 1.06  # side of the square over the head's longer side: a little air around the scalp
 PEEL = 1 / 12  # of the square's side: scalp and skull, peeled off before grey values are measured
 THIN = 0.03  # of the picture's side: what is thinner, as the ghost of a scalp, is no head
-Box = tuple[int, int, int]  # top, left and side of a square, in pixels; it may reach beyond the picture
+Box = tuple[int, int, int]  # top, left and side of a square, in pixels; it may leave the picture
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def find_head(image: np.ndarray) -> Head:
 
     Parameters
     ----------
-    image : uint8 (slices, height, width, 3), the sequences in the order pre-contrast, FLAIR, post-contrast
+    image : uint8 (slices, height, width, 3), the sequences in the order pre-contrast, FLAIR,
+        post-contrast
 
     Returns
     -------
@@ -106,31 +108,45 @@ def find_head(image: np.ndarray) -> Head:
 
 
 def check_volume(image: np.ndarray) -> None:
-    """Raise LggError unless `image` is an array uint8 (slices, height, width, 3), none of them 0."""
+    """Raise LggError unless `image` is an array uint8 (slices, height, width, 3) and not empty."""
     if not isinstance(image, np.ndarray):
         found = f"a {type(image).__name__}"
     elif image.ndim != 4 or image.shape[-1] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         found = f"{image.dtype} {image.shape}"
     else:
         return
-    raise LggError(f"image is {found}; it must be uint8 (D, H, W, 3), D >= 1, "
-                   "the sequences in the order pre-contrast, FLAIR, post-contrast")
+    raise LggError(
+        f"image is {found}; it must be uint8 (D, H, W, 3), D >= 1, "
+        "the sequences in the order pre-contrast, FLAIR, post-contrast"
+    )
 
 
 def no_head(image: np.ndarray, air: np.ndarray, shown: list[bool]) -> Head:
     """The Head of a volume without FLAIR. LggError if another sequence shows something."""
     if any(shown):
-        raise LggError("FLAIR, the second of the three sequences, shows nothing but the others do; the tumour is seen "
-                       "in FLAIR: give the sequences in the order pre-contrast, FLAIR, post-contrast")
+        raise LggError(
+            "FLAIR, the second of the three sequences, shows nothing but the others do; the tumour "
+            "is seen in FLAIR: give the sequences in the order pre-contrast, FLAIR, post-contrast"
+        )
     box = (0, 0, max(image.shape[1:3]))
-    return Head(image.shape[:3], air, np.arange(0), box, False, (0, 1, 2), np.zeros(3, np.float32),
-                np.ones(3, np.float32))
+    return Head(
+        image.shape[:3],
+        air,
+        np.arange(0),
+        box,
+        False,
+        (0, 1, 2),
+        np.zeros(3, np.float32),
+        np.ones(3, np.float32),
+    )
 
 
 def content_rows(image: np.ndarray) -> slice:
-    """Rows of (slices, height, width, 3) between the first and the last that hold more than one value.
+    """Rows of (slices, height, width, 3) between the first and the last that hold more than one
+    value.
 
-    A frame around the picture has one value per slice and sequence. Where all rows do, all are returned.
+    A frame around the picture has one value per slice and sequence. Where all rows do, all are
+    returned.
     """
     varied = np.array([(image[:, row] != image[:, row, :1]).any() for row in range(image.shape[1])])
     if not varied.any():
@@ -140,15 +156,15 @@ def content_rows(image: np.ndarray) -> slice:
 
 
 def smoothed(levels: np.ndarray) -> np.ndarray:
-    """Levels (slices, height, width) averaged over SMOOTH x SMOOTH pixels of each slice, float32."""
+    """Levels (slices, height, width), float32, averaged over SMOOTH x SMOOTH pixels of a slice."""
     return ndimage.uniform_filter(levels.astype(np.float32), (1, SMOOTH, SMOOTH), mode="nearest")
 
 
 def air_level(smooth: np.ndarray) -> np.ndarray:
     """Level of the air in each slice of smoothed levels (slices, height, width), float32 (slices,).
 
-    It is the darkest tenth of the picture's rim, two pixels wide: a tenth, because the rim of a tight crop is partly
-    head.
+    It is the darkest tenth of the picture's rim, two pixels wide: a tenth, because the rim of a
+    tight crop is partly head.
     """
     sides = smooth[:, :2], smooth[:, -2:], smooth[:, :, :2], smooth[:, :, -2:]
     rim = np.concatenate([side.reshape(len(smooth), -1) for side in sides], axis=1)
@@ -167,9 +183,11 @@ def above_air(image: np.ndarray, air: np.ndarray) -> np.ndarray:
 
 
 def joint_signal(smooth: list[np.ndarray], air: np.ndarray, shown: list[bool]) -> np.ndarray:
-    """How far the sequences together are from air, float32 (slices, height, width): 0 in air, about 1 in tissue.
+    """How far the sequences together are from air, float32 (slices, height, width): 0 in air, about
+    1 in tissue.
 
-    Each sequence counts alike: the head is then found where one of them is too noisy or too dark to show it.
+    Each sequence counts alike: the head is then found where one of them is too noisy or too dark to
+    show it.
     """
     total = np.zeros_like(smooth[FLAIR])
     for sequence in MriSequence:
@@ -183,16 +201,16 @@ def joint_signal(smooth: list[np.ndarray], air: np.ndarray, shown: list[bool]) -
 def tissue_bound(signal: np.ndarray) -> float:
     """Level that parts air from tissue in a signal (slices, height, width).
 
-    It is DIM times the median of what lies above it, a fixed point found from above (as Ridler and Calvard's threshold
-    is). However much air there is, it does not matter.
+    It is DIM times the median of what lies above it, a fixed point found from above (as Ridler and
+    Calvard's threshold is). However much air there is, it does not matter.
     """
     levels = np.sort(signal[:, ::2, ::2], axis=None)
-    levels = levels[np.searchsorted(levels, 0.01):]
+    levels = levels[np.searchsorted(levels, 0.01) :]
     if not len(levels):
         return 0.0
     bound = 0.5 * levels[int(0.95 * (len(levels) - 1))]  # tissue, unless 19 in 20 pixels are air
     for _ in range(50):
-        tissue = levels[np.searchsorted(levels, bound):]
+        tissue = levels[np.searchsorted(levels, bound) :]
         lower = DIM * tissue[len(tissue) // 2]
         if lower >= bound:
             break
@@ -203,8 +221,9 @@ def tissue_bound(signal: np.ndarray) -> float:
 def head_box(signal: np.ndarray) -> Box:
     """The square around the head, for the signal (n, height, width) of the slices that show one.
 
-    A pixel counts by what it shows in a quarter of the slices: noise is far weaker there than in a single slice. What
-    is thinner than a scalp's ghost is taken away, and of the rest the largest piece is the head.
+    A pixel counts by what it shows in a quarter of the slices: noise is far weaker there than in a
+    single slice. What is thinner than a scalp's ghost is taken away, and of the rest the largest
+    piece is the head.
     """
     from skimage.filters import threshold_otsu  # here, since it takes long to import
 
@@ -216,12 +235,16 @@ def head_box(signal: np.ndarray) -> Box:
     top, bottom = ends(head.sum(axis=1))
     left, right = ends(head.sum(axis=0))
     side = int(np.ceil(MARGIN * max(bottom - top, right - left)))
-    side += (side - right + left) % 2  # as much to the left as to the right, in a mirrored picture too
+    side += (
+        side - right + left
+    ) % 2  # as much to the left as to the right, in a mirrored picture too
     return (top + bottom - side) // 2, (left + right - side) // 2, side
 
 
 def without_thin_parts(region: np.ndarray) -> np.ndarray:
-    """The region bool (height, width) without parts thinner than THIN; the region itself if nothing is left."""
+    """The region bool (height, width) without parts thinner than THIN; the region itself if nothing
+    is left.
+    """
     width = 2 * round(THIN * min(region.shape) / 2) + 1
     opened = ndimage.binary_opening(np.pad(region, width, mode="edge"), np.ones((width, width)))
     opened = opened[width:-width, width:-width]
@@ -238,20 +261,23 @@ def largest_piece(region: np.ndarray) -> np.ndarray:
 
 
 def ends(count: np.ndarray) -> tuple[int, int]:
-    """First and one past the last row that holds at least a twentieth of the fullest row's pixels."""
+    """First and one past the last row with at least a twentieth of the fullest row's pixels."""
     hits = np.flatnonzero(20 * count >= max(20, count.max()))
     return (int(hits[0]), int(hits[-1]) + 1) if len(hits) else (0, len(count))
 
 
 def heavier_left(flair: np.ndarray, box: Box) -> bool:
-    """Whether FLAIR's tissue (slices, height, width) weighs more on the left of the box's middle than on the right."""
+    """Whether FLAIR's tissue (slices, height, width) weighs more on the left of the box's middle
+    than on the right.
+    """
     column = flair.sum(axis=(0, 1), dtype=np.float64)
     distance = 2 * np.arange(len(column)) + 1 - 2 * box[1] - box[2]
     return bool(column @ distance < 0)
 
 
-def grey_values(smooth: list[np.ndarray], air: np.ndarray, tissue: np.ndarray, slices: np.ndarray,
-                side: int) -> tuple[tuple[int, int, int], np.ndarray, np.ndarray]:
+def grey_values(
+    smooth: list[np.ndarray], air: np.ndarray, tissue: np.ndarray, slices: np.ndarray, side: int
+) -> tuple[tuple[int, int, int], np.ndarray, np.ndarray]:
     """Source, centre and spread per sequence (see `Head`), measured in the inner head."""
     inside = inner_head(tissue[slices, ::2, ::2], side / 2)
     centre = np.zeros(3, np.float32)
@@ -262,12 +288,15 @@ def grey_values(smooth: list[np.ndarray], air: np.ndarray, tissue: np.ndarray, s
         if np.ptp(values) > 0:
             # A flat picture must not divide by nearly nothing.
             spread[sequence] = max(values.std(), 0.05 * abs(centre[sequence]))
-    source = tuple(int(sequence) if spread[sequence] > 0 else int(FLAIR) for sequence in MriSequence)
+    source = tuple(
+        int(sequence) if spread[sequence] > 0 else int(FLAIR) for sequence in MriSequence
+    )
     return source, centre[list(source)], spread[list(source)]
 
 
 def inner_head(tissue: np.ndarray, side: float) -> np.ndarray:
-    """The brain without scalp and skull, roughly: tissue bool (n, height, width), filled, then peeled.
+    """The brain without scalp and skull, roughly: tissue bool (n, height, width), filled, then
+    peeled.
 
     Parameters
     ----------
@@ -286,7 +315,9 @@ def inner_head(tissue: np.ndarray, side: float) -> np.ndarray:
     return inside if inside.any() else tissue
 
 
-def implausible(tissue: np.ndarray, side: int, size: tuple[int, int], centre: float) -> tuple[str, ...]:
+def implausible(
+    tissue: np.ndarray, side: int, size: tuple[int, int], centre: float
+) -> tuple[str, ...]:
     """What is odd about a head, and what to do, in words.
 
     Parameters
@@ -302,11 +333,17 @@ def implausible(tissue: np.ndarray, side: int, size: tuple[int, int], centre: fl
     if percent < 5:
         doubts.append(f"tissue fills only {percent} % of the picture: crop the scan to the head")
     if percent > 80:
-        doubts.append(f"tissue fills {percent} % of the picture, so air cannot be told from it: give the scan with "
-                      "air around the head")
+        doubts.append(
+            f"tissue fills {percent} % of the picture, so air cannot be told from it: give the "
+            "scan with air around the head"
+        )
     elif side >= MARGIN * max(size):
-        doubts.append("the head is as large as the picture: give the scan with air around the head, and check "
-                      "whether that air is noisy")
+        doubts.append(
+            "the head is as large as the picture: give the scan with air around the head, and "
+            "check whether that air is noisy"
+        )
     if centre <= 0:
-        doubts.append("air is not darker than tissue in FLAIR: check whether its grey levels are inverted")
+        doubts.append(
+            "air is not darker than tissue in FLAIR: check whether its grey levels are inverted"
+        )
     return tuple(doubts)

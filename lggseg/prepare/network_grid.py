@@ -1,8 +1,9 @@
-"""From a volume to the network's grid and back: one pair of functions, for training and prediction alike.
+"""From a volume to the network's grid and back: one pair of functions, for training and prediction
+alike.
 
-`lggseg.prepare.head_finder.find_head` looks at a volume once. `slices_to_grid` and `mask_to_grid` then crop to the
-head, pad to a
-square and resize, `standardise` makes z-scores, and `from_grid` goes the way back.
+`lggseg.prepare.head_finder.find_head` looks at a volume once. `slices_to_grid` and `mask_to_grid`
+then crop to the head, pad to a square and resize, `standardise` makes z-scores, and `from_grid`
+goes the way back.
 """
 
 from dataclasses import dataclass, fields
@@ -21,21 +22,31 @@ Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than 
 
 @dataclass(frozen=True)
 class GridSpec:
-    """What a trained network must know about its input and output; it travels inside the checkpoint."""
+    """What a trained network must know about its input and output; it travels inside the
+    checkpoint.
+    """
 
-    size: int = 224  # pixels a side of the grid: about as fine as the data set's pictures, once cropped to the head
+    # pixels a side of the grid: about as fine as the data set's pictures, once cropped to the head
+    size: int = 224
     context: int = 0  # neighbouring slices given on either side, as extra channels
     block: int = 2  # block x block pixels become channels on the way in, and logits on the way out
     threshold: float = 0.5  # probability from which a pixel counts as tumour
-    min_component_share: float = 0.0  # of the strongest 3D component's weight, that a component needs to stay
+    min_component_share: float = (
+        0.0  # of the strongest 3D component's weight, that a component needs to stay
+    )
     flip: bool = False  # average the prediction with that of the mirrored slice, at twice the cost
 
     def __post_init__(self):
         for entry in fields(self):
             if not isinstance(value := getattr(self, entry.name), KINDS[entry.type]):
                 raise LggError(f"{entry.name}={value!r}: it must be {WORDS[entry.type]}")
-        for name, low, high in (("size", 1, 4096), ("context", 0, 64), ("block", 1, 64), ("threshold", 0, 1),
-                                ("min_component_share", 0, 1)):
+        for name, low, high in (
+            ("size", 1, 4096),
+            ("context", 0, 64),
+            ("block", 1, 64),
+            ("threshold", 0, 1),
+            ("min_component_share", 0, 1),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise LggError(f"{name}={getattr(self, name)}: it must be from {low} to {high}")
         if self.size % self.block:
@@ -48,30 +59,37 @@ class GridSpec:
 
     @classmethod
     def of(cls, network: nn.Module) -> "GridSpec":
-        """The recipe without blocks that fits a network's channels, where it tells them as `in_channels`."""
+        """The recipe without blocks that fits a network's channels, where it tells them as
+        `in_channels`.
+        """
         return cls(context=max(0, (getattr(network, "in_channels", 3) // 3 - 1) // 2), block=1)
 
     def check(self, network: nn.Module) -> None:
-        """Raise LggError if the network tells a number of input channels that contradicts this recipe.
+        """Raise LggError if the network tells a number of input channels that contradicts this
+        recipe.
 
-        A network may take fewer neighbouring slices than the recipe gives: it is shown those in the middle.
+        A network may take fewer neighbouring slices than the recipe gives: it is shown those in the
+        middle.
         """
         given = self.channels * self.block**2
         taken = getattr(network, "in_channels", given)
         one_slice = 3 * self.block**2
         slices, rest = divmod(taken, one_slice)
         if taken > given or rest or slices % 2 == 0:
-            raise LggError(f"the network takes {taken} channels but its recipe (context={self.context}, "
-                           f"block={self.block}) gives {given}; give the recipe it was trained with")
+            raise LggError(
+                f"the network takes {taken} channels but its recipe (context={self.context}, "
+                f"block={self.block}) gives {given}; give the recipe it was trained with"
+            )
 
 
 Recipe = GridSpec  # its former name
 
+
 def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
     """The slices that show a head, cropped to its square and resized.
 
-    Grey levels stay as they are, as bytes: a cohort of small slices then fits into memory. `standardise` makes z-scores
-    of them.
+    Grey levels stay as they are, as bytes: a cohort of small slices then fits into memory.
+    `standardise` makes z-scores of them.
 
     Parameters
     ----------
@@ -80,8 +98,8 @@ def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
     size : pixels a side of the grid
 
     Returns
-    -------
-    uint8 (n, 3, size, size) for the n slices of `head.slices`; beyond the picture is the level of that slice's air
+    ------- uint8 (n, 3, size, size) for the n slices of `head.slices`; beyond the picture is the
+    level of that slice's air
 
     Examples
     --------
@@ -98,20 +116,29 @@ def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
         levels = levels[..., list(head.source)]
         air = air[:, list(head.source)]
     square = pad_to_square(torch.from_numpy(levels).movedim(3, 1), head, torch.from_numpy(air))
-    return _resize(square, size).contiguous()  # sequence by sequence: `standardise` then takes half the time
+    return _resize(
+        square, size
+    ).contiguous()  # sequence by sequence: `standardise` then takes half the time
 
 
 def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
-    """Masks bool (D,H,W) of those slices: the share of each pixel that is tumour, uint8 (n,1,size,size), 255 is all.
+    """Masks bool (D,H,W) of those slices: the share of each pixel that is tumour, uint8
+    (n,1,size,size), 255 is all.
 
-    >>> head = Head((1, 4, 4), np.zeros((1, 3)), np.array([0]), (0, 0, 4), False, (0, 1, 2), np.zeros(3), np.ones(3))
-    >>> mask_to_grid(np.array([[[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]], bool), head, 4)[0, 0, 0]
-    tensor([255, 255,   0,   0], dtype=torch.uint8)
+    >>> head = Head((1, 4, 4), np.zeros((1, 3)), np.array([0]), (0, 0, 4), False, (0, 1, 2),
+    np.zeros(3), np.ones(3))
+    >>> mask_to_grid(np.array([[[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]], bool), head, 4)[0,
+    0, 0] tensor([255, 255,   0,   0], dtype=torch.uint8)
     """
-    return _resize(pad_to_square(torch.from_numpy(255 * mask[head.slices].astype(np.uint8))[:, None], head), size)
+    return _resize(
+        pad_to_square(torch.from_numpy(255 * mask[head.slices].astype(np.uint8))[:, None], head),
+        size,
+    )
 
 
-def pad_to_square(slices: torch.Tensor, head: Head, beyond: torch.Tensor | None = None) -> torch.Tensor:
+def pad_to_square(
+    slices: torch.Tensor, head: Head, beyond: torch.Tensor | None = None
+) -> torch.Tensor:
     """The head's square of each slice, mirrored if the head says so.
 
     Parameters
@@ -126,7 +153,8 @@ def pad_to_square(slices: torch.Tensor, head: Head, beyond: torch.Tensor | None 
 
     Examples
     --------
-    >>> head = Head((1, 2, 3), np.zeros((1, 3)), np.array([0]), (0, 1, 3), True, (0, 1, 2), np.zeros(3), np.ones(3))
+    >>> nothing = np.zeros((1, 3))
+    >>> head = Head((1, 2, 3), nothing, np.array([0]), (0, 1, 3), True, (0, 1, 2), None, None)
     >>> pad_to_square(torch.tensor([[[[1, 2, 3], [4, 5, 6]]]]), head)[0, 0]
     tensor([[0, 3, 2],
             [0, 6, 5],
@@ -135,15 +163,19 @@ def pad_to_square(slices: torch.Tensor, head: Head, beyond: torch.Tensor | None 
     (picture_rows, picture_columns), (square_rows, square_columns) = windows(head)
     count, channels = slices.shape[:2]
     side = head.box[2]
-    # As slices lie in memory, the sequences of a pixel beside each other: ten times as fast as F.pad.
-    square = torch.empty((count, channels, side, side), dtype=slices.dtype, memory_format=torch.channels_last)
+    # As slices lie in memory, the sequences of a pixel beside each other: ten times as fast as
+    # F.pad.
+    square = torch.empty(
+        (count, channels, side, side), dtype=slices.dtype, memory_format=torch.channels_last
+    )
     square[:] = 0 if beyond is None else beyond[:, :, None, None]
     square[:, :, square_rows, square_columns] = slices[:, :, picture_rows, picture_columns]
     return square.flip(-1) if head.mirrored else square
 
 
 def windows(head: Head) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Rows and columns of the picture that the head's square covers, and the same ones counted within the square.
+    """Rows and columns of the picture that the head's square covers, and the same ones counted
+    within the square.
 
     >>> windows(Head((1, 2, 3), None, None, (0, 1, 3), False, (0, 1, 2), None, None))
     ((slice(0, 2, None), slice(1, 3, None)), (slice(0, 2, None), slice(0, 2, None)))
@@ -156,12 +188,16 @@ def windows(head: Head) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
 def _resize(slices: torch.Tensor, size: int) -> torch.Tensor:
     """(n,C,side,side) to (n,C,size,size), averaging where it shrinks."""
     shrinks = slices.shape[-1] > size
-    # Where it grows there is nothing to average, and without it floats take half the time; bytes have one fast way.
-    return F.interpolate(slices, (size, size), mode="bilinear", antialias=shrinks or slices.dtype == torch.uint8)
+    # Where it grows there is nothing to average, and without it floats take half the time; bytes
+    # have one fast way.
+    return F.interpolate(
+        slices, (size, size), mode="bilinear", antialias=shrinks or slices.dtype == torch.uint8
+    )
 
 
 def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int) -> torch.Tensor:
-    """Rows of `slices_to_grid` as z-scores: grey level less air, less the inner head's mean, over its deviation.
+    """Rows of `slices_to_grid` as z-scores: grey level less air, less the inner head's mean, over
+    its deviation.
 
     Parameters
     ----------
@@ -171,14 +207,14 @@ def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int
     context : neighbouring slices on either side, the end ones repeated
 
     Returns
-    -------
-    float32 (len(rows), 3 (2 context + 1), size, size) in Z_RANGE; the channels of row i are those of rows i - context
-    to i + context, in order
+    ------- float32 (len(rows), 3 (2 context + 1), size, size) in Z_RANGE; the channels of row i are
+    those of rows i - context to i + context, in order
 
     Examples
     --------
-    >>> head = Head((2, 1, 1), np.float32([[0] * 3, [10] * 3]), np.arange(2), (0, 0, 1), False, (0, 1, 2),
-    ...             np.float32([50] * 3), np.float32([20] * 3))
+    >>> air = np.float32([[0] * 3, [10] * 3])
+    >>> centre, spread = np.float32([50] * 3), np.float32([20] * 3)
+    >>> head = Head((2, 1, 1), air, np.arange(2), (0, 0, 1), False, (0, 1, 2), centre, spread)
     >>> slices = torch.tensor([[70, 90, 10], [40, 60, 255]], dtype=torch.uint8).view(2, 3, 1, 1)
     >>> standardise(slices, head, [0], context=0).flatten()
     tensor([ 1.,  2., -2.])
@@ -187,18 +223,23 @@ def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int
              9.7500])
     """
     offsets = torch.arange(-context, context + 1)
-    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)  # (rows, 2 context + 1)
+    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(
+        0, len(slices) - 1
+    )  # (rows, 2 context + 1)
     air = torch.from_numpy(head.air[head.slices][:, list(head.source)])
-    zero = (air + torch.from_numpy(head.centre))[wanted][..., None, None]  # grey level whose z-score is 0
+    zero = (air + torch.from_numpy(head.centre))[wanted][
+        ..., None, None
+    ]  # grey level whose z-score is 0
     spread = torch.from_numpy(head.spread).view(3, 1, 1)
     return slices[wanted].float().sub_(zero).div_(spread).clamp_(*Z_RANGE).flatten(1, 2)
 
 
 def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:
-    """Probabilities (n,1,s,s) of the slices that show a head, as float32 (D,H,W) on the volume's own grid.
+    """Probabilities (n,1,s,s) of the slices that show a head, as float32 (D,H,W) on the volume's
+    own grid.
 
-    0 outside the head's square and in slices of air at the ends; a slice between others that shows nothing, as a
-    broken one, gets the mean of its nearest neighbours.
+    0 outside the head's square and in slices of air at the ends; a slice between others that shows
+    nothing, as a broken one, gets the mean of its nearest neighbours.
 
     >>> head = Head((1, 2, 3), None, np.array([0]), (0, 1, 3), False, (0, 1, 2), None, None)
     >>> from_grid(torch.arange(9.0).view(1, 1, 3, 3) / 10, head)[0]
@@ -213,5 +254,7 @@ def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:
     (y, x), (v, u) = windows(head)
     full[head.slices, y, x] = grid[:, v, u]
     for d in np.setdiff1d(np.arange(head.slices[0], head.slices[-1]), head.slices):
-        full[d] = (full[head.slices[head.slices < d][-1]] + full[head.slices[head.slices > d][0]]) / 2
+        full[d] = (
+            full[head.slices[head.slices < d][-1]] + full[head.slices[head.slices > d][0]]
+        ) / 2
     return full

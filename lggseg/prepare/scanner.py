@@ -1,10 +1,12 @@
-"""What another scanner would have made of the same head: noise, contrast, shading, motion, few grey levels.
+"""What another scanner would have made of the same head: noise, contrast, shading, motion, few grey
+levels.
 
-All functions take and return volumes uint8 (slices, height, width, 3) with the sequences pre-contrast, FLAIR,
-post-contrast. The first group changes grey levels only, so a mask stays as it is. `turn` and `every_second_slice` move
-pixels, and take masks as well. `SCANNER_CHANGES` is the fixed table of changes by which networks are compared;
-`HARSH_CHANGES` are worse than any scan that should be judged, and show whether a warning comes. `scan_again` applies a
-change of either table to a volume and its mask.
+All functions take and return volumes uint8 (slices, height, width, 3) with the sequences
+pre-contrast, FLAIR, post-contrast. The first group changes grey levels only, so a mask stays as it
+is. `turn` and `every_second_slice` move pixels, and take masks as well. `SCANNER_CHANGES` is the
+fixed table of changes by which networks are compared; `HARSH_CHANGES` are worse than any scan that
+should be judged, and show whether a warning comes. `scan_again` applies a change of either table to
+a volume and its mask.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +26,9 @@ def rician_noise(
 ) -> np.ndarray:
     """Add the noise of magnitude MRI.
 
-    A scanner measures a complex number per pixel and shows its modulus. With normal noise in both parts, tissue gets
-    noisy, and air gets noisy *and* brighter: 1.25 sigma on average (Gudbjartsson and Patz 1995).
+    A scanner measures a complex number per pixel and shows its modulus. With normal noise in both
+    parts, tissue gets noisy, and air gets noisy *and* brighter: 1.25 sigma on average (Gudbjartsson
+    and Patz 1995).
 
     Parameters
     ----------
@@ -56,7 +59,8 @@ def rician_noise(
 
 
 def gamma(image: np.ndarray, power: float) -> np.ndarray:
-    """Bend grey levels by a power, as exporters do: below 1 brightens the dark end, above 1 darkens it.
+    """Bend grey levels by a power, as exporters do: below 1 brightens the dark end, above 1 darkens
+    it.
 
     Parameters
     ----------
@@ -76,7 +80,8 @@ def gamma(image: np.ndarray, power: float) -> np.ndarray:
 
 
 def contrast(image: np.ndarray, factor: float, channels: Sequence[int] = (FLAIR,)) -> np.ndarray:
-    """Stretch or squeeze the grey levels above the median of the tissue; what is darker stays as it is.
+    """Stretch or squeeze the grey levels above the median of the tissue; what is darker stays as it
+    is.
 
     So a tumour stands out more or less than on the scan given.
 
@@ -139,14 +144,16 @@ def shading(image: np.ndarray, strength: float, axis: int) -> np.ndarray:
 
 
 def ghosts(image: np.ndarray, amplitude: float, axis: int = 1, shift: float = 0.25) -> np.ndarray:
-    """Add the ghosts of a head that moved: weak copies of each slice, moved either way along one axis.
+    """Add the ghosts of a head that moved: weak copies of each slice, moved either way along one
+    axis.
 
     Parameters
     ----------
     image : uint8 (slices, height, width, 3)
     amplitude : of either ghost, as a fraction of the head's brightness; 0.05 to 0.2
     axis : 1 from top to bottom, 2 from left to right
-    shift : of the ghosts, as a fraction of the picture's side; what leaves the picture comes in on the other side
+    shift : of the ghosts, as a fraction of the picture's side; what leaves the picture comes in on
+        the other side
 
     Returns
     -------
@@ -191,7 +198,8 @@ def few_levels(image: np.ndarray, count: int) -> np.ndarray:
 
 
 def narrow_range(image: np.ndarray, brightest: int) -> np.ndarray:
-    """Scale grey levels so that 255 becomes `brightest`, as in scans that use only a part of their 8 bits.
+    """Scale grey levels so that 255 becomes `brightest`, as in scans that use only a part of their
+    8 bits.
 
     Parameters
     ----------
@@ -261,7 +269,8 @@ def every_second_slice(volume: np.ndarray) -> np.ndarray:
 
 
 def mix_up(image: np.ndarray) -> np.ndarray:
-    """Sequences in the wrong order, as when somebody names the wrong files: FLAIR, post-contrast, pre-contrast.
+    """Sequences in the wrong order, as when somebody names the wrong files: FLAIR, post-contrast,
+    pre-contrast.
 
     Parameters
     ----------

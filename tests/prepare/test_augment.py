@@ -31,11 +31,15 @@ def test_affine_at_strength_zero_mirrors_or_keeps():
     kept = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
     mirrored = torch.tensor([[-1.0, 0, 0], [0, 1, 0]])
     which = [torch.allclose(m, kept) for m in matrices]
-    assert 0 < sum(which) < 20 and all(torch.allclose(m, kept if k else mirrored) for m, k in zip(matrices, which))
+    assert 0 < sum(which) < 20 and all(
+        torch.allclose(m, kept if k else mirrored) for m, k in zip(matrices, which)
+    )
 
 
 def test_affine_by_hand():
-    """All at their largest: 0.35 of turn, 0.12 of shear, 0.16 of shift (half the width is 1), 0.2 and 0.06 of zoom."""
+    """All at their largest: 0.35 of turn, 0.12 of shear, 0.16 of shift (half the width is 1), 0.2
+    and 0.06 of zoom.
+    """
     augment = Augment(1.0)
     augment.draw = lambda spread, *shape: torch.full(shape, spread)
     sin, cos, scale = 0.34290, 0.93937, 1.29693  # of 0.35; e to the 0.26
@@ -83,7 +87,10 @@ def test_affine_turns_without_distorting():
 
 def test_zoom_sets_how_much_sizes_change():
     torch.manual_seed(0)
-    areas = {zoom: torch.linalg.det(Augment(1.0, zoom=zoom).affine(500)[:, :, :2]).abs() for zoom in (0.0, 0.5)}
+    areas = {
+        zoom: torch.linalg.det(Augment(1.0, zoom=zoom).affine(500)[:, :, :2]).abs()
+        for zoom in (0.0, 0.5)
+    }
     assert 0.8 < areas[0.0].min() and areas[0.0].max() < 1.25  # shear and unequal scales remain
     assert areas[0.5].min() < 0.5 and areas[0.5].max() > 2
 
@@ -101,7 +108,9 @@ def test_strength_zero_only_mirrors():
     image, mask = torch.randn(20, 3, 8, 8), (torch.rand(20, 1, 8, 8) > 0.5).float()
     changed, moved = Augment(0.0, drop=0.0)(image, mask)
     masks = [torch.allclose(new, old, atol=1e-5) for new, old in zip(moved, mask)]
-    assert all(torch.allclose(m if k else m.flip(-1), n, atol=1e-5) for m, n, k in zip(mask, moved, masks))
+    assert all(
+        torch.allclose(m if k else m.flip(-1), n, atol=1e-5) for m, n, k in zip(mask, moved, masks)
+    )
     kept = [torch.allclose(new, old, atol=1e-5) for new, old in zip(changed, image)]
     flipped = [torch.allclose(new, old.flip(-1), atol=1e-5) for new, old in zip(changed, image)]
     assert 0 < sum(kept) < 20 and all(k or f for k, f in zip(kept, flipped)) and kept == masks
@@ -109,19 +118,27 @@ def test_strength_zero_only_mirrors():
 
 def fixed(monkeypatch, uniform, normal):
     """Random numbers that are all alike."""
+
     def full(value):
-        return lambda *shape, **_: torch.full(shape[0] if isinstance(shape[0], tuple | torch.Size) else shape, value)
+        return lambda *shape, **_: torch.full(
+            shape[0] if isinstance(shape[0], tuple | torch.Size) else shape, value
+        )
+
     monkeypatch.setattr(torch, "rand", full(uniform))
     monkeypatch.setattr(torch, "randn", full(normal))
 
 
-@pytest.mark.parametrize(("uniform", "normal", "strength", "expected"), [
-    (0.5, 0.0, 1.0, 1.0),  # the middle of all: nothing
-    (1.0, 0.0, 1.0, 1.0 + 0.4 * (2**0.5 - 1) + 0.4),  # curve and offset
-    (0.0, 0.0, 1.0, 1.0 - 0.4 * (2**0.5 - 1) - 0.4),
-    (0.5, 1.0, 1.0, math.exp(0.3)),  # gain
-    (0.5, 9.0, 1.0, math.exp(0.9)),  # no gain beyond three deviations
-    (0.5, 1.0, 0.5, math.exp(0.15))])
+@pytest.mark.parametrize(
+    ("uniform", "normal", "strength", "expected"),
+    [
+        (0.5, 0.0, 1.0, 1.0),  # the middle of all: nothing
+        (1.0, 0.0, 1.0, 1.0 + 0.4 * (2**0.5 - 1) + 0.4),  # curve and offset
+        (0.0, 0.0, 1.0, 1.0 - 0.4 * (2**0.5 - 1) - 0.4),
+        (0.5, 1.0, 1.0, math.exp(0.3)),  # gain
+        (0.5, 9.0, 1.0, math.exp(0.9)),  # no gain beyond three deviations
+        (0.5, 1.0, 0.5, math.exp(0.15)),
+    ],
+)
 def test_contrast_by_hand(monkeypatch, uniform, normal, strength, expected):
     fixed(monkeypatch, uniform, normal)
     changed = Augment(strength).contrast(torch.ones(2, 6, 8, 8))
@@ -129,13 +146,17 @@ def test_contrast_by_hand(monkeypatch, uniform, normal, strength, expected):
 
 
 def test_blur_by_hand(monkeypatch):
-    """One pixel of 9 over its nine: at most six tenths of the way to a mean of 1, or as far beyond itself."""
+    """One pixel of 9 over its nine: at most six tenths of the way to a mean of 1, or as far beyond
+    itself.
+    """
     image = torch.zeros(1, 3, 8, 8)
     image[..., 4, 4] = 9
     for uniform, expected in ((1.0, 9 - 0.6 * 8), (0.0, 9 + 0.6 * 8)):
         fixed(monkeypatch, uniform, 0.0)
         augment, draw = Augment(drop=0.0), Augment().draw
-        augment.draw = lambda spread, *shape, draw=draw: draw(spread if spread == 0.6 else 0, *shape)
+        augment.draw = lambda spread, *shape, draw=draw: draw(
+            spread if spread == 0.6 else 0, *shape
+        )
         assert augment.contrast(image)[0, :, 4, 4].tolist() == pytest.approx([expected] * 3)
 
 
@@ -143,7 +164,9 @@ def test_contrast_keeps_the_order_of_grey_values(monkeypatch):
     levels = torch.linspace(-5, 10, 64).repeat(300, 3, 1, 1).expand(300, 3, 8, 64)
     augment = Augment(1.5)
     draw = augment.draw
-    augment.draw = lambda spread, *shape: torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)  # no blur
+    augment.draw = lambda spread, *shape: (
+        torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)
+    )  # no blur
     assert (augment.contrast(levels.contiguous()).diff(dim=-1) > 0).all()
 
 
@@ -157,6 +180,7 @@ def test_contrast_is_drawn_per_sequence_and_alike_for_neighbouring_slices():
 
 # --- another scan ---
 
+
 def signal(n: int = 400, level: float = 4.0) -> torch.Tensor:
     """Slices (n, 1, 3, 32, 32): tissue of one level on the right, air on the left."""
     slices = torch.zeros(n, 1, 3, 32, 32)
@@ -169,8 +193,10 @@ def changed_slices(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     return (before != after).flatten(1).any(1)
 
 
-@pytest.mark.parametrize(("method", "chance"), [
-    ("coarsen", 0.15), ("add_ghosts", 0.15), ("add_noise", 0.5), ("cut_levels", 0.1)])
+@pytest.mark.parametrize(
+    ("method", "chance"),
+    [("coarsen", 0.15), ("add_ghosts", 0.15), ("add_noise", 0.5), ("cut_levels", 0.1)],
+)
 def test_changes_of_a_scan_come_with_their_chance(method, chance):
     torch.manual_seed(0)
     image = signal() + torch.rand(400, 1, 3, 32, 32)
@@ -180,7 +206,9 @@ def test_changes_of_a_scan_come_with_their_chance(method, chance):
 
 
 def test_noise_is_rician():
-    """In air the modulus of two normal numbers has a mean of 1.25 deviations, in tissue it is hardly brighter."""
+    """In air the modulus of two normal numbers has a mean of 1.25 deviations, in tissue it is
+    hardly brighter.
+    """
     image = signal(level=20.0)
     torch.manual_seed(0)
     Augment().add_noise(image)
@@ -221,7 +249,9 @@ def test_coarse_slices_keep_their_mean():
     chosen = changed_slices(image, coarse)
     inner = (..., slice(4, -4), slice(20, -4))
     assert coarse[chosen][inner].std() < 0.8 * image[chosen][inner].std()
-    assert coarse[chosen][inner].mean() == pytest.approx(float(image[chosen][inner].mean()), abs=0.02)
+    assert coarse[chosen][inner].mean() == pytest.approx(
+        float(image[chosen][inner].mean()), abs=0.02
+    )
 
 
 def test_few_levels_are_few():
@@ -257,6 +287,7 @@ def test_a_scan_leaves_air_where_it_is():
 
 # --- tumours ---
 
+
 def test_tumours_fade_towards_what_surrounds_them(monkeypatch):
     fixed(monkeypatch, 0.0, 0.0)  # every slice is chosen
     image = torch.ones(2, 3, 56, 56)
@@ -265,7 +296,9 @@ def test_tumours_fade_towards_what_surrounds_them(monkeypatch):
     image[:, :, 20:36, 20:36] = 3
     stands_out = Augment().fade(image, mask)
     assert stands_out[:, :, 28, 28].mean() == pytest.approx(3 + 0.4 * 2, abs=0.01)
-    assert torch.equal(stands_out[mask.expand(2, 3, 56, 56) == 0], image[mask.expand(2, 3, 56, 56) == 0])
+    assert torch.equal(
+        stands_out[mask.expand(2, 3, 56, 56) == 0], image[mask.expand(2, 3, 56, 56) == 0]
+    )
     monkeypatch.setattr("lggseg.prepare.augment.chosen_rows", lambda chance, n: torch.arange(n))
     fixed(monkeypatch, 1.0, 0.0)
     faint = Augment().fade(image, mask)
@@ -303,8 +336,24 @@ def test_carve_mix_has_a_soft_edge(monkeypatch):
     image, mask = torch.zeros(2, 3, 32, 32), torch.zeros(2, 1, 32, 32)
     image[0], mask[0, :, 16, 16] = 5, 1
     mixed, moved = Augment(carve_mix=1.0).carve_mix(image, mask)
-    row = [0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0]  # three pixels more, and five of a fading edge
-    assert mixed[1, 1, 16, 10:23].tolist() == pytest.approx([5 * weight for weight in row], abs=1e-5)
+    row = [
+        0,
+        0.2,
+        0.4,
+        0.6,
+        0.8,
+        1,
+        1,
+        1,
+        0.8,
+        0.6,
+        0.4,
+        0.2,
+        0,
+    ]  # three pixels more, and five of a fading edge
+    assert mixed[1, 1, 16, 10:23].tolist() == pytest.approx(
+        [5 * weight for weight in row], abs=1e-5
+    )
     assert moved[1].sum() == 1 and moved[1, 0, 16, 16] == 1
 
 
@@ -314,12 +363,18 @@ def test_carve_mix_moves_a_tumour_with_its_image():
     mask[0, :, 10:20, 10:20] = 1
     image = torch.stack([torch.full((3, 32, 32), 5.0), torch.zeros(3, 32, 32)])
     mixed = [Augment(carve_mix=1.0).carve_mix(image, mask) for _ in range(8)]
-    swapped = [(i, m) for i, m in mixed if m[1].any()]  # the batch is shuffled: a slice may meet itself
+    swapped = [
+        (i, m) for i, m in mixed if m[1].any()
+    ]  # the batch is shuffled: a slice may meet itself
     assert 0 < len(swapped) < 8
     for i, m in swapped:
         assert (i[1, :, 10:20, 10:20] == 5).all() and (m[1, :, 10:20, 10:20] == 1).all()
-        assert i[1, :, :4].abs().max() == 0 and m[1].sum() == 100  # surroundings come along, but they are no tumour
-        assert torch.equal(i[0], image[0]) and torch.equal(m[0], mask[0])  # nothing to give, nothing taken
+        assert (
+            i[1, :, :4].abs().max() == 0 and m[1].sum() == 100
+        )  # surroundings come along, but they are no tumour
+        assert torch.equal(i[0], image[0]) and torch.equal(
+            m[0], mask[0]
+        )  # nothing to give, nothing taken
 
 
 def test_cyst_changes_tumours_only_and_neighbouring_slices_alike():
@@ -329,13 +384,20 @@ def test_cyst_changes_tumours_only_and_neighbouring_slices_alike():
     changed = Augment(cyst=1.0).cyst(image, mask).unflatten(1, (2, 3))
     inside = mask.bool().expand(20, 3, 48, 48)
     assert (changed[:, 0][~inside] == 1).all() and torch.equal(changed[:, 0], changed[:, 1])
-    assert changed.min() > -2 and changed.max() < 2.5 and (changed[:, 0] != 1).flatten(1).any(1).all()
+    assert (
+        changed.min() > -2 and changed.max() < 2.5 and (changed[:, 0] != 1).flatten(1).any(1).all()
+    )
     assert torch.equal(Augment(cyst=1.0).cyst(image, 0 * mask), image)
 
 
-@pytest.mark.parametrize(("uniform", "normal", "expected"), [
-    (0.0, 0.0, 1 - 3 * 0.3 * 0.16798), (0.999999, 0.0, 1 + 1.5 * 0.83202),  # the logistic function of -1.6 and 1.6
-    (0.0, 1.0, 1 - 3 * 0.3 * 0.91683)])  # of 4 - 1.6
+@pytest.mark.parametrize(
+    ("uniform", "normal", "expected"),
+    [
+        (0.0, 0.0, 1 - 3 * 0.3 * 0.16798),
+        (0.999999, 0.0, 1 + 1.5 * 0.83202),  # the logistic function of -1.6 and 1.6
+        (0.0, 1.0, 1 - 3 * 0.3 * 0.91683),
+    ],
+)  # of 4 - 1.6
 def test_cyst_by_hand(monkeypatch, uniform, normal, expected):
     """Towards -2 by three tenths, or towards 2.5 wholly, of a part that is soft."""
     fixed(monkeypatch, uniform, normal)
@@ -353,7 +415,13 @@ def test_tricks_are_left_out_unless_asked_for():
     torch.manual_seed(0)
     image, mask = torch.zeros(8, 3, 16, 16), torch.zeros(8, 1, 16, 16)
     plain = Augment()
-    assert (plain.strength, plain.drop, plain.zoom, plain.mix_share, plain.cyst_share) == (1, 0.2, 0.2, 0, 0)
+    assert (plain.strength, plain.drop, plain.zoom, plain.mix_share, plain.cyst_share) == (
+        1,
+        0.2,
+        0.2,
+        0,
+        0,
+    )
     plain.carve_mix = plain.cyst = lambda *_: pytest.fail("not asked for")
     plain(image, mask)
     asked, called = Augment(carve_mix=0.5, cyst=0.5), []
@@ -366,14 +434,21 @@ def test_tricks_are_left_out_unless_asked_for():
 def test_carve_mix_and_cyst_are_chances():
     torch.manual_seed(0)
     image, mask = torch.randn(400, 3, 16, 16), torch.ones(400, 1, 16, 16)
-    assert torch.equal(Augment().carve_mix(image, mask)[0], image) and torch.equal(Augment().cyst(image, mask), image)
-    for changed in (Augment(carve_mix=0.3).carve_mix(image, mask)[0], Augment(cyst=0.3).cyst(image, mask)):
+    assert torch.equal(Augment().carve_mix(image, mask)[0], image) and torch.equal(
+        Augment().cyst(image, mask), image
+    )
+    for changed in (
+        Augment(carve_mix=0.3).carve_mix(image, mask)[0],
+        Augment(cyst=0.3).cyst(image, mask),
+    ):
         assert 0.2 < (changed != image).flatten(1).any(1).float().mean() < 0.4
 
 
 def test_turn_and_scale_are_independent():
     augment = Augment(1.0, zoom=0.2)
-    augment.draw = lambda spread, *shape: torch.full(shape, 0.3 if spread == 0.35 else 0.2 if spread == 0.2 else 0.0)
+    augment.draw = lambda spread, *shape: torch.full(
+        shape, 0.3 if spread == 0.35 else 0.2 if spread == 0.2 else 0.0
+    )
     matrix = augment.affine(1)[0, :, :2]
     torch.testing.assert_close(matrix @ matrix.T, torch.eye(2) * torch.tensor(0.4).exp())
 

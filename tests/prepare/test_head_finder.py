@@ -22,12 +22,20 @@ from lggseg.prepare.head_finder import (
 )
 
 
-def ball(size: int = 60, depth: int = 6, radius: float = 20, centre: tuple[float, float] = (29.5, 29.5)) -> np.ndarray:
-    """A noisy disc in each of `depth` slices, brightness per sequence 40, 80, 120; FLAIR is heavier on the right."""
+def ball(
+    size: int = 60, depth: int = 6, radius: float = 20, centre: tuple[float, float] = (29.5, 29.5)
+) -> np.ndarray:
+    """A noisy disc in each of `depth` slices, brightness per sequence 40, 80, 120; FLAIR is heavier
+    on the right.
+    """
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:size, :size]
     inside = np.hypot(y - centre[0], x - centre[1]) <= radius
-    tissue = rng.normal(1, 0.15, (depth, size, size, 3)) * (40, 80, 120) * (1 + 0.01 * (x[..., None] - centre[1]))
+    tissue = (
+        rng.normal(1, 0.15, (depth, size, size, 3))
+        * (40, 80, 120)
+        * (1 + 0.01 * (x[..., None] - centre[1]))
+    )
     image = np.where(inside[None, :, :, None], tissue, rng.integers(0, 4, (depth, size, size, 3)))
     return image.clip(0, 255).round().astype(np.uint8)
 
@@ -39,7 +47,7 @@ def image():
 
 def disc(levels=(30, 60, 90), size: tuple[int, int] = (80, 120), radius: float = 30) -> np.ndarray:
     """One slice of a disc in the middle, of one level per sequence, on black."""
-    y, x = np.mgrid[:size[0], :size[1]]
+    y, x = np.mgrid[: size[0], : size[1]]
     image = np.zeros((1, *size, 3), np.uint8)
     image[0, np.hypot(y - (size[0] - 1) / 2, x - (size[1] - 1) / 2) <= radius] = levels
     return image
@@ -49,10 +57,16 @@ def test_a_head_by_hand():
     image = np.concatenate([np.zeros((1, 80, 120, 3), np.uint8), disc(), disc()])
     image[1:, 40, 70:74, 1] = 70
     head = find_head(image)
-    assert head.shape == (3, 80, 120) and head.slices.tolist() == [1, 2] and head.source == (0, 1, 2)
-    assert head.box == (8, 28, 64) and not head.mirrored  # 1.06 x 60 around rows 10-70 and columns 30-90
+    assert (
+        head.shape == (3, 80, 120) and head.slices.tolist() == [1, 2] and head.source == (0, 1, 2)
+    )
+    assert (
+        head.box == (8, 28, 64) and not head.mirrored
+    )  # 1.06 x 60 around rows 10-70 and columns 30-90
     np.testing.assert_allclose(head.centre, [30, 60, 90], atol=0.5)
-    np.testing.assert_allclose(head.spread, [0.05 * 30, 0.05 * 60, 0.05 * 90], rtol=0.03)  # a flat picture's least
+    np.testing.assert_allclose(
+        head.spread, [0.05 * 30, 0.05 * 60, 0.05 * 90], rtol=0.03
+    )  # a flat picture's least
     assert head.doubts == () and head.missing == []
 
 
@@ -61,10 +75,13 @@ def test_a_bright_tumour_hardly_moves_the_head(image):
     ill[2:4, 25:33, 35:43, 1] = 250
     before, after = find_head(image), find_head(ill)
     assert before.box == after.box and before.slices.tolist() == after.slices.tolist()
-    assert abs(after.centre - before.centre).max() < 4  # its share of the inner head times its contrast
+    assert (
+        abs(after.centre - before.centre).max() < 4
+    )  # its share of the inner head times its contrast
 
 
 # --- the pieces ---
+
 
 def test_smoothed_averages_five_by_five_pixels():
     image = np.zeros((1, 9, 9), np.uint8)
@@ -75,7 +92,9 @@ def test_smoothed_averages_five_by_five_pixels():
 
 
 def test_air_by_hand():
-    """A rim two pixels wide, a tenth of which may be darker than air; what lies inside it does not count."""
+    """A rim two pixels wide, a tenth of which may be darker than air; what lies inside it does not
+    count.
+    """
     smooth = np.zeros((2, 10, 10), np.float32)
     smooth[:, :2] = smooth[:, -2:] = smooth[:, :, :2] = smooth[:, :, -2:] = 10
     smooth[0, 0, 2:8] = 5  # 6 of the 80 that two rows and two columns at either side have
@@ -115,10 +134,16 @@ def test_the_joint_signal_sees_tissue_on_either_side_of_air():
 
 
 def test_the_tissue_bound_by_hand():
-    """Two fifths of the tissue's level, however much air there is and whatever one pixel in twenty shows."""
+    """Two fifths of the tissue's level, however much air there is and whatever one pixel in twenty
+    shows.
+    """
+
     def bound(**counts):
-        levels = np.concatenate([np.full(4 * n, float(level[1:]) / 100) for level, n in counts.items()])
+        levels = np.concatenate(
+            [np.full(4 * n, float(level[1:]) / 100) for level, n in counts.items()]
+        )
         return tissue_bound(levels.reshape(1, -1, 1).repeat(2, axis=2))
+
     assert bound(_100=900) == pytest.approx(0.4)
     assert bound(_100=900, _0=90_000) == pytest.approx(0.4)
     assert bound(_100=990, _800=10) == pytest.approx(0.4)
@@ -131,7 +156,11 @@ def test_a_pixel_counts_where_a_quarter_of_the_slices_show_tissue():
     signal[:, 30:70, 32:68] = 1
     signal[:7, 20:30, 32:68] = 1
     signal[:4, 10:20, 32:68] = 1
-    assert head_box(signal) == (18, 23, 54)  # rows 20 to 70: 1.06 x 50 = 53, and one more for the 36 columns' sake
+    assert head_box(signal) == (
+        18,
+        23,
+        54,
+    )  # rows 20 to 70: 1.06 x 50 = 53, and one more for the 36 columns' sake
 
 
 def test_thin_parts_are_no_head():
@@ -184,14 +213,23 @@ def test_lines_count_from_a_twentieth_of_the_widest():
 
 def test_slices_count_from_a_twentieth_of_the_largest():
     image = np.zeros((4, 120, 120, 3), np.uint8)
-    image[0, 30:90, 30:90] = image[1, 50:64, 50:64] = image[2, 50:62, 50:62] = 100  # 3600, 196 and 144 pixels
+    image[0, 30:90, 30:90] = image[1, 50:64, 50:64] = image[2, 50:62, 50:62] = (
+        100  # 3600, 196 and 144 pixels
+    )
     image[3, 0, 0] = image[3, -1, -1] = 1  # else all around is a frame of one value
     assert find_head(image).slices.tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("row", "left"), [([0, 0, 10, 10, 0, 0], False), ([0, 0, 11, 10, 0, 0], True),
-                                           ([0, 0, 10, 11, 0, 0], False), ([0, 1, 0, 3, 0, 0], False),
-                                           ([0, 1, 0, 2, 0, 0], True)])
+@pytest.mark.parametrize(
+    ("row", "left"),
+    [
+        ([0, 0, 10, 10, 0, 0], False),
+        ([0, 0, 11, 10, 0, 0], True),
+        ([0, 0, 10, 11, 0, 0], False),
+        ([0, 1, 0, 3, 0, 0], False),
+        ([0, 1, 0, 2, 0, 0], True),
+    ],
+)
 def test_the_heavier_side_by_hand(row, left):
     """About the middle of columns 1 to 4; where both sides weigh the same, nothing is mirrored."""
     assert heavier_left(np.array([[row]], np.uint8), (0, 1, 4)) is left
@@ -199,26 +237,39 @@ def test_the_heavier_side_by_hand(row, left):
 
 # --- what does not matter ---
 
+
 def same(one, other, levels: float = 0.5) -> None:
     """Both heads lead to the same grid."""
-    assert one.box == other.box and one.slices.tolist() == other.slices.tolist() and one.mirrored == other.mirrored
+    assert (
+        one.box == other.box
+        and one.slices.tolist() == other.slices.tolist()
+        and one.mirrored == other.mirrored
+    )
     np.testing.assert_allclose(other.centre, one.centre, atol=levels)
     np.testing.assert_allclose(other.spread, one.spread, atol=levels)
 
 
 @pytest.mark.parametrize("channels", [[0], [1], [0, 1, 2]])
 def test_an_offset_does_not_matter(image, channels):
-    grey, offset = image // 2, np.random.default_rng(0).integers(0, 100, (6, 1, 1, 3)).astype(np.uint8)
+    grey, offset = (
+        image // 2,
+        np.random.default_rng(0).integers(0, 100, (6, 1, 1, 3)).astype(np.uint8),
+    )
     shifted = grey.copy()
     shifted[..., channels] += offset[..., channels]
     same(find_head(grey), find_head(shifted), levels=0)
 
 
 def test_a_factor_does_not_matter(image):
-    head, darker = find_head(image), find_head((image * np.array([0.3, 0.5, 0.9])).round().astype(np.uint8))
+    head, darker = (
+        find_head(image),
+        find_head((image * np.array([0.3, 0.5, 0.9])).round().astype(np.uint8)),
+    )
     assert head.box == darker.box
     np.testing.assert_allclose(darker.centre, head.centre * [0.3, 0.5, 0.9], rtol=0.02)
-    np.testing.assert_allclose(darker.spread, head.spread * [0.3, 0.5, 0.9], rtol=0.12)  # whole levels
+    np.testing.assert_allclose(
+        darker.spread, head.spread * [0.3, 0.5, 0.9], rtol=0.12
+    )  # whole levels
 
 
 def test_a_frame_of_air_moves_the_box_and_nothing_else(image):
@@ -259,7 +310,11 @@ def test_hot_pixels_do_not_matter(image):
 def test_a_constant_sequence_is_missing_and_flair_stands_in(image, value):
     image[..., 2] = value
     head = find_head(image)
-    assert head.source == (0, 1, 1) and head.centre[2] == head.centre[1] and head.spread[2] == head.spread[1]
+    assert (
+        head.source == (0, 1, 1)
+        and head.centre[2] == head.centre[1]
+        and head.spread[2] == head.spread[1]
+    )
     assert head.missing == ["post-contrast"]
     image[..., 0] = value
     assert find_head(image).missing == ["pre-contrast", "post-contrast"]
@@ -267,19 +322,40 @@ def test_a_constant_sequence_is_missing_and_flair_stands_in(image, value):
 
 def test_without_flair_there_is_nothing_to_go_by(image):
     image[..., 1] = 0
-    with pytest.raises(LggError, match="FLAIR, the second of the three sequences, shows nothing but the others do"):
+    with pytest.raises(
+        LggError, match="FLAIR, the second of the three sequences, shows nothing but the others do"
+    ):
         find_head(image)
 
 
 def test_an_empty_volume_has_no_head():
     head = find_head(np.full((2, 9, 8, 3), 5, np.uint8))
-    assert len(head.slices) == 0 and head.box == (0, 0, 9) and not head.mirrored and head.source == (0, 1, 2)
-    assert head.shape == (2, 9, 8) and head.centre.tolist() == [0] * 3 and head.spread.tolist() == [1] * 3
+    assert (
+        len(head.slices) == 0
+        and head.box == (0, 0, 9)
+        and not head.mirrored
+        and head.source == (0, 1, 2)
+    )
+    assert (
+        head.shape == (2, 9, 8)
+        and head.centre.tolist() == [0] * 3
+        and head.spread.tolist() == [1] * 3
+    )
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 4), np.uint8),
-                                   np.zeros((2, 8, 8, 3), np.float32), np.zeros((0, 8, 8, 3), np.uint8), None,
-                                   "scan.nii", [[[[0, 0, 0]]]], torch.zeros(2, 8, 8, 3, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((2, 8, 8), np.uint8),
+        np.zeros((2, 8, 8, 4), np.uint8),
+        np.zeros((2, 8, 8, 3), np.float32),
+        np.zeros((0, 8, 8, 3), np.uint8),
+        None,
+        "scan.nii",
+        [[[[0, 0, 0]]]],
+        torch.zeros(2, 8, 8, 3, dtype=torch.uint8),
+    ],
+)
 def test_wrong_volumes_are_refused(wrong):
     with pytest.raises(LggError, match=r"must be uint8 \(D, H, W, 3\)"):
         find_head(wrong)
@@ -292,6 +368,6 @@ def test_no_tumour_lies_outside_the_head(real_cohort):
         head = find_head(volume.image)
         top, left, side = head.box
         inside = np.zeros_like(volume.mask)
-        inside[head.slices, max(0, top):top + side, max(0, left):left + side] = True
+        inside[head.slices, max(0, top) : top + side, max(0, left) : left + side] = True
         lost += (volume.mask & ~inside).sum()
     assert lost == 0

@@ -1,7 +1,8 @@
-"""The head and its grey values are found in rough scans as in clean ones: on phantoms, and on real patients.
+"""The head and its grey values are found in rough scans as in clean ones: on phantoms, and on real
+patients.
 
-A change may do something to grey values itself (a gamma bends them). So they are compared with what the changed scan
-holds in the places of the clean scan's inner head.
+A change may do something to grey values itself (a gamma bends them). So they are compared with what
+the changed scan holds in the places of the clean scan's inner head.
 """
 
 from functools import partial
@@ -9,7 +10,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lggseg.prepare.head_finder import Head, find_head, inner_head, joint_signal, smoothed, tissue_bound
+from lggseg.prepare.head_finder import (
+    Head,
+    find_head,
+    inner_head,
+    joint_signal,
+    smoothed,
+    tissue_bound,
+)
 from lggseg.prepare.scanner import few_levels, gamma, ghosts, narrow_range, rician_noise, shading
 
 CHANGES = {
@@ -36,7 +44,9 @@ def mean_air(head: Head) -> np.ndarray:
     return head.air[head.slices].mean(axis=0)
 
 
-def grey_values(image: np.ndarray, inside: np.ndarray, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def grey_values(
+    image: np.ndarray, inside: np.ndarray, slices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each sequence of an image where `inside` is true."""
     levels = [smoothed(image[slices, :, :, channel])[:, ::2, ::2][inside] for channel in range(3)]
     return np.array([level.mean() for level in levels]), np.array([level.std() for level in levels])
@@ -50,15 +60,21 @@ def inner_mask(image: np.ndarray, head: Head) -> np.ndarray:
 
 
 def differences(image: np.ndarray, name: str) -> dict[str, float]:
-    """How far the head of the changed image is from that of the clean one, by what the bounds speak of."""
+    """How far the head of the changed image is from that of the clean one, by what the bounds speak
+    of.
+    """
     changed = CHANGES[name](image)
     before, after = find_head(image), find_head(changed)
     middles = [np.add(head.box[:2], head.box[2] / 2) for head in (before, after)]
     inside = inner_mask(image, before)
     mean, deviation = grey_values(changed, inside, before.slices)
     found = mean_air(after) + after.centre
-    return {"side": abs(after.box[2] / before.box[2] - 1), "middle": abs(middles[1] - middles[0]).max(),
-            "centre": abs(found / mean - 1).max(), "spread": abs(after.spread / deviation - 1).max()}
+    return {
+        "side": abs(after.box[2] / before.box[2] - 1),
+        "middle": abs(middles[1] - middles[0]).max(),
+        "centre": abs(found / mean - 1).max(),
+        "spread": abs(after.spread / deviation - 1).max(),
+    }
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -9,14 +9,29 @@ from torch import nn
 
 from lggseg.errors import LggError
 from lggseg.prepare.head_finder import Head, find_head
-from lggseg.prepare.network_grid import GridSpec, from_grid, mask_to_grid, pad_to_square, slices_to_grid, standardise
+from lggseg.prepare.network_grid import (
+    GridSpec,
+    from_grid,
+    mask_to_grid,
+    pad_to_square,
+    slices_to_grid,
+    standardise,
+)
 from lggseg.unet import UNet
 
 
 def head_of(shape, box, mirrored=False, source=(0, 1, 2), slices=None) -> Head:
     """A Head with black air, centre 0 and spread 1."""
-    return Head(shape, np.zeros((shape[0], 3), np.float32), np.arange(shape[0]) if slices is None else np.array(slices),
-                box, mirrored, source, np.zeros(3, np.float32), np.ones(3, np.float32))
+    return Head(
+        shape,
+        np.zeros((shape[0], 3), np.float32),
+        np.arange(shape[0]) if slices is None else np.array(slices),
+        box,
+        mirrored,
+        source,
+        np.zeros(3, np.float32),
+        np.ones(3, np.float32),
+    )
 
 
 @pytest.fixture
@@ -35,12 +50,18 @@ def test_a_box_that_is_the_picture_changes_nothing(volume):
 
 def test_crop_and_pad_by_hand(volume):
     square = pad_to_square(as_tensor(volume), head_of((4, 8, 8), (-2, 3, 6)))
-    assert square.shape == (4, 3, 6, 6) and square[:, :, :2].sum() == 0 and square[:, :, :, 5:].sum() == 0
+    assert (
+        square.shape == (4, 3, 6, 6)
+        and square[:, :, :2].sum() == 0
+        and square[:, :, :, 5:].sum() == 0
+    )
     assert torch.equal(square[:, :, 2:, :5], as_tensor(volume)[:, :, :4, 3:])
 
 
 def test_a_mirrored_head_is_shown_mirrored(volume):
-    plain, mirrored = (slices_to_grid(volume, head_of((4, 8, 8), (0, 0, 8), m), 8) for m in (False, True))
+    plain, mirrored = (
+        slices_to_grid(volume, head_of((4, 8, 8), (0, 0, 8), m), 8) for m in (False, True)
+    )
     assert torch.equal(mirrored, plain.flip(-1))
 
 
@@ -49,14 +70,18 @@ def test_beyond_the_picture_is_air(volume):
     head.air[2, 1] = 100.3
     grid = slices_to_grid(volume, head, 10)
     assert (grid[2, 1, :2] == 100).all() and (grid[2, 0, :2] == 0).all()
-    assert torch.equal(grid[2, 1, 2:, :8], torch.from_numpy(volume[2, :, :, 1]))  # grey levels stay as they are
+    assert torch.equal(
+        grid[2, 1, 2:, :8], torch.from_numpy(volume[2, :, :, 1])
+    )  # grey levels stay as they are
 
 
 def test_z_scores_count_from_the_air_of_their_slice():
     """In a signed sequence tissue lies on both sides of air, and nothing is clipped there."""
     head = head_of((2, 1, 2), (0, 0, 2))
     head.air[:] = [[10] * 3, [60] * 3]
-    slices = torch.tensor([[12, 9], [62, 59]], dtype=torch.uint8).view(2, 1, 1, 2).expand(2, 3, 1, 2)
+    slices = (
+        torch.tensor([[12, 9], [62, 59]], dtype=torch.uint8).view(2, 1, 1, 2).expand(2, 3, 1, 2)
+    )
     z = standardise(slices.contiguous(), head, [0, 1], 0)
     assert z[:, 0, 0].tolist() == [[2, -1], [2, -1]]
 
@@ -69,7 +94,9 @@ def test_flair_stands_in_for_a_missing_sequence(volume):
 def test_shrinking_averages(volume):
     grid = slices_to_grid(volume, head_of((4, 8, 8), (0, 0, 8)), 4)
     assert grid.shape == (4, 3, 4, 4)
-    np.testing.assert_allclose(grid.float().mean((2, 3)), as_tensor(volume).float().mean((2, 3)), atol=8)
+    np.testing.assert_allclose(
+        grid.float().mean((2, 3)), as_tensor(volume).float().mean((2, 3)), atol=8
+    )
 
 
 def test_no_pixel_is_passed_over_where_it_shrinks():
@@ -89,10 +116,18 @@ def test_masks_become_shares():
 
 
 def test_z_scores(volume):
-    head = Head((4, 8, 8), np.zeros((4, 3), np.float32), np.arange(4), (0, 0, 8), False, (0, 1, 2),
-                np.float32([90, 20, 30]), np.float32([2, 40, 100]))
+    head = Head(
+        (4, 8, 8),
+        np.zeros((4, 3), np.float32),
+        np.arange(4),
+        (0, 0, 8),
+        False,
+        (0, 1, 2),
+        np.float32([90, 20, 30]),
+        np.float32([2, 40, 100]),
+    )
     z = standardise(slices_to_grid(volume, head, 8), head, [1], 0)[0]
-    expected = (as_tensor(volume)[1].float() - torch.tensor([90, 20, 30.0]).view(3, 1, 1))
+    expected = as_tensor(volume)[1].float() - torch.tensor([90, 20, 30.0]).view(3, 1, 1)
     torch.testing.assert_close(z[1:], expected[1:] / torch.tensor([40, 100.0]).view(2, 1, 1))
     assert z[0].min() == -5 and z[0].max() == 10  # clipped: 245 / 2 would be a hot pixel
 
@@ -107,7 +142,9 @@ def test_context_repeats_the_end_slices(volume):
 def test_context_passes_over_slices_without_a_head(volume):
     head = head_of((4, 8, 8), (0, 0, 8), slices=[0, 2, 3])
     prepared = standardise(slices_to_grid(volume // 32, head, 8), head, [1], 1)
-    torch.testing.assert_close(prepared[0], as_tensor(volume // 32)[[0, 2, 3]].float().flatten(0, 1))
+    torch.testing.assert_close(
+        prepared[0], as_tensor(volume // 32)[[0, 2, 3]].float().flatten(0, 1)
+    )
 
 
 def test_channels_follow_from_the_context():
@@ -115,6 +152,7 @@ def test_channels_follow_from_the_context():
 
 
 # --- back ---
+
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("box", [(0, 0, 12), (-3, 2, 16), (2, -4, 20)])
@@ -132,8 +170,12 @@ def test_outside_the_square_there_is_nothing():
 
 
 def test_on_the_way_back_too_no_pixel_is_passed_over_where_it_shrinks():
-    """Of every four columns the first and the last hold tumour: a plain look at the middle two would see none."""
-    found = from_grid(torch.tensor([1.0, 0, 0, 1]).repeat(16, 4)[None, None], head_of((1, 4, 4), (0, 0, 4)))
+    """Of every four columns the first and the last hold tumour: a plain look at the middle two
+    would see none.
+    """
+    found = from_grid(
+        torch.tensor([1.0, 0, 0, 1]).repeat(16, 4)[None, None], head_of((1, 4, 4), (0, 0, 4))
+    )
     assert found[0, :, 1:3].min() > 0.2
 
 
@@ -155,37 +197,64 @@ def test_a_blank_slice_is_bridged_wherever_it_lies():
 
 
 def test_a_cohort_that_is_not_square_keeps_its_shapes(phantom_cohort):
-    """Training (mask_to_grid) and prediction (from_grid) go the same way there and back, in any frame."""
+    """Training (mask_to_grid) and prediction (from_grid) go the same way there and back, in any
+    frame.
+    """
     volume = phantom_cohort.volume(phantom_cohort.patients[0])
     image, mask = volume.image[:, 10:-6], volume.mask[:, 10:-6]
     for cut in (np.s_[:, :, :], np.s_[:, :, 8:]):
         head = find_head(image[cut])
         back = from_grid(mask_to_grid(mask[cut], head, 224) / 255, head) > 0.5
         assert (back != mask[cut]).sum() < 0.01 * mask.sum()
-    wide = slices_to_grid(np.pad(image, ((0, 0), (0, 0), (30, 50), (0, 0))), find_head(
-        np.pad(image, ((0, 0), (0, 0), (30, 50), (0, 0)))), 64)
+    wide = slices_to_grid(
+        np.pad(image, ((0, 0), (0, 0), (30, 50), (0, 0))),
+        find_head(np.pad(image, ((0, 0), (0, 0), (30, 50), (0, 0)))),
+        64,
+    )
     assert torch.equal(wide, slices_to_grid(image, find_head(image), 64))
 
 
 # --- recipe and network ---
 
+
 def test_the_plain_recipe_of_a_network():
     assert GridSpec.of(UNet(9, features=2, depth=2)) == GridSpec(context=1, block=1)
     assert GridSpec.of(nn.Conv2d(1, 1, 1)) == GridSpec(context=0, block=1)
-    assert repr(GridSpec.of(nn.Conv2d(12, 1, 1)).context) == "1"  # whole slices, though nothing takes 12 channels
-    assert GridSpec.of(nn.Conv2d(3, 1, 1)) == GridSpec.of(nn.Identity()) == GridSpec(context=0, block=1)
+    assert (
+        repr(GridSpec.of(nn.Conv2d(12, 1, 1)).context) == "1"
+    )  # whole slices, though nothing takes 12 channels
+    assert (
+        GridSpec.of(nn.Conv2d(3, 1, 1))
+        == GridSpec.of(nn.Identity())
+        == GridSpec(context=0, block=1)
+    )
 
 
 def test_channels_that_contradict_the_recipe_are_refused():
     GridSpec(block=2).check(UNet(12, 4, features=2, depth=2))
     GridSpec(48, block=3).check(nn.Conv2d(27, 9, 1))
-    with pytest.raises(LggError, match=r"takes 9 channels but its recipe \(context=0, block=2\) gives 12"):
+    with pytest.raises(
+        LggError, match=r"takes 9 channels but its recipe \(context=0, block=2\) gives 12"
+    ):
         GridSpec(block=2).check(UNet(9, features=2, depth=2))
 
 
-@pytest.mark.parametrize("change", [{"threshold": 50}, {"threshold": np.nan}, {"min_component_share": np.nan},
-                                    {"size": 0}, {"size": 223}, {"size": 224.0}, {"context": 0.5}, {"context": None},
-                                    {"threshold": "0.5"}, {"flip": "no"}, {"block": [2]}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threshold": 50},
+        {"threshold": np.nan},
+        {"min_component_share": np.nan},
+        {"size": 0},
+        {"size": 223},
+        {"size": 224.0},
+        {"context": 0.5},
+        {"context": None},
+        {"threshold": "0.5"},
+        {"flip": "no"},
+        {"block": [2]},
+    ],
+)
 def test_recipes_that_cannot_work_are_refused(change):
     with pytest.raises(LggError, match=f"{next(iter(change))}="):
         GridSpec(**change)
@@ -197,9 +266,16 @@ def test_a_recipe_is_fixed_and_its_defaults_are_those_of_the_weights():
         GridSpec().size = 64
 
 
-@pytest.mark.parametrize(("name", "low", "high", "step"), [
-    ("size", 1, 4096, 1), ("context", 0, 64, 1), ("block", 1, 64, 1), ("threshold", 0, 1, 0.01),
-    ("min_component_share", 0, 1, 0.01)])
+@pytest.mark.parametrize(
+    ("name", "low", "high", "step"),
+    [
+        ("size", 1, 4096, 1),
+        ("context", 0, 64, 1),
+        ("block", 1, 64, 1),
+        ("threshold", 0, 1, 0.01),
+        ("min_component_share", 0, 1, 0.01),
+    ],
+)
 def test_bounds_of_a_recipe(name, low, high, step):
     others = {"size": 64} if name == "block" else {"block": 1}
     for value in (low, high):
