@@ -1,8 +1,8 @@
-"""The one error the package raises on purpose."""
+"""The one error that the package raises on purpose."""
 
 
 class LggError(ValueError):
-    """Bad input, from a file to a tensor's shape.
+    """Something that was given cannot be used: a file, an option, an array of the wrong shape.
 
-    The message names the file or value, the rule it breaks, and what would do instead.
+    The message names the file or value, the rule it breaks, and what to do about it.
     """

@@ -1,4 +1,4 @@
-"""What is asked of any mask, wherever it comes from: the box around it, and whether its numbers are those of a mask."""
+"""What any mask needs, wherever it comes from: the box around it, and a check of its values."""
 
 import numpy as np
 
@@ -6,10 +6,21 @@ from .errors import LggError
 
 
 def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
-    """The smallest box that holds all of a mask, with `margin` pixels around it; empty where the mask is.
+    """Find the smallest box that holds all of a mask.
 
-    One slice per axis of `mask`, cut off at its ends.
+    Parameters
+    ----------
+    mask : bool array of any dimension
+    margin : int
+        Pixels to add on every side; the box ends where the array ends.
 
+    Returns
+    -------
+    tuple of slice
+        One per axis; all of length 0 if the mask is empty.
+
+    Examples
+    --------
     >>> bounding_box(np.array([[0, 0, 0, 0], [0, 1, 1, 0]], bool))
     (slice(1, 2, None), slice(1, 3, None))
     """
@@ -26,15 +37,33 @@ def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
 
 
 def mask_of_levels(levels: np.ndarray, name: str) -> np.ndarray:
-    """A mask, bool, from the grey levels uint8 of its file; `name` is what an error calls the file.
+    """Turn the grey levels of a mask's file into a mask.
 
-    Raises LggError unless the levels are 0 and 255, or 0 and 1.
+    Parameters
+    ----------
+    levels : uint8 array
+        0 and 255, or 0 and 1.
+    name : str
+        Name of the file, for the error.
 
+    Returns
+    -------
+    bool array of the same shape
+
+    Raises
+    ------
+    LggError
+        If there are other levels.
+
+    Examples
+    --------
     >>> mask_of_levels(np.array([0, 255], np.uint8), "a_mask.png")
     array([False,  True])
     """
     found = np.flatnonzero(np.bincount(levels.ravel(), minlength=256)).tolist()
     if not (set(found) <= {0, 255} or set(found) <= {0, 1}):
-        raise LggError(f"{name} has the values {found[:6]}; a mask holds 0 and 255 (or 0 and 1) only: save it without "
-                       "smoothing or lossy compression")
+        raise LggError(
+            f"{name} has the values {found[:6]}; a mask holds 0 and 255 (or 0 and 1) only: "
+            "save it without smoothing or lossy compression"
+        )
     return levels > 0

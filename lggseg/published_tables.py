@@ -1,4 +1,7 @@
-"""The tables in `lggseg/published`: results on real patients, which notebooks speak of. Its README explains each."""
+"""Results on real patients that the notebooks speak of: the tables in `lggseg/published`.
+
+The README in that folder explains each table.
+"""
 
 from pathlib import Path
 
@@ -10,7 +13,28 @@ FOLDER = Path(__file__).with_name("published")
 
 
 def published(name: str) -> pd.DataFrame:
-    """One of the published tables, such as "oof_features"; LggError for a name that none has."""
+    """Read one of the published tables.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file in `lggseg/published`, without ``.csv``.
+
+    Returns
+    -------
+    DataFrame
+        The table, with the columns that the README of the folder describes.
+
+    Raises
+    ------
+    LggError
+        If there is no table of this name; the message lists those that there are.
+
+    Examples
+    --------
+    >>> published("shape_manual_110").columns.tolist()
+    ['patient', 'asd', 'mf', 'bevr']
+    """
     known = sorted(file.stem for file in FOLDER.glob("*.csv"))
     if name not in known:
         raise LggError(f"no published table called {name!r}; there are {', '.join(known)}")

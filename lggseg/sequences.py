@@ -1,11 +1,13 @@
-"""The three MRI sequences of a scan, in the order of an image's channels, and the words for them."""
+"""The three MRI sequences of a scan, in the order of an image's channels, and their names."""
 
 from enum import IntEnum
 
 
 class MriSequence(IntEnum):
-    """One of the three sequences; as a number it is its channel in an image (D,H,W,3).
+    """One of the three sequences. Its number is its channel in an image (slices, height, width, 3).
 
+    Examples
+    --------
     >>> int(PRE), PRE.key, PRE.title, PRE.words
     (0, 'pre', 'pre-contrast', 'pre-contrast T1')
     """

@@ -1,11 +1,11 @@
-"""Packings killed: what stands under a pack's name is whole, and the broom takes the rest."""
+"""Making array caches, killed: what has its final name is complete, and the rest can be cleared."""
 
-import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from lggseg.data.cache_folder import HOUR, sweep, unfinished
+from lggseg.data.cache_folder import clear
 
 from .cohorts import larger_cohort, opened, pixels, use_cache
 from .killing import kill_again_and_again
@@ -13,52 +13,52 @@ from .report import Clock, Row
 
 
 def pack(root: Path, cache: Path) -> None:
-    """Open a cohort, which packs it unless that was done."""
+    """Open a cohort, which makes its array cache unless that was done."""
     use_cache(cache)
     opened(root)
 
 
-def age(folder: Path) -> None:
-    """Let a folder and all in it look two hours old."""
-    for path in (folder, *folder.rglob("*")):
-        stamp = path.stat().st_mtime - 2 * HOUR
-        os.utime(path, (stamp, stamp))
-
-
 class Packings:
-    """Packs of one cohort in one cache."""
+    """Array caches of one cohort in one cache folder."""
 
     def __init__(self, place: Path):
-        self.root, self.cache = larger_cohort(place), place / "cache"
+        self.root = larger_cohort(place)
+        self.cache = place / "cache"
         self.truth = pixels(opened(self.root))
         self.remove()
 
-    def job(self):
+    def job(self) -> tuple[Callable, tuple]:
         return pack, (self.root, self.cache)
 
+    def complete_caches(self) -> list[Path]:
+        """Folders that have their final name."""
+        return [*self.cache.glob("packed/[!.]*")]
+
     def remove(self) -> None:
-        for folder in self.cache.glob("packed/[!.]*"):
+        for folder in self.complete_caches():
             shutil.rmtree(folder)
 
     def killed(self) -> str | None:
-        """A pack under its name must be a whole one: it is taken as such."""
-        if [*self.cache.glob("packed/[!.]*")]:
+        """What has its final name must be complete: it is used as such."""
+        if self.complete_caches():
             return self.completed()
+        return None
 
     def completed(self) -> str | None:
-        before = [folder.stat().st_ino for folder in self.cache.glob("packed/[!.]*")]
+        before = [folder.stat().st_ino for folder in self.complete_caches()]
         found = pixels(opened(self.root))
-        after = [folder.stat().st_ino for folder in self.cache.glob("packed/[!.]*")]
-        for folder in unfinished(self.cache):
-            age(folder)
-        sweep(self.cache)
-        left = unfinished(self.cache)
-        self.remove()
-        if found != self.truth or before != after or left:
-            return f"packing: pixels right: {found == self.truth}, as found: {before == after}, left behind: {left}"
+        after = [folder.stat().st_ino for folder in self.complete_caches()]
+        clear(self.cache)
+        left = [*self.cache.glob("packed/*")]
+        if found == self.truth and before == after and not left:
+            return None
+        return (
+            f"packing: pixels right: {found == self.truth}, as found: {before == after}, "
+            f"left behind: {left}"
+        )
 
 
 def packings(clock: Clock) -> Row:
-    """Kills of a packing."""
+    """Kills while an array cache is made."""
     with tempfile.TemporaryDirectory() as place:
         return kill_again_and_again("packing, killed", Packings(Path(place)), 30, clock)

@@ -1,6 +1,7 @@
 """The data set: files, the cohort made of them, splits by patient, slices for training.
 
-Names, listed in `__init__.pyi`, are loaded when they are first used: splitting patients imports no network's libraries.
+The names are listed in `__init__.pyi`. Each is loaded when it is first used, so that whoever only
+splits patients does not wait for PyTorch.
 """
 
 import lazy_loader

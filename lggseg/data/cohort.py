@@ -1,9 +1,8 @@
-"""The cohort: tables of its patients and slices, and every patient's volume a memory read away."""
+"""The cohort: tables of its patients and slices, and the volume of each patient."""
 
 import difflib
 import os
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,15 @@ from .places import default_places, find_root, phantom_root
 
 @dataclass(frozen=True)
 class Volume:
-    """One patient's scan: `image` uint8 (D,H,W,3), channels pre-contrast, FLAIR, post-contrast; `mask` bool (D,H,W).
+    """One patient's scan and manual mask, as read-only views of the cached arrays.
 
-    Both are read-only views on the packed cohort, slice 0 being k = 1. `missing` names the
-    sequences ("pre", "post") that the data set filled with a copy of FLAIR.
+    Attributes
+    ----------
+    patient : str
+    image : uint8 (slices, height, width, 3), the sequences pre-contrast, FLAIR, post-contrast
+    mask : bool (slices, height, width)
+    missing : tuple of str
+        Sequences ("pre", "post") that were not recorded: the data set repeats FLAIR there.
     """
 
     patient: str
@@ -33,17 +37,33 @@ class Volume:
 
 @dataclass(eq=False, repr=False)
 class Cohort:
-    """Patients of one folder: tables at hand, volumes a memory read away. Made by `open_cohort`.
+    """The patients of one folder. `open_cohort` makes it.
 
-    slices    one row per slice in anatomical order: patient, site, k (1..D), image and mask (paths
-              relative to `root`), tumour_pixels
-    summary   per patient: site, slices, tumour_slices, tumour_voxels, pre_missing, post_missing
-    clinical  per patient: histology, grade, ... in words, age in years, NaN where not known
-    clusters  per patient: the seven genomic columns of data.csv, nullable integers
+    Tables are in memory; pixels are read when they are used.
+
+    Attributes
+    ----------
+    root : Path
+        The folder in which the patients' folders lie.
+    kind : str
+        "kaggle" for real patients, "phantom" for synthetic ones.
+    patients : list of str
+        Ids, such as TCGA_CS_4941.
+    slices : DataFrame
+        One row per slice in anatomical order: patient, site, k (from 1), image and mask (paths
+        relative to `root`), tumour_pixels.
+    summary : DataFrame
+        Per patient: site, slices, tumour_slices, tumour_voxels, pre_missing, post_missing.
+    clinical : DataFrame
+        Per patient: histology, grade and others in words, age in years, NaN where not known.
+    clusters : DataFrame
+        Per patient: the seven genomic columns of data.csv, nullable integers.
+    arrays : ArrayCache
+        The pixels of all patients.
     """
 
     root: Path
-    kind: str  # "kaggle" or "phantom"
+    kind: str
     slices: pd.DataFrame
     summary: pd.DataFrame
     clinical: pd.DataFrame
@@ -51,74 +71,167 @@ class Cohort:
     arrays: ArrayCache
     patients: list[str] = field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.patients = self.summary.index.tolist()
 
     @property
     def label(self) -> str:
-        """What a figure's title calls this cohort."""
-        name = "PHANTOM cohort (synthetic)" if self.kind == "phantom" else "LGG MRI cohort"
+        """What the title of a figure calls this cohort."""
+        name = "LGG MRI cohort"
+        if self.kind == "phantom":
+            name = "PHANTOM cohort (synthetic)"
         return f"{name}, {len(self.patients)} patients"
 
     def __repr__(self) -> str:
         return f"{self.label}, {len(self.slices):,} slices"
 
     def check(self, patient: str) -> str:
-        """`patient` itself if the cohort has it, else LggError."""
-        if not isinstance(patient, str) or patient not in self.summary.index:
-            near = difflib.get_close_matches(str(patient), self.patients, 3, 0.5) or self.patients[:3]
-            raise LggError(f"no patient {patient!r} in the {self.label}; an id has no date, such as {', '.join(near)}")
-        return patient
+        """Return `patient` if the cohort has such a patient; raise LggError if not."""
+        if isinstance(patient, str) and patient in self.summary.index:
+            return patient
+        similar = difflib.get_close_matches(str(patient), self.patients, n=3, cutoff=0.5)
+        examples = ", ".join(similar or self.patients[:3])
+        raise LggError(
+            f"no patient {patient!r} in the {self.label}; an id has no date, such as {examples}"
+        )
 
     def volume(self, patient: str) -> Volume:
-        """The scan and manual mask of one patient, as views: nothing is read until it is used.
+        """The scan and manual mask of one patient.
 
-        Its first use compares them with their checksums; LggError where the cache has rotten.
+        The first time in a process they are compared with their checksums.
+
+        Parameters
+        ----------
+        patient : str
+            One of `patients`.
+
+        Returns
+        -------
+        Volume
+
+        Raises
+        ------
+        LggError
+            If there is no such patient, or the cache is damaged.
         """
         image, mask = self.arrays.volume(self.check(patient))
-        return Volume(patient, image, mask, tuple(self.arrays.index["patients"][patient]["missing"]))
+        missing = self.arrays.index["patients"][patient]["missing"]
+        return Volume(patient, image, mask, tuple(missing))
 
 
 def open_cohort(path: str | Path | None = None, progress: bool = True) -> Cohort:
-    """Open the real data set, or the phantom cohort where there is none, and print which it is.
+    """Open the real data set, or the phantom cohort if there is none, and print which it is.
 
-    Looks at `path`, else $LGGSEG_DATA ("phantom" in either asks for the phantom cohort), else
-    data/kaggle_3m in the project, else the Kaggle download cache, else takes phantoms. Accepts
-    the folder of patients or one above it. Raises LggError if a path or variable was given and
-    does not work, or if a file breaks the data set's rules.
+    Without `path`, the environment variable LGGSEG_DATA says where the data is. Without that, it
+    is looked for in ``data/kaggle_3m`` of the project and in kagglehub's cache. If it is not there
+    either, the phantom cohort is opened.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The folder of patients, or one above it; "phantom" for the phantom cohort.
+    progress : bool
+        Show a progress bar while files are read for the first time.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    LggError
+        If there are no patients where `path` or LGGSEG_DATA says, or a file breaks the data set's
+        rules.
     """
-    given = path if path is not None else os.environ.get("LGGSEG_DATA") or None
-    if given is None:
-        root = next((root for root in map(find_root, default_places()) if root), None) or phantom_root(progress)
-    elif str(given) == "phantom":
-        root = phantom_root(progress)
-    elif not (root := find_root(Path(os.path.expanduser(given)))):
-        source = "" if path is not None else "LGGSEG_DATA="
-        raise LggError(f"{source}{given}: no folder such as TCGA_CS_4941_19960909 there or in its kaggle_3m; "
-                       'name the unpacked kaggle_3m, or "phantom" for the synthetic cohort')
-    cohort = load_cohort(root, progress)
+    cohort = load_cohort(choose_root(path, progress), progress)
     print(cohort)
     return cohort
 
 
+def choose_root(path: str | Path | None, progress: bool) -> Path:
+    """The folder of patients that `open_cohort` opens."""
+    variable = os.environ.get("LGGSEG_DATA")
+    if path is not None:
+        given = str(path)
+        source = ""
+    elif variable:
+        given = variable
+        source = "LGGSEG_DATA="
+    else:
+        return find_default_root(progress)
+    if given == "phantom":
+        return phantom_root(progress)
+    root = find_root(Path(os.path.expanduser(given)))
+    if root is None:
+        raise LggError(
+            f"{source}{given}: no folder such as TCGA_CS_4941_19960909 there or in its kaggle_3m; "
+            'name the unpacked kaggle_3m, or "phantom" for the synthetic cohort'
+        )
+    return root
+
+
+def find_default_root(progress: bool) -> Path:
+    """The first of the default places that holds patients, else the phantom cohort."""
+    for place in default_places():
+        root = find_root(place)
+        if root is not None:
+            return root
+    return phantom_root(progress)
+
+
 def load_cohort(root: Path, progress: bool = True) -> Cohort:
-    """The cohort whose patients' folders lie directly in `root`."""
+    """Open the cohort whose patients' folders lie directly in `root`.
+
+    Parameters
+    ----------
+    root : Path
+        Holds data.csv and a folder for each patient.
+    progress : bool
+        Show a progress bar while files are read for the first time.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    LggError
+        If a file breaks the data set's rules, or the cache cannot be written.
+    """
     clinical, clusters = read_clinical(root / "data.csv")
     found = list_folder(root)
     check_rows(root / "data.csv", clusters.index, found.slices.patient)
     arrays = open_array_cache(found, cache_folder(), progress)
-    packed = arrays.index["patients"]
-    slices = found.slices.assign(tumour_pixels=list(chain(*(entry["tumour_pixels"] for entry in packed.values()))))
-    summary = summarise(slices, {patient: entry["missing"] for patient, entry in packed.items()})
-    kind = "phantom" if (root / "PHANTOM.txt").exists() else "kaggle"
-    return Cohort(root, kind, slices, summary, clinical.reindex(summary.index), clusters.reindex(summary.index), arrays)
+    tumour_pixels: list[int] = []
+    missing = {}
+    for patient, entry in arrays.index["patients"].items():
+        tumour_pixels += entry["tumour_pixels"]
+        missing[patient] = entry["missing"]
+    slices = found.slices.assign(tumour_pixels=tumour_pixels)
+    summary = summarise(slices, missing)
+    kind = "kaggle"
+    if (root / "PHANTOM.txt").exists():
+        kind = "phantom"
+    return Cohort(
+        root,
+        kind,
+        slices,
+        summary,
+        clinical.reindex(summary.index),
+        clusters.reindex(summary.index),
+        arrays,
+    )
 
 
 def summarise(slices: pd.DataFrame, missing: dict[str, list[str]]) -> pd.DataFrame:
-    """One row per patient from one row per slice, and the sequences each lacks."""
-    groups = slices.assign(tumour=slices.tumour_pixels > 0).groupby("patient", sort=False)
-    summary = groups.agg(site=("site", "first"), slices=("k", "size"), tumour_slices=("tumour", "sum"),
-                         tumour_voxels=("tumour_pixels", "sum"))
+    """Make one row per patient from one row per slice and each patient's missing sequences."""
+    with_tumour = slices.assign(tumour=slices.tumour_pixels > 0)
+    summary = with_tumour.groupby("patient", sort=False).agg(
+        site=("site", "first"),
+        slices=("k", "size"),
+        tumour_slices=("tumour", "sum"),
+        tumour_voxels=("tumour_pixels", "sum"),
+    )
     for name in ("pre", "post"):
         summary[f"{name}_missing"] = [name in missing[patient] for patient in summary.index]
     return summary

@@ -7,76 +7,124 @@ from ..errors import LggError
 from ..files import check_apart
 from ..patient_ids import PATIENT_FOLDER
 from ..phantom import PHANTOM_VERSION, write_phantom_cohort
-from .cache_folder import cache_folder, sweep, touch
+from .cache_folder import cache_folder
 
 KAGGLE_SET = "mateuszbuda/lgg-mri-segmentation"
 
 
 def find_root(place: Path) -> Path | None:
-    """The folder of patients: `place` itself, or below it as the archive or kagglehub's cache lays it out.
+    """Find the folder of patients in or below a folder.
 
-    The archive holds everything twice; the first copy found counts. Unfinished downloads do not.
+    The archive of the data set holds everything twice: the first copy found is taken.
+
+    Parameters
+    ----------
+    place : Path
+        The folder of patients itself, one above it as the archive is unpacked, or the cache of
+        kagglehub. There, a download that is not complete is ignored.
+
+    Returns
+    -------
+    Path or None
+        The folder in which the patients' folders lie, None if there is none.
+
+    Raises
+    ------
+    LggError
+        If a folder cannot be listed.
     """
-    downloads = place / "datasets" / KAGGLE_SET
-    versions = sorted((int(mark.stem) for mark in downloads.glob("*.complete") if mark.stem.isdecimal()), reverse=True)
-    for base in (place, *(downloads / "versions" / str(version) for version in versions)):
+    for base in (place, *complete_downloads(place)):
         for root in (base, base / "kaggle_3m", base / "lgg-mri-segmentation" / "kaggle_3m"):
             if holds_patients(root):
                 return root
     return None
 
 
+def complete_downloads(place: Path) -> list[Path]:
+    """Folders of the data set's versions in kagglehub's cache, the newest first."""
+    downloads = place / "datasets" / KAGGLE_SET
+    versions = []
+    for mark in downloads.glob("*.complete"):
+        if mark.stem.isdecimal():
+            versions.append(int(mark.stem))
+    versions.sort(reverse=True)
+    return [downloads / "versions" / str(version) for version in versions]
+
+
 def holds_patients(root: Path) -> bool:
     """Whether a patient's folder lies directly in `root`."""
     try:
-        return root.is_dir() and any(PATIENT_FOLDER.fullmatch(entry.name) for entry in root.iterdir())
+        if not root.is_dir():
+            return False
+        return any(PATIENT_FOLDER.fullmatch(entry.name) for entry in root.iterdir())
     except OSError as error:
-        raise LggError(f"{root} cannot be listed ({error}); it must be a folder that you may read") from error
+        raise LggError(
+            f"{root} cannot be listed ({error}); it must be a folder that you may read"
+        ) from error
 
 
 def check_no_patients(out: Path) -> None:
-    """Raise LggError where the folder `out` holds patients' folders, or is one: results do not go there."""
-    check_apart(out, [*out.glob("TCGA_*.tif"), *out.glob("TCGA_*/TCGA_*.tif")])
+    """LggError if a folder for results holds patients' folders, or is one of them."""
+    slices = [*out.glob("TCGA_*.tif"), *out.glob("TCGA_*/TCGA_*.tif")]
+    check_apart(out, slices)
 
 
 def default_places() -> list[Path]:
-    """Where the real data may lie when nobody says: data/ in the project, then kagglehub's cache."""
-    projects = (Path.cwd(), Path.cwd().parent, Path(__file__).parents[2])  # notebooks run one level down
+    """Where real data may lie when nobody says: ``data`` in the project, then kagglehub's cache."""
+    repository = Path(__file__).parents[2]
+    here = Path.cwd()
+    projects = (here, here.parent, repository)  # notebooks run in a folder of the project
     downloads = os.environ.get("KAGGLEHUB_CACHE") or os.path.expanduser("~/.cache/kagglehub")
     return [*(project / "data" for project in projects), Path(downloads)]
 
 
 def phantom_root(progress: bool = True) -> Path:
-    """The phantom cohort in the cache, drawn now if it is not there yet."""
+    """The folder of the phantom cohort in the cache; it is drawn now if it is not there yet."""
     place = cache_folder() / "phantom" / f"{PHANTOM_VERSION}-0"
-    drawn = (place / "kaggle_3m").exists()
-    root = write_phantom_cohort(place, seed=0, progress=progress)
-    touch(root / "PHANTOM.txt")
-    if not drawn:
-        sweep(cache_folder())
-    return root
+    return write_phantom_cohort(place, seed=0, progress=progress)
 
 
 def download_cohort(dest: str | Path | None = None) -> Path:
-    """Download the Kaggle set (about 750 MB, no account needed) and return the folder of patients.
+    """Download the data set from Kaggle: about 750 MB, no account needed.
 
-    kagglehub resumes a broken download and checks the archive. `dest` takes the place of its cache:
-    "data" in the project, or no `dest` at all, is where `open_cohort` looks by itself.
-    Licence of the data: CC BY-NC-SA 4.0.
+    kagglehub resumes a download that broke off, and checks the archive. The licence of the data is
+    CC BY-NC-SA 4.0.
+
+    Parameters
+    ----------
+    dest : str or Path, optional
+        Folder to use in place of kagglehub's cache. `open_cohort` finds the data by itself in that
+        cache and in the project's folder ``data``.
+
+    Returns
+    -------
+    Path
+        The folder in which the patients' folders lie.
+
+    Raises
+    ------
+    LggError
+        If kagglehub is not installed, or the download holds no patients.
     """
     try:
         import kagglehub
     except ImportError as error:
-        raise LggError("download_cohort needs the package kagglehub: pip install kagglehub") from error
+        raise LggError(
+            "download_cohort needs the package kagglehub: pip install kagglehub"
+        ) from error
     before = os.environ.get("KAGGLEHUB_CACHE")
     try:
-        if dest is not None:  # kagglehub's own output_dir cannot resume
+        if dest is not None:  # kagglehub's own output_dir cannot resume a download
             os.environ["KAGGLEHUB_CACHE"] = str(Path(dest).expanduser().resolve())
         place = Path(kagglehub.dataset_download(KAGGLE_SET))
     finally:
-        if dest is not None:
-            os.environ.pop("KAGGLEHUB_CACHE")
-            os.environ |= {} if before is None else {"KAGGLEHUB_CACHE": before}
-    if not (root := find_root(place)):
-        raise LggError(f"{place}: the download holds no patient folder; delete it and download again")
+        if before is not None:
+            os.environ["KAGGLEHUB_CACHE"] = before
+        else:
+            os.environ.pop("KAGGLEHUB_CACHE", None)
+    root = find_root(place)
+    if root is None:
+        raise LggError(
+            f"{place}: the download holds no patient folder; delete it and download again"
+        )
     return root

@@ -1,4 +1,4 @@
-"""Packs that rot: no byte that changes in the cache reaches a picture."""
+"""Damaged array caches: no byte that changes in the cache reaches a picture."""
 
 import pickle
 import shutil
@@ -33,7 +33,7 @@ def change(path, old, new):
     lambda folder: change(folder / "masks.npy", b"|b1", b"|u1"),
     lambda folder: change(folder / "masks.npy", b"(16, 16", b"(15, 16"),
 ])
-def test_a_damaged_pack_is_rebuilt(root, monkeypatch, spoil):
+def test_a_damaged_cache_is_made_anew(root, monkeypatch, spoil):
     builds = spy_on_builds(monkeypatch)
     folder = load_cohort(root, progress=False).arrays.folder
     spoil(folder)
@@ -60,7 +60,7 @@ HEADER = 128  # bytes before the pixels of an .npy file
     ("images.npy", HEADER, "TCGA_CS_4941"), ("images.npy", HEADER + 12 * 960 - 1, "TCGA_CS_4941"),
     ("images.npy", HEADER + 12 * 960, "TCGA_HT_A61B"), ("images.npy", HEADER + 16 * 960 - 1, "TCGA_HT_A61B"),
     ("masks.npy", HEADER, "TCGA_CS_4941"), ("masks.npy", HEADER + 16 * 320 - 1, "TCGA_HT_A61B")])
-def test_rotten_pixels_are_seen_on_first_use(root, name, place, patient):
+def test_damaged_pixels_are_found_on_first_use(root, name, place, patient):
     folder, whole = load_cohort(root, progress=False).arrays.folder, load_volumes(root)
     flip(folder / name, place)
     cohort = load_cohort(root, progress=False)
@@ -94,7 +94,7 @@ def test_checksums_are_compared_once_in_a_process(root, monkeypatch):
     assert len(calls) == 2  # image and mask
 
 
-def test_a_worker_sees_what_has_rotten_or_gone_since(root):
+def test_a_worker_finds_what_was_damaged_or_removed_since(root):
     cohort = load_cohort(root, progress=False)
     cohort.volume("TCGA_CS_4941")
     sent, folder = pickle.dumps(cohort.arrays), cohort.arrays.folder
@@ -107,11 +107,15 @@ def test_a_worker_sees_what_has_rotten_or_gone_since(root):
         pickle.loads(sent).volume("TCGA_CS_4941")
 
 
-def test_a_damaged_pack_that_a_program_holds_open(root, monkeypatch):
+def test_a_damaged_cache_that_a_program_holds_open(root, monkeypatch):
     """On Windows a folder whose files are open can be neither renamed nor removed."""
     folder = load_cohort(root, progress=False).arrays.folder
     (folder / "index.json").write_text("{}")
-    monkeypatch.setattr(array_cache, "remove", lambda folder: False)
+
+    def refuse(folder):
+        raise PermissionError(13, "The process cannot access the file", str(folder))
+
+    monkeypatch.setattr(array_cache, "remove", refuse)
     with pytest.raises(LggError, match="is damaged and in use.*close the notebooks"):
         load_cohort(root, progress=False)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]

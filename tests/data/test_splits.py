@@ -85,7 +85,7 @@ def test_refusals_of_folds():
 
 
 def test_examples():
-    assert doctest.testmod(splits) == (0, 3)
+    assert doctest.testmod(splits) == (0, 4)
 
 
 def test_a_seed_below_0_is_refused():
