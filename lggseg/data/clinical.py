@@ -152,7 +152,7 @@ def read_rows(path: Path) -> list[list[str]]:
 
 
 def is_index_column(fields: pd.Series) -> bool:
-    """Whether all fields of a column are empty or whole numbers, as in the index that pandas writes."""
+    """Whether all fields of a column are empty or whole numbers, as in an index by pandas."""
     return all(not field or field.isdecimal() for field in fields)
 
 

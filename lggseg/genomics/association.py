@@ -1,4 +1,4 @@
-"""Is the shape of a tumour associated with its genomic subtype? Exact tests of every pair, with corrections."""
+"""Is the shape of a tumour associated with its genomic subtype? Tests of every pair."""
 
 from typing import TYPE_CHECKING
 
@@ -13,48 +13,101 @@ from .corrections import benjamini_hochberg, bonferroni
 from .fisher import freeman_halton
 
 if TYPE_CHECKING:
-    from ..data import Cohort  # the tests of tables need no images, nor torch that comes with them
+    from ..data import (
+        Cohort,
+    )  # the tests of tables need no images, nor PyTorch that comes with them
 
-SMALL = 5  # patients below which a category is too small to stand for itself
-COLUMNS = ["feature", "cluster", "n", "p_fisher", "p_kruskal", "epsilon_sq", "q_bh", "p_bonferroni", "small", "note"]
+SMALL = 5  # a category with fewer patients supports no claim alone
+FEATURES = ["asd", "mf", "bevr"]
+COLUMNS = [
+    "feature",
+    "cluster",
+    "n",
+    "p_fisher",
+    "p_kruskal",
+    "epsilon_sq",
+    "q_bh",
+    "p_bonferroni",
+    "small",
+    "note",
+]
 
 
 def cohort_features(cohort: "Cohort", progress: bool = True) -> pd.DataFrame:
-    """`asd`, `mf` and `bevr` of every manual mask: float, indexed by patient, NaN where there is no tumour.
+    """Measure the shape of every manual mask of a cohort.
 
+    Parameters
+    ----------
+    cohort : Cohort
+        As `open_cohort` returns it.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        asd, mf and bevr, indexed by patient; NaN where there is no tumour.
+
+    Examples
+    --------
     >>> from types import SimpleNamespace  # stands for open_cohort()
     >>> volume = SimpleNamespace(mask=np.ones((1, 1, 1), bool))
-    >>> cohort_features(SimpleNamespace(patients=["P1"], volume=lambda patient: volume), progress=False).round(3)
+    >>> cohort = SimpleNamespace(patients=["P1"], volume=lambda patient: volume)
+    >>> cohort_features(cohort, progress=False).round(3)
              asd   mf   bevr
     patient
     P1       0.0  0.0  0.368
     """
     bar = tqdm(cohort.patients, desc="Measuring shapes", unit="patient", disable=not progress)
     rows = [shape_features(cohort.volume(patient).mask) for patient in bar]
-    return pd.DataFrame(rows, index=pd.Index(cohort.patients, name="patient"), columns=["asd", "mf", "bevr"])
+    index = pd.Index(cohort.patients, name="patient")
+    return pd.DataFrame(rows, index=index, columns=FEATURES)
 
 
 def association_table(features: pd.DataFrame, clusters: pd.DataFrame) -> pd.DataFrame:
-    """Every column of `features` tested against every column of `clusters`, one row per pair.
+    """Test every column of `features` against every column of `clusters`.
 
-    Both are indexed by patient; a pair uses the patients that have both values. Features are finite numbers;
-    categories may be integers, floats ("1.0") or words. Columns of the result:
+    A pair uses the patients that have both values. A pair that cannot be tested does not count in
+    the corrections.
 
-    feature, cluster, n    the pair, and its patients
-    p_fisher               exact Freeman-Halton test, feature above against not above the pair's median
-    p_kruskal, epsilon_sq  Kruskal-Wallis test, and its effect size H / (n - 1): 0 none, 1 full
-    q_bh, p_bonferroni     p_fisher corrected over the rows of this table: false discovery rate (Benjamini and
-                           Hochberg 1995), family-wise error
-    small                  categories with fewer than five patients, as "4 (n=3)"; they are tested all the same,
-                           but no single one of them supports a claim
-    note                   why p_fisher is NaN, if it is: fewer than two categories, a feature with one value only,
-                           or categories so many and large that the exact test would not end
+    Parameters
+    ----------
+    features : DataFrame
+        Finite numbers or NaN, indexed by patient.
+    clusters : DataFrame
+        Categories as integers, floats ("1.0") or words, indexed by patient.
 
-    A pair without p_fisher does not count in the corrections. LggError for duplicate patients or columns, no patient
-    in common, no column, and features that are words or infinite.
+    Returns
+    -------
+    DataFrame
+        One row per pair, with the columns
 
+        feature, cluster, n
+            The pair, and its number of patients.
+        p_fisher
+            Exact test of Freeman and Halton: feature above against not above the pair's median.
+        p_kruskal, epsilon_sq
+            Test of Kruskal and Wallis, and its effect size H / (n - 1), 0 none to 1 full.
+        q_bh, p_bonferroni
+            p_fisher corrected over all rows, see `benjamini_hochberg` and `bonferroni`.
+        small
+            Categories with fewer than five patients, as "4 (n=3)". They are tested all the same,
+            but none of them supports a claim alone.
+        note
+            Why p_fisher is NaN, if it is: fewer than two categories, a feature with one value
+            only, or so many patients and categories that the exact test would not end.
+
+    Raises
+    ------
+    LggError
+        For a patient or column that is there twice, no patient in common, no column, and features
+        that are words or infinite.
+
+    Examples
+    --------
     >>> patients = [f"P{i}" for i in range(8)]
-    >>> features = pd.DataFrame({"bevr": [0.2, 0.3, 0.25, 0.3, 0.5, 0.6, 0.55, 0.4]}, index=patients)
+    >>> bevr = [0.2, 0.3, 0.25, 0.3, 0.5, 0.6, 0.55, 0.4]
+    >>> features = pd.DataFrame({"bevr": bevr}, index=patients)
     >>> clusters = pd.DataFrame({"RNA": [1, 1, 1, 1, 2, 2, 2, 2], "CN": [3] * 8}, index=patients)
     >>> table = association_table(features, clusters).set_index("cluster")
     >>> table[["n", "p_fisher", "p_kruskal", "epsilon_sq"]].round(3)
@@ -66,24 +119,53 @@ def association_table(features: pd.DataFrame, clusters: pd.DataFrame) -> pd.Data
     ('fewer than two categories', '1 (n=4), 2 (n=4)')
     """
     features, codes = aligned(features, clusters)
-    table = pd.DataFrame([{"feature": f, "cluster": c, **compare(features[f], codes[c])}
-                          for f in features for c in codes])
+    rows = []
+    for feature in features:
+        for cluster in codes:
+            pair = {"feature": feature, "cluster": cluster}
+            rows.append(pair | compare(features[feature], codes[cluster]))
+    table = pd.DataFrame(rows)
     p = table.p_fisher.to_numpy()
-    return table.assign(q_bh=benjamini_hochberg(p), p_bonferroni=bonferroni(p))[COLUMNS]
+    table["q_bh"] = benjamini_hochberg(p)
+    table["p_bonferroni"] = bonferroni(p)
+    return table[COLUMNS]
 
 
 def aligned(features: pd.DataFrame, clusters: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Features as floats and clusters as text codes (None where missing), for the patients in both.
+    """Bring features and clusters into one form, for the patients that have both.
 
-    >>> values, codes = aligned(pd.DataFrame({"mf": [1, 2]}, ["P1", "P2"]), pd.DataFrame({"RNA": [3.0]}, ["P2"]))
+    Parameters
+    ----------
+    features, clusters : DataFrame
+        As for `association_table`.
+
+    Returns
+    -------
+    values : DataFrame
+        The features as floats.
+    codes : DataFrame
+        The clusters as text, None where missing.
+
+    Raises
+    ------
+    LggError
+        As `association_table`.
+
+    Examples
+    --------
+    >>> features = pd.DataFrame({"mf": [1, 2]}, ["P1", "P2"])
+    >>> values, codes = aligned(features, pd.DataFrame({"RNA": [3.0]}, ["P2"]))
     >>> values.mf.to_dict(), codes.RNA.to_dict()
     ({'P2': 2.0}, {'P2': '3'})
     """
-    for name, frame in {"features": features, "clusters": clusters}.items():
-        _check_frame(name, frame)
+    _check_frame("features", features)
+    _check_frame("clusters", clusters)
     shared = features.index.intersection(clusters.index)
     if len(shared) == 0:
-        raise LggError("features and clusters have no patient in common; index both by ids such as TCGA_CS_4941")
+        raise LggError(
+            "features and clusters have no patient in common; index both by ids such as "
+            "TCGA_CS_4941"
+        )
     try:
         values = features.loc[shared].astype("Float64").astype(float)
     except (TypeError, ValueError) as error:
@@ -91,78 +173,157 @@ def aligned(features: pd.DataFrame, clusters: pd.DataFrame) -> tuple[pd.DataFram
     infinite = np.argwhere(np.isinf(values.to_numpy()))
     if len(infinite):
         row, column = infinite[0]
-        raise LggError(f"feature {values.columns[column]} of patient {shared[row]} is infinite; "
-                       "give a finite number, or NaN where nothing was measured")
+        raise LggError(
+            f"feature {values.columns[column]} of patient {shared[row]} is infinite; "
+            "give a finite number, or NaN where nothing was measured"
+        )
     return values, clusters.loc[shared].apply(category_codes)
 
 
 def _check_frame(name: str, frame: pd.DataFrame) -> None:
+    """LggError unless this is a table in which no patient and no column is there twice."""
     if not isinstance(frame, pd.DataFrame) or frame.shape[1] == 0:
         raise LggError(f"{name} must be a DataFrame with at least one column and a row per patient")
     for kind, labels in {"patient": frame.index, "column": frame.columns}.items():
         if labels.has_duplicates:
-            raise LggError(f"{name} has {kind} {labels[labels.duplicated()][0]} more than once; keep one of each")
+            repeated = labels[labels.duplicated()][0]
+            raise LggError(f"{name} has {kind} {repeated} more than once; keep one of each")
 
 
 def category_codes(column: pd.Series) -> pd.Series:
-    """Categories as text, so that 1, 1.0 and "1.0" are the same one; None where missing or blank.
+    """Turn categories into text, so that 1, 1.0 and "1.0" are the same one.
 
-    LggError for an infinite number, which no category can be.
+    Parameters
+    ----------
+    column : Series
+        Integers, floats or words.
 
+    Returns
+    -------
+    Series
+        Text, None where a value is missing or blank.
+
+    Raises
+    ------
+    LggError
+        For an infinite number.
+
+    Examples
+    --------
     >>> category_codes(pd.Series([1.0, "1", " R2 ", None, ""])).tolist()
     ['1', '1', 'R2', None, None]
     """
-    def code(value: object) -> str | None:
-        text = "" if pd.isna(value) else str(value).strip()
+    codes: list[str | None] = []
+    for value in column:
+        text = ""
+        if not pd.isna(value):
+            text = str(value).strip()
         if text.lower().lstrip("+-") in ("inf", "infinity"):
-            raise LggError(f"category {text} of {column.name} is no category; leave it blank where it is unknown")
-        return text.removesuffix(".0") or None
-    return pd.Series([code(value) for value in column], index=column.index, dtype=object)
+            raise LggError(
+                f"category {text} of {column.name} is no category; leave it blank where it is "
+                "unknown"
+            )
+        codes.append(text.removesuffix(".0") or None)
+    return pd.Series(codes, index=column.index, dtype=object)
 
 
 def compare(values: pd.Series, codes: pd.Series) -> dict[str, object]:
-    """One row of the association table, without the corrections.
+    """Test one feature against one cluster.
 
-    `values` are floats, `codes` text from `category_codes`, of the same patients.
+    Parameters
+    ----------
+    values : Series
+        The feature, float, indexed by patient.
+    codes : Series
+        The clusters of the same patients, as `category_codes` returns them.
 
+    Returns
+    -------
+    dict
+        A row of `association_table`, without the names and the corrections.
+
+    Examples
+    --------
     >>> row = compare(pd.Series([1.0, 2, 3, 4, np.nan]), pd.Series(["a", "a", "b", "b", "b"]))
     >>> row["n"], round(row["p_fisher"], 3), row["note"]
     (4, 0.333, '')
     """
     known = values.notna() & codes.notna()
-    x, (group, names) = values[known].to_numpy(), pd.factorize(codes[known], sort=True)
+    x = values[known].to_numpy()
+    group, names = pd.factorize(codes[known], sort=True)
     sizes = np.bincount(group, minlength=len(names))
-    small = ", ".join(f"{name} (n={size})" for name, size in zip(names, sizes) if size < SMALL)
-    row = {"n": len(x), "p_fisher": np.nan, "p_kruskal": np.nan, "epsilon_sq": np.nan, "small": small,
-           "note": untestable(x, group)}
-    if not row["note"]:
-        h, p = scipy.stats.kruskal(*[x[group == g] for g in range(len(names))])
-        row |= {"p_kruskal": p, "epsilon_sq": h / (len(x) - 1)}
-        try:
-            row["p_fisher"] = freeman_halton(median_split(x, group))
-        except LggError as error:  # too many tables: the other pairs can be tested all the same
-            row["note"] = str(error)
+    small = [f"{name} (n={size})" for name, size in zip(names, sizes) if size < SMALL]
+    row = {
+        "n": len(x),
+        "p_fisher": np.nan,
+        "p_kruskal": np.nan,
+        "epsilon_sq": np.nan,
+        "small": ", ".join(small),
+        "note": untestable(x, group),
+    }
+    if row["note"]:
+        return row
+    values_by_group = [x[group == number] for number in range(len(names))]
+    h, row["p_kruskal"] = scipy.stats.kruskal(*values_by_group)
+    row["epsilon_sq"] = h / (len(x) - 1)
+    try:
+        row["p_fisher"] = freeman_halton(median_split(x, group))
+    except LggError as error:  # too many tables for the exact test; other pairs can be tested
+        row["note"] = str(error)
     return row
 
 
 def untestable(x: np.ndarray, group: np.ndarray) -> str:
-    """Why features `x` (n,) cannot be tested against groups (n,) numbered from 0; "" where they can.
+    """Why a feature cannot be tested against groups.
 
-    >>> untestable(np.array([1.0, 2.0]), np.array([0, 1])), untestable(np.array([1.0, 1.0]), np.array([0, 1]))
+    Parameters
+    ----------
+    x : float (n,)
+        The feature of each patient.
+    group : int (n,)
+        The group of each patient, from 0.
+
+    Returns
+    -------
+    str
+        The reason; empty if it can be tested.
+
+    Examples
+    --------
+    >>> group = np.array([0, 1])
+    >>> untestable(np.array([1.0, 2.0]), group), untestable(np.array([1.0, 1.0]), group)
     ('', 'the feature has one value only')
     """
     if len(np.unique(group)) < 2:
         return "fewer than two categories"
-    return "" if np.ptp(x) > 0 else "the feature has one value only"
+    if np.ptp(x) == 0:
+        return "the feature has one value only"
+    return ""
 
 
 def median_split(x: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """2 x k counts: patients not above, and above, the median of `x` (n,), per `group` (n,) numbered from 0.
+    """Count patients not above, and above, the median of a feature, for each group.
 
+    Parameters
+    ----------
+    x : float (n,)
+        The feature of each patient.
+    group : int (n,)
+        The group of each patient, from 0.
+
+    Returns
+    -------
+    int (2, groups)
+        First row: not above the median; second row: above it.
+
+    Examples
+    --------
     >>> median_split(np.array([1.0, 2, 3, 4, 5]), np.array([0, 0, 1, 1, 1]))
     array([[2, 1],
            [0, 2]])
     """
     high = x > np.median(x)
-    return np.stack([np.bincount(group[~high], minlength=group.max() + 1),
-                     np.bincount(group[high], minlength=group.max() + 1)])
+    groups = group.max() + 1
+    low_counts = np.bincount(group[~high], minlength=groups)
+    high_counts = np.bincount(group[high], minlength=groups)
+    return np.stack([low_counts, high_counts])

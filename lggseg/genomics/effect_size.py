@@ -1,4 +1,4 @@
-"""How strong is a link? Cramer's V between two columns of categories, AUC of a score between two groups."""
+"""How strong a link is: Cramer's V of two columns of categories, AUC of a score for two groups."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,58 +12,151 @@ from .association import category_codes
 
 
 def cramers_v(a: pd.Series, b: pd.Series) -> float:
-    """Bias-corrected Cramer's V of two categorical columns (Bergsma 2013): 0 unrelated, 1 one gives the other.
+    """Cramer's V of two columns of categories, corrected for bias.
 
-    Patients missing either are left out; NaN where a column has a single category, or every patient one of its own.
+    Patients without a value in either column are left out.
 
+    Parameters
+    ----------
+    a, b : Series
+        Categories of the same patients, in any form that `category_codes` takes.
+
+    Returns
+    -------
+    float
+        0 if the columns are unrelated, 1 if one tells the other; NaN if a column has a single
+        category, or a category for every patient.
+
+    References
+    ----------
+    Bergsma 2013, Journal of the Korean Statistical Society 42.
+
+    Examples
+    --------
     >>> cramers_v(pd.Series([1, 1, 1, 2, 2, 2]), pd.Series(["a", "a", "a", "b", "b", "b"]))
     1.0
     >>> cramers_v(pd.Series([1, 1, 2, 2]), pd.Series(["a", "b", "a", "b"]))
     0.0
     """
     table = pd.crosstab(category_codes(a), category_codes(b)).to_numpy()
-    n, (rows, columns) = table.sum(), table.shape
     if min(table.shape) < 2:
         return float("nan")
-    phi_sq = scipy.stats.chi2_contingency(table, correction=False).statistic / n
-    phi_sq = max(0.0, phi_sq - (rows - 1) * (columns - 1) / (n - 1))  # what chance alone gives is taken off
-    least = min(side - (side - 1) ** 2 / (n - 1) for side in (rows, columns))
-    return float(np.sqrt(phi_sq / (least - 1))) if least > 1 else float("nan")
+    n = table.sum()
+    rows, columns = table.shape
+    phi_squared = scipy.stats.chi2_contingency(table, correction=False).statistic / n
+    by_chance = (rows - 1) * (columns - 1) / (n - 1)
+    corrected_phi_squared = max(0.0, phi_squared - by_chance)
+    corrected_rows = rows - (rows - 1) ** 2 / (n - 1)
+    corrected_columns = columns - (columns - 1) ** 2 / (n - 1)
+    smaller = min(corrected_rows, corrected_columns)
+    if smaller <= 1:
+        return float("nan")
+    return float(np.sqrt(corrected_phi_squared / (smaller - 1)))
 
 
 class Auc(NamedTuple):
-    """Area under the ROC curve, and the ends of its bootstrap interval."""
+    """Area under the ROC curve, and the ends of its bootstrap interval; all from 0 to 1."""
 
     value: float
     low: float
     high: float
 
 
-def auc(scores: Sequence[float], labels: Sequence[bool], resamples: int = 2000, level: float = 0.95,
-        seed: int = 0) -> Auc:
-    """Chance that a positive scores above a negative (ties half), with a percentile bootstrap interval; all in 0..1.
+def auc(
+    scores: Sequence[float],
+    labels: Sequence[bool],
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Auc:
+    """Area under the ROC curve: the chance that a positive patient scores above a negative one.
 
-    Positives and negatives are resampled separately, so no resample lacks either (Efron and Tibshirani 1993). NaN
-    scores, and missing labels, are left out. LggError for two lengths, scores that are no numbers, labels that are
-    no bools, no positive or no negative, no resample, and a level that is not between 0 and 1.
+    Equal scores count half. The interval is a percentile bootstrap by `scipy.stats.bootstrap`;
+    positives and negatives are drawn separately, so that no resample lacks either. Patients
+    without a score or label are left out.
 
-    >>> auc([0.9, 0.6, 0.7, 0.2], [True, True, False, False]).value  # 3 of 4 pairs are in the right order
+    Parameters
+    ----------
+    scores : sequence of float, one per patient
+    labels : sequence of bool, one per patient
+        True for positive patients.
+    resamples : int
+        Number of bootstrap samples, at least 2.
+    level : float
+        Of the interval, between 0 and 1.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    Auc
+
+    Raises
+    ------
+    LggError
+        If scores are not numbers, labels not True or False, there are more of one than of the
+        other, no positive or no negative patient, or an option is out of its range.
+
+    References
+    ----------
+    Efron and Tibshirani 1993, An Introduction to the Bootstrap.
+
+    Examples
+    --------
+    >>> auc([0.9, 0.6, 0.7, 0.2], [True, True, False, False]).value  # 3 of 4 pairs in right order
     0.75
     """
     try:
-        scores, labels = pd.Series(scores, dtype=float).to_numpy(), pd.Series(labels).astype("boolean")
+        values = pd.Series(scores, dtype=float).to_numpy()
+        is_positive = pd.Series(labels).astype("boolean")
     except (TypeError, ValueError) as error:
-        raise LggError(f"auc takes scores that are numbers and labels that are True or False: {error}") from error
-    if len(scores) != len(labels) or resamples < 1 or not 0 < level < 1:
-        raise LggError(f"auc has {len(scores)} scores, {len(labels)} labels, {resamples} resamples and level {level}; "
-                       "it needs a label for each score, a resample, and a level between 0 and 1")
-    known = ~np.isnan(scores) & labels.notna().to_numpy()
-    positive = labels.fillna(False).to_numpy(bool)
-    x, y = scores[known & positive], scores[known & ~positive]
-    if len(x) == 0 or len(y) == 0:
-        raise LggError(f"auc has {len(x)} positive and {len(y)} negative patients; it needs at least one of each")
-    wins = (x[:, None] > y) + 0.5 * (x[:, None] == y)
-    rng = np.random.default_rng(seed)
-    u, v = (rng.multinomial(k, np.full(k, 1 / k), resamples) / k for k in wins.shape)  # how often each is drawn
-    low, high = np.quantile(((u @ wins) * v).sum(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return Auc(float(wins.mean()), float(low), float(high))
+        raise LggError(
+            f"auc takes scores that are numbers and labels that are True or False: {error}"
+        ) from error
+    if len(values) != len(is_positive) or resamples < 2 or not 0 < level < 1:
+        raise LggError(
+            f"auc has {len(values)} scores, {len(is_positive)} labels, {resamples} resamples and "
+            f"level {level}; it needs a label for each score, two resamples, and a level between 0 "
+            "and 1"
+        )
+    has_score = ~np.isnan(values)
+    positives = values[has_score & is_positive.fillna(False).to_numpy(bool)]
+    negatives = values[has_score & ~is_positive.fillna(True).to_numpy(bool)]
+    if len(positives) == 0 or len(negatives) == 0:
+        raise LggError(
+            f"auc has {len(positives)} positive and {len(negatives)} negative patients; "
+            "it needs at least one of each"
+        )
+    interval = scipy.stats.bootstrap(
+        (_at_least_two(positives), _at_least_two(negatives)),
+        _area,
+        vectorized=True,
+        n_resamples=resamples,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    value = _area(positives, negatives, axis=0)
+    return Auc(float(value), float(interval.low), float(interval.high))
+
+
+def _area(positives: np.ndarray, negatives: np.ndarray, axis: int) -> np.ndarray:
+    """Fraction of pairs in which the positive scores higher, by the ranks of all scores.
+
+    This is the statistic U of Mann and Whitney over the number of pairs.
+    """
+    count = positives.shape[axis]
+    pairs = count * negatives.shape[axis]
+    ranks = scipy.stats.rankdata(np.concatenate([positives, negatives], axis), axis=axis)
+    rank_sum = np.take(ranks, np.arange(count), axis).sum(axis)
+    return (rank_sum - count * (count + 1) / 2) / pairs
+
+
+def _at_least_two(scores: np.ndarray) -> np.ndarray:
+    """Scores that `scipy.stats.bootstrap` accepts: a single one is given twice.
+
+    The area is the same, and so are those of all resamples.
+    """
+    if len(scores) == 1:
+        return np.repeat(scores, 2)
+    return scores

@@ -55,7 +55,7 @@ def test_auc_counts_pairs():
 
 @pytest.mark.parametrize(("scores", "labels", "options", "words"), [
     ([1, 2], [True], {}, "2 scores, 1 labels"),
-    ([1, 2], [True, False], {"resamples": 0}, "0 resamples"),
+    ([1, 2], [True, False], {"resamples": 1}, "1 resamples"),
     ([1, 2], [True, False], {"level": 1}, "level 1"),
     ([1, 2], [True, False], {"level": 0.0}, "level 0.0"),
     (["a", "b"], [True, False], {}, "scores that are numbers"),
@@ -87,6 +87,14 @@ def test_auc_interval_against_plain_resampling():
     assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.1, 0.9])), abs=0.006)
 
 
-def test_auc_of_one_resample_is_its_own_interval():
-    value, low, high = auc([1, 2, 3, 4], [False, True, False, True], resamples=1)
-    assert low == high and 0 <= low <= 1 and value == 0.75
+def test_auc_of_single_patients():
+    """A group of one: all resamples of it are the same."""
+    assert auc([1, 2], [False, True]) == (1, 1, 1)
+    assert auc([1, 1], [False, True]) == (0.5, 0.5, 0.5)
+    value, low, high = auc([2, 1, 3], [True, False, False])
+    assert (value, low, high) == (0.5, 0, 1)
+
+
+def test_auc_of_ties_counts_half_in_every_resample():
+    labels = [True, False] * 10
+    assert auc([7] * 20, labels) == (0.5, 0.5, 0.5)
