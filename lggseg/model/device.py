@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from ..errors import LggError
@@ -32,6 +33,17 @@ def pick_device(name: str | None = None) -> torch.device:
         raise LggError(f"device {name!r}: PyTorch sees {torch.cuda.device_count()} GPUs here, and number {index} is "
                        "wanted; use cpu, or fewer processes")
     return torch.device("cuda", index)
+
+
+def check_float32(network: nn.Module) -> None:
+    """Raise LggError for a network whose weights are in another number format, after .half() or .double().
+
+    It is trained and asked in float32; faster formats are chosen here, layer by layer, where they do no harm.
+    """
+    for name, values in network.named_parameters():
+        if values.dtype != torch.float32:
+            raise LggError(f"the weights of {name} are {values.dtype}; they must be torch.float32: call .float() on "
+                           "the network first (faster number formats are used where they help)")
 
 
 def amp_dtype(device: torch.device) -> torch.dtype | None:

@@ -16,7 +16,7 @@ from ..patient_ids import patient_id
 from ..prepare.head_finder import Head, find_head
 from ..prepare.network_grid import GridSpec, from_grid, slices_to_grid, standardise
 from .checkpoint import dequantise, quantise, read_checkpoint, write_checkpoint
-from .device import mixed_precision, pick_device
+from .device import check_float32, mixed_precision, pick_device
 from .postprocess import postprocess
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -112,6 +112,7 @@ class Segmenter(nn.Module):
         if batch < 1:
             raise LggError(f"batch={batch}: slices are predicted in batches of at least 1")
         where = pick_device(device)
+        check_float32(self)
         head = find_head(image)
         if head.missing:
             warnings.warn(f"{' and '.join(head.missing)} shows nothing: FLAIR stands in for it", stacklevel=3)

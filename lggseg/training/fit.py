@@ -13,6 +13,7 @@ from ..data.cohort import Cohort
 from ..data.places import check_no_patients
 from ..errors import LggError
 from ..files import check_folder
+from ..model.device import check_float32
 from ..model.segmenter import Segmenter
 from .config import TrainConfig
 from .trainer import Trainer, seen_by
@@ -35,6 +36,7 @@ def fit(model: nn.Module, cohort: Cohort, train_patients: list[str], valid_patie
     """
     config = config or TrainConfig()
     segmenter = model if isinstance(model, Segmenter) else Segmenter(model, config.recipe)
+    check_float32(segmenter)
     check_patients([*train_patients], [*valid_patients], seen_by(segmenter, teacher))
     trainer = Trainer(segmenter, cohort, list(train_patients), list(valid_patients), config, teacher)
     if config.out:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ..errors import LggError
+from ..model.device import check_float32
 from .base import Viewer, row
 from .overlay import channel_tiles
 
@@ -18,6 +19,7 @@ def layer_outputs(model: nn.Module, x: torch.Tensor) -> dict[str, np.ndarray]:
     model has, so an up-convolution of the U-Net shows what its own hook made of it. Layers inside
     an nn.Sequential are left out, and of a layer that runs several times the last result counts.
     """
+    check_float32(model)
     inner = {id(layer) for part in model.modules() if isinstance(part, nn.Sequential) for layer in part.modules()
              if layer is not part}
     caught, hooks, training = {}, [], model.training

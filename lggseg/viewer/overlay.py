@@ -16,6 +16,14 @@ NAMES = {"truth": "manual mask", "prediction": "prediction"}
 COLOURS = {"truth": TRUTH, "prediction": PREDICTION}
 
 
+def as_array(value: object) -> np.ndarray:
+    """Whatever is like an array as one; a PyTorch tensor wherever it lies, and without its gradient."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if value.is_floating_point() else value  # numpy has no bfloat16
+    return np.asarray(value)
+
+
 def windowed(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     """Map uint8 grey values linearly so that `low` becomes black and `high` white, uint8 of the same shape."""
     table = (np.arange(256) - low) / max(high - low, 1) * 255

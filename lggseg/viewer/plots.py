@@ -24,6 +24,7 @@ from ..measures.shape import Outline, sectors, smooth
 from ..unet import UNet
 from .colours import BLACK, BLUE, GREEN, ORANGE, PREDICTION, PURPLE, SKY, TRUTH, VERMILION, YELLOW
 from .colours import OKABE_ITO as OKABE_ITO  # figures take all their colours from here
+from .overlay import as_array
 
 
 def use_style() -> None:
@@ -66,6 +67,7 @@ def show_slice(image: np.ndarray, mask: np.ndarray | None = None, prediction: np
     the true outline in points; the predicted one is a little thinner, so that both show where they agree.
     """
     ax = plt.gca() if ax is None else ax
+    image = as_array(image)
     if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise LggError(f"image is {image.shape}; a slice is (H, W) or (H, W, 3): index the volume, image[k]")
     ax.imshow(image, **({"vmin": 0, "vmax": 255} if image.dtype == np.uint8 else {}))
@@ -80,6 +82,7 @@ def show_slice(image: np.ndarray, mask: np.ndarray | None = None, prediction: np
 
 def draw_contour(mask: np.ndarray, shape: tuple[int, int], ax: Axes, colour: str, width: float = 1.5) -> None:
     """Draw the border of a bool mask of the given shape; an empty mask draws nothing."""
+    mask = as_array(mask)
     if mask.shape != shape:
         raise LggError(f"mask is {mask.shape}, image is {shape}; a mask has the height and width of its image")
     if mask.any():
@@ -105,7 +108,7 @@ def montage(image: np.ndarray, mask: np.ndarray | None = None, prediction: np.nd
     """
     if slices is None:
         slices = np.unique(np.linspace(0, len(image) - 1, min(12, len(image))).round().astype(int))
-    layers = [None if layer is None else tile(layer[slices], columns) for layer in (image, mask, prediction)]
+    layers = [None if layer is None else tile(as_array(layer)[slices], columns) for layer in (image, mask, prediction)]
     ax = show_slice(*layers, ax=ax, title=title, line=line)
     for i, k in enumerate(slices):
         row, column = divmod(i, columns)

@@ -8,14 +8,14 @@ import numpy as np
 from ..errors import LggError
 from ..measures.metrics import dice
 from .base import Viewer, row, wide
-from .overlay import ABSENT, COLOURS, NAMES, VIEWS, blend, boundary, part, upscale, windowed
+from .overlay import ABSENT, COLOURS, NAMES, VIEWS, as_array, blend, boundary, part, upscale, windowed
 from .page import Case, Settings, build_page, largest_slice
 
 
 def check_scan(image, mask, prediction) -> tuple:
     """(image uint8 (D,H,W,3), mask bool or None, prediction bool or float or None), or LggError."""
     try:
-        image = np.asarray(image)
+        image = as_array(image)
     except ValueError:  # rows of several lengths
         image = np.array(None)
     if image.ndim == 3 and image.shape[-1] > 4:  # else it is one slice in colour
@@ -38,14 +38,15 @@ def check_mask(mask, name: str, shape: tuple) -> np.ndarray | None:
 
 def check_shape(mask, name: str, shape: tuple) -> np.ndarray:
     """`mask` as an array, or LggError where it does not lie on the image's pixels."""
-    if np.shape(mask) != shape[:3]:
-        raise LggError(f"{name} has shape {np.shape(mask)} and the image {shape[:3]}; they must agree")
-    return np.asarray(mask)
+    mask = as_array(mask)
+    if mask.shape != shape[:3]:
+        raise LggError(f"{name} has shape {mask.shape} and the image {shape[:3]}; they must agree")
+    return mask
 
 
 def check_prediction(prediction, shape: tuple) -> np.ndarray | None:
     """A float array as it is if it holds probabilities, anything else as a mask; None, or LggError."""
-    if prediction is None or np.asarray(prediction).dtype.kind != "f":
+    if prediction is None or as_array(prediction).dtype.kind != "f":
         return check_mask(prediction, "prediction", shape)
     prediction = check_shape(prediction, "prediction", shape)
     if not 0 <= prediction.min() <= prediction.max() <= 1:

@@ -7,6 +7,7 @@ import types
 from functools import partial
 
 import pytest
+import requests
 
 from lggseg.data import places
 from lggseg.data.cohort import open_cohort
@@ -128,3 +129,15 @@ def test_download_through_kagglehub(root, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     with pytest.raises(LggError, match="pip install kagglehub"):
         download_cohort()
+
+
+@pytest.mark.parametrize("kind", ["ProxyError", "ConnectionError", "Timeout", "HTTPError"])
+def test_a_network_that_refuses_is_told(tmp_path, monkeypatch, kind):
+    """Kaggle/kaggle-cli #6, opendatasets #17."""
+    def dataset_download(handle):
+        raise getattr(requests.exceptions, kind)("Unable to connect\nto proxy")
+
+    monkeypatch.setitem(sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=dataset_download))
+    with pytest.raises(LggError, match=r"cannot be downloaded \(Unable to connect to proxy\); .*HTTPS_PROXY.*LGGSEG_DATA"):
+        download_cohort(tmp_path)
+    assert os.environ.get("KAGGLEHUB_CACHE") != str(tmp_path)

@@ -379,3 +379,13 @@ def test_neither_nan_nor_a_batch_of_nothing_becomes_no_tumour(image):
         Segmenter(network, GridSpec(32, block=1)).segment(image)
     with pytest.raises(LggError, match="batch=0"):
         bright().probability(image, batch=0)
+
+
+@pytest.mark.parametrize("change", ["half", "double", "bfloat16"])
+def test_other_number_formats_are_refused(change):
+    model = Segmenter(UNet(features=2, depth=2), GridSpec(16, block=1))
+    image = np.zeros((1, 40, 40, 3), np.uint8)
+    image[:, 10:30, 10:30] = 100
+    with pytest.raises(LggError, match=r"weights of networks.0.* must be torch.float32: call .float\(\)"):
+        getattr(model, change)().probability(image)
+    assert model.float().probability(image).shape == (1, 40, 40)

@@ -70,3 +70,10 @@ def test_activation_viewer(model):
 def test_input_that_cannot_be_shown_is_refused(x, channels, words):
     with pytest.raises(LggError, match=words):
         ActivationViewer(nn.Sequential(nn.Conv2d(3, 2, 1)), x, channels=channels)
+
+
+@pytest.mark.parametrize("change", ["half", "double", "bfloat16"])
+def test_other_number_formats_are_refused(model, change):
+    with pytest.raises(LggError, match=r"weights of .* must be torch.float32: call .float\(\)"):
+        layer_outputs(getattr(model, change)(), torch.zeros(1, 3, 32, 32))
+    model.float()

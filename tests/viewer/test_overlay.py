@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from lggseg.viewer import overlay
@@ -65,3 +66,15 @@ def test_channel_tiles_scale_each_channel_by_itself():
 def test_pictures_need_neither_matplotlib_nor_widgets():
     code = "import sys, lggseg.viewer.overlay; print(sorted({'matplotlib', 'ipywidgets'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "bfloat16", "uint8", "bool"])
+@pytest.mark.parametrize("gradient", [False, True])
+def test_tensors_are_arrays_wherever_they_come_from(kind, gradient):
+    tensor = torch.ones(2, 3).to(getattr(torch, kind))
+    if gradient and tensor.is_floating_point():
+        tensor = (tensor.requires_grad_() * 1).to(tensor.dtype)
+    found = overlay.as_array(tensor)
+    assert isinstance(found, np.ndarray) and (found == 1).all()
+    assert found.dtype == ("float32" if tensor.is_floating_point() else kind)
+    assert overlay.as_array([1, 2]).tolist() == [1, 2]

@@ -4,6 +4,7 @@ import gc
 
 import numpy as np
 import pytest
+import torch
 from as_seen import all_widgets, from_page, pixels
 
 from lggseg.errors import LggError
@@ -165,3 +166,9 @@ def test_options_that_cannot_be_shown_are_refused(scan, options, words):
 def test_masks_of_what_is_no_number_are_refused(scan, value):
     with pytest.raises(LggError, match="mask holds NaN or what is no number"):
         SliceViewer(scan[0], np.full(scan[1].shape, value))
+
+
+def test_tensors_that_need_a_gradient_are_shown(scan, make):
+    image, mask, probability = scan
+    viewer = make(torch.from_numpy(image), torch.from_numpy(mask), torch.from_numpy(probability).requires_grad_())
+    np.testing.assert_array_equal(pixels(viewer), pixels(make(image, mask, probability)))
