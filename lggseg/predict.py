@@ -21,6 +21,23 @@ from .scans.read import read_scan, read_sequences
 from .scans.segment import measure, segment_scan, trained_on
 from .scans.write import check_place, result_files, result_names, write_results
 
+OPTIONS = {  # name: what it takes, what it is for
+    "--flair": ("PATH", "FLAIR alone: a file or folder as SCAN, with one channel"),
+    "--pre": ("PATH", "T1 before contrast agent, on FLAIR's voxels (with --flair)"),
+    "--post": ("PATH", "T1 after contrast agent, on FLAIR's voxels (with --flair)"),
+    "--order": (
+        "NAMES",
+        "which channel of SCAN is which sequence, such as flair,t1,t1ce: pre (or t1), flair, post (or "
+        "t1ce), and skip (or t2) for what is not used; FLAIR stands in for a missing one (default: "
+        "pre,flair,post, or flair for one channel)",
+    ),
+    "--series": (
+        "NUMBERS",
+        "which series of a DICOM folder, by its number in the list that is printed without this "
+        "option, or by its UID; several with commas, each a channel of --order",
+    ),
+    "--device": ("NAME", "where to compute: cpu or cuda (default: the GPU if there is one)"),
+}
 EXAMPLES = """examples:
   python -m lggseg.predict slices/ --out found
   python -m lggseg.predict scan.nii.gz --order flair,t1,t1ce,t2 --out found
@@ -54,57 +71,22 @@ def run(args: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lggseg.predict",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = argparse.ArgumentParser("python -m lggseg.predict", None, __doc__, EXAMPLES)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    scan = "the scan, where all its sequences lie in one place"
+    parser.add_argument("scan", nargs="?", metavar="SCAN", help=scan)
+    out = (
+        "folder for what is found; made where it lacks, and never the scan's own. Results of an "
+        "earlier run in it are replaced, and nothing else is touched"
     )
-    parser.add_argument(
-        "scan", nargs="?", metavar="SCAN", help="the scan, where all its sequences lie in one place"
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
+    weights = (
+        "trained network: kaggle (real patients) or phantom, as they come with the package, or the "
+        "path of a checkpoint (default: kaggle)"
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for what is found; made where it lacks, and never the scan's own. Results of an "
-        "earlier run in it are replaced, and nothing else is touched",
-    )
-    parser.add_argument(
-        "--flair", metavar="PATH", help="FLAIR alone: a file or folder as SCAN, with one channel"
-    )
-    parser.add_argument(
-        "--pre", metavar="PATH", help="T1 before contrast agent, on FLAIR's voxels (with --flair)"
-    )
-    parser.add_argument(
-        "--post", metavar="PATH", help="T1 after contrast agent, on FLAIR's voxels (with --flair)"
-    )
-    parser.add_argument(
-        "--order",
-        metavar="NAMES",
-        help="which channel of SCAN is which sequence, such as flair,t1,t1ce: pre (or t1), flair, post "
-        "(or t1ce), and skip (or t2) for what is not used; FLAIR stands in for a missing one "
-        "(default: pre,flair,post, or flair for one channel)",
-    )
-    parser.add_argument(
-        "--series",
-        metavar="NUMBERS",
-        help="which series of a DICOM folder, by its number in the list that is printed without this "
-        "option, or by its UID; several with commas, each a channel of --order",
-    )
-    parser.add_argument(
-        "--weights",
-        default="kaggle",
-        metavar="NAME",
-        help="trained network: kaggle (real patients) or phantom, as they come with the package, or "
-        "the path of a checkpoint (default: kaggle)",
-    )
-    parser.add_argument(
-        "--device",
-        metavar="NAME",
-        help="where to compute: cpu or cuda (default: the GPU if there is one)",
-    )
+    parser.add_argument("--weights", default="kaggle", metavar="NAME", help=weights)
+    for name, (takes, words) in OPTIONS.items():
+        parser.add_argument(name, metavar=takes, help=words)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Which channel is which sequence: the order as it is said, what stands in for a missing one, and a look at FLAIR."""
+"""Which channel is which sequence, what stands in for a missing one, and whether FLAIR is FLAIR."""
 
 from collections.abc import Sequence
 
@@ -10,39 +10,32 @@ from ..prepare.head_finder import Head, above_air, find_head
 from ..sequences import FLAIR, IN_WORDS, KEYS, POST, PRE, MriSequence
 from .intensity import to_bytes
 
-ALIASES = {
-    "pre": ("pre", "t1", "t1w", "t1pre"),
-    "flair": ("flair", "t2flair"),
-    "post": ("post", "t1ce", "t1c", "t1gd", "t1post"),
-    None: ("skip", "t2", "t2w", "-"),
-}
-LABELS, FEW = (
-    8,
-    64,
-)  # so few values are no scan; so few are worth a word. Patients' sequences have at least 122
-NAMES = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
+NAMES: dict[str, str | None] = dict.fromkeys(("pre", "t1", "t1w", "t1pre"), "pre")
+NAMES |= dict.fromkeys(("flair", "t2flair"), "flair")
+NAMES |= dict.fromkeys(("post", "t1ce", "t1c", "t1gd", "t1post"), "post")
+NAMES |= dict.fromkeys(("skip", "t2", "t2w", ""), None)
+LABELS = 8  # so few values are a label map
+FEW = 64  # so few are worth a word: patients' sequences have at least 122
 
 
 def parse_order(text: str) -> list[str | None]:
-    """Sequences in the order that somebody writes, None for those that are not used; LggError for another word.
+    """Sequences in the order that somebody writes, None for those that are not used, or LggError.
 
     >>> parse_order("flair,T1,t1ce,t2")
     ['flair', 'pre', 'post', None]
     """
-    words = [
-        word if word == "-" else word.replace("-", "")
-        for word in map(str.strip, text.lower().split(","))
-    ]
-    if unknown := [word for word in words if word not in NAMES]:
+    words = [word.strip() for word in text.lower().split(",")]
+    unknown = [word for word in words if not word or word.replace("-", "") not in NAMES]
+    if unknown:
         raise LggError(
-            f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), and skip "
-            "(or t2) for what is not used, such as flair,t1,t1ce"
+            f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), and "
+            "skip (or t2) for what is not used, such as flair,t1,t1ce"
         )
-    names = [NAMES[word] for word in words]
-    if names.count("flair") != 1 or any(names.count(name) > 1 for name in KEYS):
+    names = [NAMES[word.replace("-", "")] for word in words]
+    if names.count("flair") != 1 or max(map(names.count, KEYS)) > 1:
         raise LggError(
-            f"order {text!r}: names FLAIR {names.count('flair')} times; it must name FLAIR once, and no "
-            "sequence twice"
+            f"order {text!r}: names FLAIR {names.count('flair')} times; it must name FLAIR once, and "
+            "no sequence twice"
         )
     return names
 
@@ -50,24 +43,24 @@ def parse_order(text: str) -> list[str | None]:
 def name_channels(
     values: np.ndarray, order: Sequence[str | None] | None, what: str
 ) -> dict[str, np.ndarray]:
-    """The channels of (D,H,W,C) by name: by `order`, else FLAIR alone, or the data set's pre, FLAIR, post."""
+    """The channels of (D,H,W,C) by name: by `order`, else FLAIR alone, or pre, FLAIR, post."""
     count = values.shape[-1]
+    usual = {1: ("flair",), 3: KEYS}.get(count)
+    order = order or usual
     if order is None:
-        if count not in (1, 3):
-            raise LggError(
-                f"{what}: {count} sequences; say which is which, such as --order flair,t1,t1ce,t2"
-            )
-        order = ["flair"] if count == 1 else KEYS
+        raise LggError(
+            f"{what}: {count} sequences; say which is which, as --order flair,t1,t1ce,t2"
+        )
     if len(order) != count:
         raise LggError(
-            f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, and "
-            "say skip for what is not used"
+            f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, "
+            "and say skip for what is not used"
         )
     return {name: values[..., i] for i, name in enumerate(order) if name}
 
 
 def check_levels(channels: dict[str, np.ndarray], what: str) -> list[str]:
-    """Warnings about sequences (D,H,W) of few values; LggError where they are those of a mask or a label map."""
+    """Warnings about sequences (D,H,W) of few values; LggError where they are those of a mask."""
     warnings = []
     for name, values in channels.items():
         step = -(-values.size // 100_000)  # a look at some voxels tells nearly every scan
@@ -75,15 +68,15 @@ def check_levels(channels: dict[str, np.ndarray], what: str) -> list[str]:
             continue
         found = np.unique(values[np.isfinite(values)])
         if 1 < len(found) <= LABELS:
-            told = ", ".join(f"{value:g}" for value in found)
             raise LggError(
-                f"{what}: {IN_WORDS[name]} has only the values {told}, as a mask or a label map has; name "
-                "the scan itself, or say skip for this one of several channels (--order)"
+                f"{what}: {IN_WORDS[name]} has only the values {', '.join(f'{n:g}' for n in found)}, as "
+                "a mask or a label map has; name the scan itself, or say skip for this one of several "
+                "channels (--order)"
             )
         if LABELS < len(found) <= FEW:
             warnings.append(
-                f"{IN_WORDS[name]} has only {len(found)} values, and a scan has hundreds; it may be a map "
-                "of regions, or was saved with too little contrast"
+                f"{IN_WORDS[name]} has only {len(found)} values, and a scan has hundreds; it may be a "
+                "map of regions, or was saved with too little contrast"
             )
     return warnings
 
@@ -93,81 +86,74 @@ def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
 
     FLAIR stands in for what is missing. Raises LggError where FLAIR shows nothing.
     """
-    warnings = [
-        f"{IN_WORDS[name]}: {np.count_nonzero(~np.isfinite(values))} voxels are NaN or infinite; taken as air"
-        for name, values in channels.items()
-        if values.dtype.kind == "f" and not np.isfinite(values).all()
-    ]
+    warnings = []
+    for name, values in channels.items():
+        odd = np.count_nonzero(~np.isfinite(values))
+        if odd:
+            warnings.append(f"{IN_WORDS[name]}: {odd} voxels are NaN or infinite; taken as air")
     grey = {name: to_bytes(values) for name, values in channels.items()}
     image = np.stack([grey.get(name, grey["flair"]) for name in KEYS], axis=-1)
     missing = [IN_WORDS[name] for name in KEYS if name not in grey]
     if missing:
-        warnings.append(
-            f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set"
-        )
+        told = f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set"
+        warnings.append(told)
     return image, warnings + check_sequences(image)
 
 
 def check_sequences(image: np.ndarray) -> list[str]:
-    """Warnings about a volume uint8 (D,H,W,3): sequences that show nothing, and another sequence in FLAIR's place.
+    """Warnings about a volume uint8 (D,H,W,3): doubts about the head, missing sequences, their order.
 
     Raises LggError where FLAIR shows nothing.
     """
     head = find_head(image)
     if not len(head.slices):
-        raise LggError(
-            "shows nothing: every slice is of one level; a wrong file, or it was saved wrongly"
-        )
+        raise LggError("shows nothing: every slice is of one level; a wrong file, or saved wrongly")
     missing = [sequence for sequence in (PRE, POST) if head.source[sequence] == FLAIR]
     warnings = [f"{sequence.words} shows nothing; FLAIR stands in" for sequence in missing]
     warnings += head.doubts
     odd = odd_sequence(image, head)
     if odd not in (None, FLAIR):
         warnings.append(
-            f"the channel taken as {MriSequence(odd).words} looks like FLAIR, and the one taken as FLAIR "
-            "does not; check the order (pre-contrast, FLAIR, post-contrast, or --order)"
+            f"the channel taken as {MriSequence(odd).words} looks like FLAIR, and the one taken as "
+            "FLAIR does not; check the order (pre-contrast, FLAIR, post-contrast, or --order)"
         )
     return warnings
 
 
 def odd_sequence(image: np.ndarray, head: Head, margin: float = 0.05) -> int | None:
-    """Channel 0, 1 or 2 of uint8 (D,H,W,3) whose brain has another contrast than the other two; None where unclear.
+    """Channel of uint8 (D,H,W,3) whose brain has another contrast than the others; None if unclear.
 
-    In both T1 sequences white matter is brighter than grey matter, in FLAIR it is darker. So, within the brain, without
-    what is dark (fluid) and bright (vessels, tumour) in any sequence, and without slow changes of brightness, the two
-    T1 resemble each other more than either resembles FLAIR: the pair with the highest correlation is theirs. It must be
-    higher than the next by `margin`. Needs three different sequences. On real patients this names FLAIR, whatever the
-    order, in at least 19 of 20, and another sequence in at most 1 of 50: tests/scans/test_channels.py checks it.
+    In both T1 sequences white matter is brighter than grey matter, in FLAIR it is darker. So, within
+    the brain, without what is dark (fluid) and bright (vessels, tumour) in any sequence, and without
+    slow changes of brightness, the two T1 resemble each other more than either resembles FLAIR: the
+    pair with the highest correlation is theirs, if it is higher than the next by `margin`. On real
+    patients this names FLAIR, whatever the order, in at least 19 of 20, and another sequence in at
+    most 1 of 50: tests/scans/test_channels.py checks it.
     """
-    if any((image[..., s] == image[..., FLAIR]).all() for s in (0, 2)) or head.source != (0, 1, 2):
+    copies = [(image[..., one] == image[..., FLAIR]).all() for one in (PRE, POST)]
+    if any(copies) or head.source != (0, 1, 2):
         return None
     levels = matter(image, head)
     if len(levels) < 500:
         return None
     with np.errstate(invalid="ignore", divide="ignore"):  # a flat sequence resembles none: NaN
-        alike = np.nan_to_num(
-            np.corrcoef(levels.T)[(0, 0, 1), (1, 2, 2)]
-        )  # of the channels 01, 02, 12
+        alike = np.nan_to_num(np.corrcoef(levels.T)[(0, 0, 1), (1, 2, 2)])  # channels 01, 02, 12
     _, second, first = np.argsort(alike)
     return int(2 - first) if alike[first] - alike[second] >= margin else None
 
 
 def matter(image: np.ndarray, head: Head) -> np.ndarray:
-    """Levels float (n,3) of brain matter around the middle of the head, without their local mean."""
-    side = head.box[2]
+    """Levels float (n,3) of brain around the middle of the head, without their local mean."""
+    top, left, side = head.box
     step = -(-side // 100)
-    slices = head.slices[len(head.slices) // 5 : len(head.slices) - len(head.slices) // 5]
+    fifth = len(head.slices) // 5
+    slices = head.slices[fifth : len(head.slices) - fifth]
     levels = above_air(image[slices, ::step, ::step], head.air[slices])
     y, x = np.ogrid[: image.shape[1] : step, : image.shape[2] : step]
-    inside = np.hypot(y - head.box[0] - side / 2, x - head.box[1] - side / 2) < 0.28 * side
+    inside = np.hypot(y - top - side / 2, x - left - side / 2) < 0.28 * side
     middle = np.median(levels[:, inside], axis=(0, 1))
     where = ((levels > 0.75 * middle) & (levels < 1.5 * middle)).all(axis=-1) & inside
     blur = (0, side / step / 13, side / step / 13)
     weight = gaussian_filter(where.astype(np.float32), blur) + 1e-6
-    return np.stack(
-        [
-            (levels[..., s] - gaussian_filter(levels[..., s] * where, blur) / weight)[where]
-            for s in range(3)
-        ],
-        axis=-1,
-    )
+    means = [gaussian_filter(levels[..., one] * where, blur) / weight for one in range(3)]
+    return (levels - np.stack(means, axis=-1))[where]

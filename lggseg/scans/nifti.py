@@ -67,7 +67,10 @@ def place(header: nibabel.Nifti1Header) -> tuple[Grid, list[str]]:
     told = f"sform, qform and voxel sizes contradict each other in size ({sizes} mm) or direction"
     if not consistent(fitting, plain if plain.fits_a_head() else fitting[0]):
         raise LggError(f"{told}; convert the scan again, from DICOM with dcm2niix")
-    return fitting[0], [f"{told}; read as {fitting[0]}, which fit a head"]
+    taken = fitting[0].spacing.round(3).tolist()
+    return fitting[0], [
+        f"{told}; read as slices, rows and columns {taken} mm apart, as fits a head"
+    ]
 
 
 def consistent(grids: list[Grid], plain: Grid) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,14 +19,12 @@ from .channels import check_levels, compose, name_channels, parse_order
 from .own_scan import OwnScan, reading
 from .pictures import is_mask, slice_name
 
-if TYPE_CHECKING:
-    from .grid import Grid
-
 READERS = {  # the module that reads a file, by the end of its name
     "nifti": (".nii", ".nii.gz"),
     "itk": (".nrrd", ".nhdr", ".mha", ".mhd"),
     "pictures": (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"),
-    "dicom": (".dcm", ".ima", ".dicom"),  # and any other name, by its content
+    "dicom": (".dcm", ".ima", ".dicom"),  # and any other name, by how the file begins
+    "other": (),
 }
 RESULTS = "lggseg-results.json"  # what the command wrote into a folder; such a folder is no scan
 MAX_FILES = 20_000  # in a folder and its subfolders: a study has some hundreds to some thousands
@@ -71,15 +68,15 @@ def read_sequences(
             "one that you do not have, and FLAIR stands in for it"
         )
     scans = {name: read_raw_scan(path) for name, path in paths.items()}
-    flair_scan, channels, warnings = scans["flair"], {}, []
+    first, channels, warnings = scans["flair"], {}, []
     for name, scan in scans.items():
-        shape, size = scan.image.shape, flair_scan.image.shape[:3]
+        shape, size = scan.image.shape, first.image.shape[:3]
         wrong = ""
         if shape[3] != 1:
             wrong = f"{shape[3]} channels; {IN_WORDS[name]} in a file of its own has one (grey)"
         elif shape[:3] != size:
             wrong = f"{shape[:3]} slices, rows and columns, but {paths['flair']} has {size}"
-        elif not same_place(scan.grid, flair_scan.grid):
+        elif scan.grid is not first.grid and not (scan.grid and scan.grid.same_as(first.grid)):
             wrong = f"does not show the same places as {paths['flair']}"
         if wrong:
             raise LggError(
@@ -87,23 +84,19 @@ def read_sequences(
                 "give one file that holds all sequences, with --order"
             )
         channels[name] = scan.image[..., 0]
-        warnings += scan.warnings
-        warnings += check_levels({name: channels[name]}, str(paths[name]))
-    return compose_scan(paths["flair"], replace(flair_scan, warnings=warnings), channels)
-
-
-def same_place(grid: "Grid | None", other: "Grid | None") -> bool:
-    """Whether both show the same places, or neither tells where it lies."""
-    if grid is None or other is None:
-        return grid is other
-    return grid.same_as(other)
+        warnings += scan.warnings + check_levels({name: channels[name]}, str(paths[name]))
+    return compose_scan(paths["flair"], replace(first, warnings=warnings), channels)
 
 
 def compose_scan(path: Path, scan: OwnScan, channels: dict[str, np.ndarray]) -> OwnScan:
-    """A scan that was read, made of its named sequences (D,H,W)."""
+    """A scan that was read, made of its named sequences (D,H,W); LggError where no head fits."""
+    height, width = 1.0, 1.0
     with reading(path, "a scan"):
+        if scan.grid:
+            scan.grid.check_head()
+            _, height, width = map(float, scan.grid.spacing)
         image, warnings = compose(channels)
-    height, width = pixel = scan.grid.pixel if scan.grid else (1.0, 1.0)
+    pixel = (height, width)
     if max(pixel) > 3 * min(pixel):
         warnings.append(
             f"its axial slices have pixels of {height:.3g} x {width:.3g} mm; do not expect much of "
@@ -113,47 +106,45 @@ def compose_scan(path: Path, scan: OwnScan, channels: dict[str, np.ndarray]) -> 
 
 
 def read_raw_scan(path: Path, series: Sequence[str] = ()) -> OwnScan:
-    """What lies at a path, by its reader; LggError where that is no scan, several, or no head."""
+    """What lies at a path, as it is stored; LggError where that is no scan, or several."""
     try:
-        scan = read_by_kind(path, series)
+        return read_by_kind(path, series)
     except ImportError as error:
         raise LggError(
             f"{path}: needs the package {error.name}; pip install {error.name}"
         ) from error
     except OSError as error:
         raise LggError(f"{path}: cannot be read ({error})") from error
-    if scan.grid:
-        with reading(path, "a scan"):
-            scan.grid.check_head()
-    return scan
 
 
 def read_by_kind(path: Path, series: Sequence[str]) -> OwnScan:
-    """The scan at a path, raw, by the one reader that takes it."""
+    """What lies at a path, by the one reader that takes it."""
     files = list_files(path)
-    of_kind = {
-        kind: [f for f in files if f.name.lower().endswith(READERS[kind])] for kind in READERS
-    }
-    masks = [file for file in of_kind["pictures"] if is_mask(file)]
-    of_kind["pictures"] = [file for file in of_kind["pictures"] if file not in masks]
-    kinds = [kind for kind, found in of_kind.items() if found] or ["dicom"]
-    kind, scans = kinds[0], of_kind[kinds[0]]
+    kinds: dict[str, list[Path]] = {kind: [] for kind in READERS}
+    for file in files:
+        kinds[kind_of(file)].append(file)
+    masks = [file for file in kinds["pictures"] if is_mask(file)]
+    kinds["pictures"] = [file for file in kinds["pictures"] if file not in masks]
+    del kinds["other"]
+    found = [kind for kind, of_kind in kinds.items() if of_kind]
+    kind = found[0] if found else "dicom"
+    scans = kinds[kind]
     wrong = ""
     if any(file.name == RESULTS for file in files):
         wrong = "holds what an earlier run found, not a scan; name the folder of the scan"
     elif masks and kind != "pictures":
         wrong = f"{masks[0].name} is a mask by its name; name the pictures of the scan"
-    elif len(kinds) > 1:
+    elif len(found) > 1:
         wrong = (
-            f"holds scans of several kinds ({', '.join(kinds)}); name one file, or a folder of one"
+            f"holds scans of several kinds ({', '.join(found)}); name one file, or a folder of one"
         )
     elif series and kind != "dicom":
         wrong = "is not DICOM, so there is no series to choose; leave out --series"
-    elif kind in ("nifti", "itk") and len(scans) > 1:
+    elif len(scans) > 1 and kind in ("nifti", "itk"):
         wrong = (
-            f"holds {len(scans)} scans ({', '.join(file.name for file in scans[:6])}); name one, "
+            f"holds {len(scans)} scans ({', '.join(file.name for file in scans[:6])}); name one, or "
+            "say which is which by --flair, --pre and --post"
         )
-        wrong += "or say which is which by --flair, --pre and --post"
     if wrong:
         raise LggError(f"{path}: {wrong}")
     read = getattr(import_module(f".{kind}", __package__), f"read_{kind}")
@@ -162,6 +153,14 @@ def read_by_kind(path: Path, series: Sequence[str]) -> OwnScan:
     if kind == "pictures":
         return read(scans, masks_of(path, masks))
     return read(scans[0])
+
+
+def kind_of(file: Path) -> str:
+    """The reader that takes a file: by the end of its name, or as DICOM by how it begins."""
+    for kind, ends in READERS.items():
+        if file.name.lower().endswith(ends):
+            return kind
+    return "dicom" if is_dicom(file) else "other"
 
 
 def list_files(path: Path) -> list[Path]:
@@ -182,9 +181,7 @@ def list_files(path: Path) -> list[Path]:
 def masks_of(path: Path, masks: list[Path]) -> list[Path]:
     """The masks of a picture that lie beside it, or of slices: `masks`, and a folder of masks."""
     if path.is_file():
-        beside = [
-            f for f in list_files(path.parent) if f.name.lower().endswith(READERS["pictures"])
-        ]
+        beside = [file for file in list_files(path.parent) if kind_of(file) == "pictures"]
         return [file for file in beside if is_mask(file) and slice_name(file) == slice_name(path)]
     folders = [entry for entry in sorted(path.iterdir()) if entry.is_dir() and is_mask(entry)]
     return masks + [file for folder in folders for file in list_files(folder)]
@@ -195,30 +192,24 @@ def list_dicom(path: Path) -> list[Path]:
 
     LggError where there is none, or one is DICOM by its name alone: a slice would be lost.
     """
-    found, folders = [path], []
-    if path.is_dir():
-        found = []
-        for place, names, files in os.walk(path):
-            names[:] = sorted(name for name in names if not name.startswith("."))
-            folders += names
-            found += [Path(place, name) for name in sorted(files) if not name.startswith(".")]
-            if len(found) > MAX_FILES:
-                raise LggError(f"{path}: more than {MAX_FILES} files; name the folder of one scan")
+    found, folders = [] if path.is_dir() else [path], []
+    for place, names, files in os.walk(path):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        folders += names
+        found += [Path(place, name) for name in sorted(files) if not name.startswith(".")]
+        if len(found) > MAX_FILES:
+            raise LggError(f"{path}: more than {MAX_FILES} files; name the folder of one scan")
     dicom = [file for file in found if file.is_file() and is_dicom(file)]
-    for file in found:
-        if file not in dicom and file.name.lower().endswith(READERS["dicom"]):
+    for file in sorted(set(found) - set(dicom)):
+        if file.name.lower().endswith(READERS["dicom"]):
             raise LggError(
                 f"{file}: is called DICOM and is none (empty, cut short, or a broken link); copy it "
                 "again, or take it out"
             )
     if not dicom:
-        hint = (
-            f"name one of its folders ({', '.join(folders[:3])})"
-            if folders
-            else (
-                "convert it to NIfTI, such as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)"
-            )
-        )
+        hint = "convert it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)"
+        if folders:
+            hint = f"name one of its folders ({', '.join(folders[:3])})"
         raise LggError(
             f"{path}: no picture there (.png, .tif, .jpg, .bmp), no NIfTI, NRRD, MetaImage and no "
             f"DICOM; {hint}"

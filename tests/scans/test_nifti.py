@@ -41,7 +41,11 @@ def test_all_orientations_read_alike_and_come_back_as_they_were(tmp_path, code):
     read = read_nifti(tmp_path / "a.nii.gz")
     world = np.arange(120).reshape(4, 5, 6)
     np.testing.assert_array_equal(read.image[..., 0], world.transpose(2, 1, 0)[:, ::-1, ::-1])
-    assert read.grid.pixel == (2, 1) and read.names[-1] == "slice_6" and read.warnings == []
+    assert (
+        read.grid.spacing.tolist() == [5, 2, 1]
+        and read.names[-1] == "slice_6"
+        and read.warnings == []
+    )
     for dtype in (np.uint8, np.float32):
         (tmp_path / "b.nii.gz").write_bytes(
             write_nifti(read.image[..., 0].astype(dtype), read.grid, read.header)

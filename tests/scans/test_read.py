@@ -361,3 +361,12 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
     monkeypatch.setattr(type(scan), "open", refused)
     with pytest.raises(LggError, match="flair.nii: cannot be read .*Permission denied"):
         read_scan(scan)
+
+
+def test_a_picture_among_dicom_files_is_not_the_scan(tmp_path):
+    from test_dicom import write_series
+
+    write_series(tmp_path)  # files without a suffix
+    Image.fromarray(head()[0]).save(tmp_path / "thumbnail.png")
+    with pytest.raises(LggError, match=r"holds scans of several kinds \(pictures, dicom\)"):
+        read_scan(tmp_path)
