@@ -12,7 +12,7 @@ const root = document.getElementById("try");
 const part = (name) => document.getElementById(`try-${name}`);
 const stage = new Stage(part("slice"));
 const inside = new Inside({net: part("net"), step: part("step"), stepText: part("step-text"), stackText: part("stack"),
-  mapsTitle: part("maps-title"), maps: part("maps")}, (skips) => change("setSkips", {skips}));
+  mapsTitle: part("maps-title"), maps: part("maps")}, newestOnly((skips) => change("setSkips", {skips})));
 
 let networks = [];
 let scan = null; // what the worker says of the scan on show
@@ -20,6 +20,7 @@ let network = null; // the one that predicts
 let slice = null; // what the worker says of the slice on show
 let found = null; // what can be said of the whole mask
 let drawing = null;
+let pending = 0; // changes that a reader has made and that are not yet answered
 let cross = null; // row and column of the keyboard's cursor while drawing
 
 // ---------------------------------------------------------------- talking to the worker
@@ -97,6 +98,8 @@ function newestOnly(action) {
     next = values;
     if (busy) return;
     busy = true;
+    pending++;
+    showBusy();
     try {
       while (next) {
         const now = next;
@@ -105,8 +108,15 @@ function newestOnly(action) {
       }
     } finally {
       busy = false;
+      pending--;
+      showBusy();
     }
   };
+}
+
+/** Tell programs, as screen readers, whether what is shown is about to change. */
+function showBusy() {
+  part("work").setAttribute("aria-busy", String(!found || pending > 0));
 }
 
 // ---------------------------------------------------------------- choosing
@@ -285,7 +295,7 @@ function showFound() {
     value.textContent = text;
     return [name, value];
   }));
-  part("work").setAttribute("aria-busy", String(!found));
+  showBusy();
   for (const name of ["save-nifti", "save-png"]) part(name).disabled = !found;
   part("largest").disabled = !found || found.largest === null;
 }
