@@ -7,7 +7,7 @@ import {LggError} from "./errors.js";
 import {rough, UNTOUCHED} from "./bench.js";
 import {download, Member} from "./network.js";
 import {count, dice, postprocess} from "./postprocess.js";
-import {findHead, missingSequences} from "./prepare/head_finder.js";
+import {findHead} from "./prepare/head_finder.js";
 import {fromGrid, middleChannels, neighboursWithHead, sliceToGrid, standardise} from "./prepare/network_grid.js";
 import {Grid, toSquare} from "./read/grid.js";
 import {writeNifti} from "./read/nifti.js";
@@ -106,7 +106,7 @@ async function openFiles({files}) {
   const before = [stack, order];
   stack = found;
   try {
-    return accept(guessed);
+    return await accept(guessed);
   } catch (error) {
     [stack, order] = before;
     throw error;
@@ -119,8 +119,8 @@ async function setOrder({order: wanted}) {
 }
 
 /** Take the stack with this order as the scan on show. */
-function accept(wanted) {
-  const accepted = ownScan(stack, wanted);
+async function accept(wanted) {
+  const accepted = await ownScan(stack, wanted);
   [scan, order] = [accepted, wanted];
   chosen = {...chosen, bench: UNTOUCHED};
   const {depth, height, width} = scan.volume;
@@ -139,9 +139,7 @@ function areaPerSlice(mask, depth) {
 
 /** What a reader should know of the scan, and of its head as the bench shows it now. */
 function warnings() {
-  const missing = missingSequences(state.head);
-  const standIn = missing.length ? [`${missing.join(" and ")} shows nothing: FLAIR stands in for it`] : [];
-  return [...scan.warnings, ...standIn, ...state.head.doubts];
+  return [...new Set([...scan.warnings, ...state.head.doubts])];
 }
 
 async function setBench({bench}) {

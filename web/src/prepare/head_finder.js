@@ -8,7 +8,6 @@ import {LggError} from "../errors.js";
 import {crossSteps, cropped, fillHoles, label, otsu, padded, squareWindow, squaredDistance, uniformFilter} from "./images.js";
 
 export const FLAIR = 1; // its channel: the sequence that shows the tumour, and stands in for a missing one
-const TITLES = ["pre-contrast", "FLAIR", "post-contrast"];
 const SMOOTH = 5; // pixels a side of the window that noise is averaged over
 const DIM = 0.4; // of the median tissue's brightness: what is darker counts as air in a slice
 const EDGE = 0.3; // of the way from air to tissue: where the head ends in the picture of all slices together
@@ -39,11 +38,6 @@ export function findHead(volume) {
   const shownArea = slices.reduce((total, d) => total + area[d], 0);
   const doubts = implausible(shownArea / (slices.length * height * width), inner[2], [height, width], grey.centre[FLAIR]);
   return {depth, height, width, air, slices, box: [inner[0] + top, inner[1] + left, inner[2]], mirrored, ...grey, doubts};
-}
-
-/** Names of the sequences that show nothing. */
-export function missingSequences(head) {
-  return [0, 1, 2].filter((s) => head.source[s] !== s).map((s) => TITLES[s]);
 }
 
 function isVaried(values) {

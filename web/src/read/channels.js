@@ -19,7 +19,7 @@ export function usualOrder(count) {
 /** Sequences by name, for channels and an order such as ["flair", "pre", null]. */
 export function nameChannels(channels, order, what) {
   if (!order) {
-    throw new LggError(`${what}: ${channels.length} sequences; say which is which, such as --order flair,t1,t1ce,t2`);
+    throw new LggError(`${what}: ${channels.length} sequences; say which is which, as --order flair,t1,t1ce,t2`);
   }
   const flairs = order.filter((name) => name === "flair").length;
   if (flairs !== 1 || SEQUENCES.some((name) => order.filter((other) => other === name).length > 1)) {
@@ -80,10 +80,11 @@ export function compose(named, [depth, height, width]) {
 function look(volume) {
   const head = findHead(volume);
   if (!head.slices.length) {
-    throw new LggError("shows nothing: every slice is of one level; a wrong file, or it was saved wrongly");
+    throw new LggError("shows nothing: every slice is of one level; a wrong file, or saved wrongly");
   }
   const warnings = [0, 2].filter((s) => head.source[s] === FLAIR)
     .map((s) => `${IN_WORDS[SEQUENCES[s]]} shows nothing; FLAIR stands in`);
+  warnings.push(...head.doubts);
   const odd = oddSequence(volume, head);
   if (odd !== null && odd !== FLAIR) {
     warnings.push(`the channel taken as ${IN_WORDS[SEQUENCES[odd]]} looks like FLAIR, and the one taken as FLAIR does ` +

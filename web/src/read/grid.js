@@ -3,7 +3,11 @@
 import {LggError} from "../errors.js";
 import {roundHalfEven} from "../arrays.js";
 import {resizePlane} from "../resize.js";
+import {checkSize, short} from "./sizes.js";
 
+// mm, least and most: of a pixel (or of the distance of slices), and of a head within its slice (or along their stack).
+const IN_SLICE = [[0.2, 3], [100, 300]];
+const IN_STACK = [[0.5, 15], [60, 300]];
 const ORDERS = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 /** `shape` [X, Y, Z] of a volume, and `affine` (rows of 4) from voxel numbers to mm towards right, front and top. */
@@ -39,6 +43,36 @@ export class Grid {
   /** Volume of a voxel in ml. */
   get voxel() {
     return Math.abs(determinant(this.affine)) / 1000;
+  }
+
+  /** Distance of axial slices, height and width of their pixels, in mm. */
+  get axialSpacing() {
+    return this.order.map((axis) => this.spacing[axis]);
+  }
+
+  /** Whether it is as large as scans of heads are; the stack runs along the axis on which voxels are longest. */
+  fitsHead() {
+    const spacing = this.axialSpacing;
+    const rounded = spacing.map((mm) => Math.round(10 * mm));
+    const stack = rounded.indexOf(Math.max(...rounded));
+    return spacing.every((mm, axis) => {
+      const limits = axis === stack ? IN_STACK : IN_SLICE;
+      const lengths = [mm, mm * this.sliceShape[axis]];
+      return lengths.every((length, i) => length >= 0.999 * limits[i][0] && length <= 1.001 * limits[i][1]);
+    });
+  }
+
+  /** Refuse a grid that no head fits. */
+  checkHead() {
+    if (this.fitsHead()) return;
+    throw new LggError(`has ${this.sliceShape.join(" x ")} voxels of ${this.axialSpacing.map(short).join(" x ")} mm; a head ` +
+      "has 100 to 300 mm a side within its slices and 60 to 300 along their stack, pixels of 0.2 to 3 mm and slices of " +
+      "0.5 to 15 mm: give all slices of the scan, with true voxel sizes in mm, as dcm2niix converts them from DICOM");
+  }
+
+  /** Whether the axes of both run the same ways. */
+  turnsLike(other) {
+    return String([this.order, this.forwards]) === String([other.order, other.forwards]);
   }
 
   /** Number of slices, rows and columns. */
@@ -117,6 +151,7 @@ export function toSquare(volume, pixel) {
   const {depth, height, width, data} = volume;
   const [newHeight, newWidth] = squareSize(height, width, pixel);
   if (newHeight === height && newWidth === width) return volume;
+  checkSize(depth, newHeight, newWidth);
   const result = new Uint8Array(3 * depth * newHeight * newWidth);
   const plane = new Uint8Array(height * width);
   for (let d = 0; d < depth; d++) {

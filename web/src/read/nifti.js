@@ -3,7 +3,7 @@
 import * as nifti from "nifti-reader-js";
 import {LggError} from "../errors.js";
 import {Grid} from "./grid.js";
-import {checkSize} from "./sizes.js";
+import {checkSize, reading, tuple} from "./sizes.js";
 
 const READERS = { // by NIfTI's number of a type: bytes a voxel, and how a DataView reads one
   2: [1, "getUint8", Uint8Array], 4: [2, "getInt16", Int16Array], 8: [4, "getInt32", Int32Array],
@@ -11,42 +11,37 @@ const READERS = { // by NIfTI's number of a type: bytes a voxel, and how a DataV
   512: [2, "getUint16", Uint16Array], 768: [4, "getUint32", Uint32Array],
 };
 
+const TO_MM = {1: 1000, 3: 0.001}; // metres and microns; anything else is taken as mm
+
 export function isNifti(name) {
   return /\.nii(\.gz)?$/i.test(name);
 }
 
-/** A scan: slices, channels, grid and header, of the bytes of a NIfTI file (X,Y,Z) or (X,Y,Z,C). */
+/** A scan: slices, channels, grid and header, of a NIfTI file (X,Y,Z), (X,Y,Z,C), or (X,Y,Z,1,C). */
 export function readNifti(name, buffer) {
-  let header;
-  try {
-    if (nifti.isCompressed(buffer)) buffer = nifti.decompress(buffer);
-    header = nifti.readHeader(buffer);
-  } catch (error) {
-    throw new LggError(`${name}: not a whole NIfTI file (${error.message}); copy or convert it again`);
-  }
-  if (!header) throw new LggError(`${name}: has no NIfTI header; convert the scan again, from DICOM with dcm2niix`);
+  return reading(name, "NIfTI", () => readWhole(name, buffer));
+}
+
+function readWhole(name, given) {
+  const buffer = nifti.isCompressed(given) ? nifti.decompress(given) : given;
+  const header = nifti.readHeader(buffer);
+  if (!header) throw new Error("no NIfTI header");
   const shape = header.dims.slice(1, 1 + header.dims[0]);
-  while (shape.length > 4 && shape[shape.length - 1] === 1) shape.pop();
-  if (shape.length !== 3 && shape.length !== 4) {
-    throw new LggError(`${name}: shape (${shape.join(", ")}); it must be (X, Y, Z) for one sequence, or (X, Y, Z, C) ` +
-      "for several");
+  if (shape.length < 3 || shape.length > 5 || (shape.length === 5 && shape[3] > 1)) {
+    throw new LggError(`its shape is ${tuple(shape)}; it must be (X,Y,Z), or (X,Y,Z,sequences)`);
   }
   const reader = READERS[header.datatypeCode];
   if (!reader) {
-    throw new LggError(`${name}: its voxels are of the type ${header.datatypeCode}; they must be real numbers: save ` +
-      "the magnitude, one sequence per file");
+    throw new LggError(`its pixels are of the type ${header.datatypeCode}; save real numbers, as grey levels`);
   }
-  checkSize(name, ...shape.slice(0, 3));
-  checkSize(name, ...shape);
-  const grid = gridOf(name, header, shape.slice(0, 3), buffer);
+  checkSize(...shape);
   const [bytes, method, Kind] = reader;
   const perChannel = shape[0] * shape[1] * shape[2];
-  const count = shape.length === 4 ? shape[3] : 1;
+  const count = shape.slice(3).reduce((product, length) => product * length, 1);
   const start = Math.floor(header.vox_offset);
   const need = start + bytes * perChannel * count;
-  if (buffer.byteLength < need) {
-    throw new LggError(`${name}: cut short, ${buffer.byteLength} of ${need} bytes; copy it again`);
-  }
+  if (buffer.byteLength < need) throw new Error(`cut short, ${buffer.byteLength} of ${need} bytes`);
+  const {grid, told} = placeOf(header, shape.slice(0, 3), buffer);
   const view = new DataView(buffer, start);
   const scaled = header.scl_slope !== 0 && Number.isFinite(header.scl_slope) &&
     (header.scl_slope !== 1 || header.scl_inter !== 0);
@@ -60,43 +55,88 @@ export function readNifti(name, buffer) {
     channels.push(grid.toSlices(voxels));
   }
   const [depth, height, width] = grid.sliceShape;
-  const warnings = header.sform_code > 0 || header.qform_code > 0 ? [] : [
-    `${name}: does not say how it lies in the patient; taken as stored with the axes left, front, top`];
   const names = Array.from({length: depth}, (_, d) => `slice_${d + 1}`);
   const kept = header instanceof nifti.NIFTI1 && header.littleEndian ? buffer.slice(0, 348) : null;
-  return {name, depth, height, width, channels, names, grid, header: kept, truth: null, warnings};
+  return {name, depth, height, width, channels, names, grid, header: kept, truth: null,
+    warnings: told.map((words) => `${name}: ${words}`)};
 }
 
-/** The grid of a header: its sform, else its qform, else the voxels' sizes, as nibabel takes them. */
-function gridOf(name, header, shape, buffer) {
+/**
+ * Where the voxels lie, and what is to be told about it.
+ *
+ * Where sform, qform and voxel sizes contradict each other, those count in which a head fits.
+ */
+function placeOf(header, shape, buffer) {
+  const unit = TO_MM[header.xyzt_units & 7] ?? 1;
+  const inMm = (affine) => affine.map((row, i) => (i < 3 ? row.map((value) => unit * value) : row));
+  const plain = new Grid(shape, inMm(plainOf(header, shape)));
+  const forms = [];
+  if (header.sform_code > 0) forms.push(inMm(sformOf(header, buffer)));
+  if (header.qform_code > 0) forms.push(inMm(qformOf(header)));
+  if (!forms.length) {
+    return {grid: plain, told: ["does not say how it lies in the patient; taken as stored with the axes left, front, top"]};
+  }
+  const grids = forms.map((form) => gridOrNull(shape, form)).filter(Boolean);
+  if (grids.length === forms.length && areConsistent(grids, plain)) return {grid: grids[0], told: []};
+  const heads = grids.filter((grid) => grid.fitsHead());
+  const fitting = heads.length ? heads : [new Grid(shape, forms[0])];
+  const sizes = [...forms, plain.affine].map((affine) => pythonList(voxelSizes(affine)));
+  const told = `sform, qform and voxel sizes contradict each other in size ([${sizes.join(", ")}] mm) or direction`;
+  if (!areConsistent(fitting, plain.fitsHead() ? plain : fitting[0])) {
+    throw new LggError(`${told}; convert the scan again, from DICOM with dcm2niix`);
+  }
+  const taken = pythonList(fitting[0].axialSpacing);
+  return {grid: fitting[0], told: [`${told}; read as slices, rows and columns ${taken} mm apart, as fits a head`]};
+}
+
+function gridOrNull(shape, affine) {
   try {
-    return new Grid(shape, affineOf(header, shape, buffer));
-  } catch (error) {
-    throw new LggError(`${name}: ${error.message}`);
+    return new Grid(shape, affine);
+  } catch {
+    return null;
   }
 }
 
-function affineOf(header, shape, buffer) {
-  if (header.sform_code > 0) return sformOf(header, buffer);
-  const size = header.pixDims.slice(1, 4);
-  if (header.qform_code > 0) {
-    const {quatern_b: b, quatern_c: c, quatern_d: d} = header;
-    const a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d));
-    const rotation = [
-      [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-      [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-      [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c]];
-    const turn = header.pixDims[0] < 0 ? -1 : 1;
-    const offset = [header.qoffset_x, header.qoffset_y, header.qoffset_z];
-    const rows = rotation.map((row, world) => [row[0] * size[0], row[1] * size[1], turn * row[2] * size[2], offset[world]]);
-    return [...rows, [0, 0, 0, 1]];
-  }
-  const steps = [-size[0], size[1], size[2]];
-  const rows = steps.map((step, axis) => {
-    const row = [0, 0, 0, -step * (shape[axis] - 1) / 2];
+/** Whether all turn the volume alike, and have voxels about as large as `plain`. */
+function areConsistent(grids, plain) {
+  return grids.every((grid) => grid.turnsLike(grids[0]) &&
+    grid.spacing.every((mm, axis) => Math.abs(mm - plain.spacing[axis]) <= 0.05 * plain.spacing[axis]));
+}
+
+function voxelSizes(affine) {
+  return [0, 1, 2].map((axis) => Math.hypot(affine[0][axis], affine[1][axis], affine[2][axis]));
+}
+
+/** Numbers in at most three decimals, as Python prints a list of floats. */
+function pythonList(numbers) {
+  const texts = numbers.map((number) => Math.round(1000 * number) / 1000)
+    .map((number) => (Number.isInteger(number) ? number.toFixed(1) : String(number)));
+  return `[${texts.join(", ")}]`;
+}
+
+/** The voxels' sizes alone, as nibabel takes them: axes left, front and top, the middle at 0. */
+function plainOf(header, shape) {
+  const [x, y, z] = header.pixDims.slice(1, 4);
+  const rows = [-x, y, z].map((step, axis) => {
+    const row = [0, 0, 0, (-step * (shape[axis] - 1)) / 2];
     row[axis] = step;
     return row;
   });
+  return [...rows, [0, 0, 0, 1]];
+}
+
+/** The qform: a rotation as a quaternion, the voxels' sizes, and the place of the first voxel. */
+function qformOf(header) {
+  const {quatern_b: b, quatern_c: c, quatern_d: d} = header;
+  const size = header.pixDims.slice(1, 4);
+  const a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d));
+  const rotation = [
+    [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+    [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+    [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c]];
+  const turn = header.pixDims[0] < 0 ? -1 : 1;
+  const offset = [header.qoffset_x, header.qoffset_y, header.qoffset_z];
+  const rows = rotation.map((row, world) => [row[0] * size[0], row[1] * size[1], turn * row[2] * size[2], offset[world]]);
   return [...rows, [0, 0, 0, 1]];
 }
 

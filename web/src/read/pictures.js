@@ -2,10 +2,14 @@
 
 import {decode as decodePng} from "fast-png";
 import {decode as decodeTiff} from "tiff";
+import {median} from "../arrays.js";
 import {LggError} from "../errors.js";
-import {checkSize} from "./sizes.js";
+import {checkSize, reading, tuple} from "./sizes.js";
 
 const SUFFIX = /\.(tiff?|png|jpe?g|bmp)$/i;
+const MASK = /(?:^|[^a-z])(?:masks?|seg|segmentations?|labels?|annotations?|truth|gt|roi)(?![a-z])/gi;
+const READINGS = [/(\d+)/, /(-?\d+)/, /(\d+(?:\.\d+)?)/, /(-?\d+(?:\.\d+)?)/]; // numbers in names
+const SURE = 30; // pixels of either value from which on a slice of two values is a mask
 
 export function isPicture(name) {
   return SUFFIX.test(name);
@@ -15,52 +19,150 @@ function stem(name) {
   return name.replace(/^.*\//, "").replace(/\.[^.]*$/, "");
 }
 
+/** By a word in the name, such as NAME_mask.png or labels.png. */
 export function isMask(name) {
-  return /_mask$/i.test(stem(name));
+  return stem(name).search(MASK) >= 0;
+}
+
+/** A name as file systems compare it that know neither case nor two ways to write an accent. */
+function plain(name) {
+  return name.normalize("NFC").toLowerCase();
+}
+
+/** What the names of a slice and its mask share, such as 7 of 7.png, 7_mask.png, mask_7.png. */
+function sliceName(name) {
+  return plain(stem(name).replace(MASK, "")).replace(/^[_\-. ]+|[_\-. ]+$/g, "");
 }
 
 /** Slices in the order of their numbers, with 1 channel (grey) or 3, and the truth where every slice has its mask. */
 export async function readPictures(files) {
-  const byNumber = new Intl.Collator("en", {numeric: true});
-  const slices = files.filter((file) => !isMask(file.name)).sort((a, b) => byNumber.compare(a.name, b.name));
   const masks = files.filter((file) => isMask(file.name));
-  if (!slices.length) throw new LggError(`${files[0].name}: is a mask by its name; name the picture beside it`);
+  const {slices, warnings} = inOrder(files.filter((file) => !isMask(file.name)));
   const pages = [];
   for (const file of slices) pages.push(await readPages(file));
-  const several = slices.findIndex((_, i) => pages[i].length > 1);
-  if (slices.length > 1 && several >= 0) {
-    throw new LggError(`${slices[several].name}: holds several slices, and there are other pictures beside it; give ` +
-      "one stack, or one picture per slice");
-  }
+  checkAlike(slices, pages);
   const all = pages.flat();
-  const names = slices.length > 1 || all.length === 1 ? slices.map((file) => stem(file.name))
+  const {height, width} = all[0];
+  await reading(slices[0].name, "a picture", () => checkSize(all.length, height, width));
+  const names = slices.length === all.length ? slices.map((file) => stem(file.name))
     : all.map((_, page) => `${stem(slices[0].name)}_${page + 1}`);
-  checkAlike(slices, all);
-  const [height, width] = [all[0].height, all[0].width];
-  checkSize(slices[0].name, all.length, height, width);
-  const truth = masks.length ? await readTruth(slices, masks, all) : null;
+  const truth = masks.length ? await readTruth(slices, masks, pages) : null;
   return {name: slices[0].name, depth: all.length, height, width, channels: channelsOf(all), names, grid: null,
-    header: null, truth, warnings: []};
+    header: null, truth, warnings};
 }
 
-/** Every picture must have the first one's size, channels and type. */
+/** Every picture must have the first one's size, channels and type, a name of its own, and none may be a mask. */
 function checkAlike(files, pages) {
-  const first = pages[0];
-  pages.forEach((page, i) => {
-    const name = (files[i] ?? files[0]).name;
-    if (page.height !== first.height || page.width !== first.width) {
-      throw new LggError(`${name}: (${page.height}, ${page.width}) pixels, but ${files[0].name} has (${first.height}, ` +
-        `${first.width}); all slices of a scan must have one size: put each scan into a folder of its own`);
+  const seen = new Map();
+  const all = pages.flat();
+  files.forEach((file, i) => {
+    const name = plain(stem(file.name));
+    let wrong = "";
+    if (seen.has(name)) {
+      wrong = `two slices of one name, this and ${seen.get(name).name}; rename one, or take it out`;
+    } else if (pages[i].length > 1 && files.length > 1) {
+      wrong = "holds several slices; give it alone, or one picture per slice";
+    } else if (kind(pages[i]) !== kind(pages[0])) {
+      wrong = `${kind(pages[i])}, but ${files[0].name} is ${kind(pages[0])}; all slices of a scan are alike: give one scan alone`;
+    } else if (pages[i].every((page) => hasTwoValues(page)) && !all.every((page) => hasTwoValues(page, 0))) {
+      wrong = "has two values, as a mask has, and other slices have more; take the masks out";
     }
-    if (page.channels !== first.channels || page.data.constructor !== first.data.constructor) {
-      throw new LggError(`${name}: ${kind(page)}, but ${files[0].name} is ${kind(first)}; all slices of a scan must be ` +
-        "of one kind: export them together");
-    }
+    if (wrong) throw new LggError(`${file.name}: ${wrong}`);
+    seen.set(name, file);
   });
 }
 
-function kind({channels, data}) {
-  return `${channels === 1 ? "grey" : "colour"} ${data.constructor.name.replace("Array", "").toLowerCase()}`;
+/** Type and shape, as NumPy tells them. */
+function kind(pages) {
+  const [{height, width, channels, data}] = pages;
+  const type = data.constructor.name.replace("Array", "").replace("Clamped", "").toLowerCase();
+  return `${type} ${tuple([pages.length, height, width, ...(channels === 1 ? [] : [channels])])}`;
+}
+
+/** Whether there are two values in a picture, each so often: fewer are specks on an empty slice. */
+function hasTwoValues({data}, each = SURE) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of data) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  let lit = 0;
+  for (const value of data) {
+    if (value === high) lit++;
+    else if (value !== low) return false;
+  }
+  return lit >= each && lit <= data.length - each;
+}
+
+/**
+ * Files by the numbers in their names, and a warning where these do not make one even row.
+ *
+ * A minus is a sign, and a point a decimal one, where this reading alone gives numbers that differ, or even steps.
+ */
+function inOrder(files) {
+  const orders = new Map();
+  for (const pattern of READINGS) {
+    const order = [...files].sort((one, other) => compareParts(parts(one, pattern), parts(other, pattern)) ||
+      (one.name < other.name ? -1 : 1));
+    const table = changingNumbers(order, pattern);
+    if (table[0].some((_, column) => table.every((row) => row[column] < 0 || Object.is(row[column], -0)))) continue;
+    const different = new Set(table.map(String)).size === files.length;
+    const score = (different ? 1 : 0) + (isEven(table) ? 1 : 0);
+    const key = order.map((file) => file.name).join("\n");
+    if (!orders.has(key) || score > orders.get(key).score) orders.set(key, {order, pattern, score});
+  }
+  const best = Math.max(...[...orders.values()].map(({score}) => score));
+  const chosen = [...orders.values()].filter(({score}) => score === best);
+  if (chosen.length > 1) {
+    throw new LggError(`${files[0].name}: the numbers in the names of the slices can be read in several ways, with or ` +
+      "without signs and decimals; rename them to 001, 002 and so on");
+  }
+  return {slices: chosen[0].order, warnings: oddNames(chosen[0].order, chosen[0].pattern)};
+}
+
+/** The words and numbers of a file's name in turn, so that slice_2 comes before slice_10. */
+function parts(file, pattern) {
+  return stem(file.name).split(pattern).map((part, i) => (i % 2 ? Number(part) : part));
+}
+
+function compareParts(one, other) {
+  for (let i = 0; i < Math.min(one.length, other.length); i++) {
+    if (one[i] !== other[i]) return one[i] < other[i] ? -1 : 1;
+  }
+  return one.length - other.length;
+}
+
+/** Of each name the numbers that change; none where some names have more. */
+function changingNumbers(files, pattern) {
+  const table = files.map((file) => parts(file, pattern).filter((_, i) => i % 2));
+  if (table.some((row) => row.length !== table[0].length)) return files.map(() => []);
+  const changes = table[0].map((value, column) => table.some((row) => row[column] !== value));
+  return table.map((row) => row.filter((_, column) => changes[column]));
+}
+
+/** Whether one number changes, by the same step from file to file. */
+function isEven(table) {
+  if (table[0].length !== 1) return false;
+  const steps = table.slice(1).map((row, i) => row[0] - table[i][0]);
+  return Math.max(...steps) - Math.min(...steps) < 1e-6;
+}
+
+/** A warning where names differ in more than numbers, or these have a gap or come twice. */
+function oddNames(files, pattern) {
+  const words = files.map((file) => String(parts(file, pattern).filter((_, i) => i % 2 === 0)));
+  const other = files.find((_, i) => words[i] !== words[0]);
+  if (other) {
+    return [`${files[0].name} and ${other.name} are named in two ways, and taken as slices of one scan, in the order of ` +
+      "their names; give one scan alone"];
+  }
+  const table = changingNumbers(files, pattern);
+  if (table[0].length !== 1 || isEven(table)) return [];
+  const steps = table.slice(1).map((row, i) => row[0] - table[i][0]);
+  const usual = median(steps);
+  const odd = steps.findIndex((step) => Math.abs(step - usual) > 1e-6);
+  return [`${files[odd].name} and ${files[odd + 1].name} are neighbours, and their numbers are not as far apart as those of ` +
+    "other slices; a slice may be lost, or there twice"];
 }
 
 /** The pages' channels, each slice after slice; three equal channels are one. */
@@ -76,42 +178,43 @@ function channelsOf(pages) {
 }
 
 /** The pages of a picture file: {width, height, channels (1 or 3), data}. */
-async function readPages({name, buffer}) {
-  try {
-    const bytes = new Uint8Array(buffer);
-    if (bytes[0] === 0x89 && bytes[1] === 0x50) return [fromPng(name, bytes)];
-    if ((bytes[0] === 0x49 && bytes[1] === 0x49) || (bytes[0] === 0x4d && bytes[1] === 0x4d)) return fromTiff(name, buffer);
-    return [await fromBrowser(name, bytes)];
-  } catch (error) {
-    if (error instanceof LggError) throw error;
-    throw new LggError(`${name}: cannot be read as a picture (${error.message}); export it again, as 8- or 16-bit PNG ` +
-      "or TIFF, or as NIfTI");
-  }
+function readPages({name, buffer}) {
+  return reading(name, "a picture", () => pagesOf(buffer));
 }
 
-function fromPng(name, bytes) {
+function pagesOf(buffer) {
+  const bytes = new Uint8Array(buffer);
+  if (bytes[0] === 0x89 && bytes[1] === 0x50) return [fromPng(bytes)];
+  const isTiff = (bytes[0] === 0x49 && bytes[1] === 0x49) || (bytes[0] === 0x4d && bytes[1] === 0x4d);
+  return isTiff ? fromTiff(buffer) : fromBrowser(bytes);
+}
+
+function fromPng(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  checkSize(name, view.getUint32(20), view.getUint32(16));
+  checkSize(view.getUint32(20), view.getUint32(16));
   const png = decodePng(bytes, {checkCrc: true});
   const {width, height, palette} = png;
-  if (png.depth === 1 && !palette) throw new LggError(`${name}: has 1 bit a pixel, as a mask has; a scan has at least 8`);
+  if (png.depth === 1 && !palette) throw oneBit();
   const size = width * height;
-  if (palette) return {width, height, channels: 3, data: fromPalette(name, png, size)};
+  if (palette) return {width, height, channels: 3, data: fromPalette(png, size)};
   const alpha = png.channels === 2 || png.channels === 4;
+  if (alpha && png.depth === 16) throw new LggError("has 16 bits and transparency; save it without");
   const channels = png.channels >= 3 ? 3 : 1;
-  const opaque = png.depth === 16 ? 65535 : 255;
   const values = png.depth < 8 ? spread(png, size) : png.data;
   const data = new values.constructor(size * channels);
   for (let k = 0; k < size; k++) {
-    if (alpha && values[png.channels * k + channels] !== opaque) throw transparent(name);
+    if (alpha && values[png.channels * k + channels] !== 255) throw transparent();
     for (let c = 0; c < channels; c++) data[channels * k + c] = values[png.channels * k + c];
   }
   return {width, height, channels, data};
 }
 
-function transparent(name) {
-  return new LggError(`${name}: is partly transparent, and what shows there depends on the viewer; save it without ` +
-    "transparency");
+function transparent() {
+  return new LggError("is partly transparent, and what shows there depends on the viewer; save it without transparency");
+}
+
+function oneBit() {
+  return new LggError("has 1 bit a pixel, as a mask has; a scan has at least 8: name the scan");
 }
 
 /** Grey pixels of 2 or 4 bits as bytes. */
@@ -134,30 +237,30 @@ function unpack(data, depth, width, height, size) {
   return values;
 }
 
-function fromPalette(name, png, size) {
+function fromPalette(png, size) {
   const numbers = unpack(png.data, png.depth, png.width, png.height, size);
   const data = new Uint8Array(3 * size);
   for (let k = 0; k < size; k++) {
     const colour = png.palette[numbers[k]];
-    if (colour.length === 4 && colour[3] !== 255) throw transparent(name);
+    if (colour.length === 4 && colour[3] !== 255) throw transparent();
     data.set(colour.slice(0, 3), 3 * k);
   }
   return data;
 }
 
-function fromTiff(name, buffer) {
+function fromTiff(buffer) {
   const described = decodeTiff(buffer, {ignoreImageData: true});
   for (const page of described) {
-    checkSize(name, page.height, page.width);
-    if (page.bitsPerSample === 1) throw new LggError(`${name}: has 1 bit a pixel, as a mask has; a scan has at least 8`);
+    checkSize(page.height, page.width);
+    if (page.bitsPerSample === 1) throw oneBit();
   }
-  checkSize(name, described.length, described[0].height, described[0].width);
+  checkSize(described.length, described[0].height, described[0].width);
   return decodeTiff(buffer).map((page) => {
     const {width, height} = page;
     const samples = page.samplesPerPixel ?? 1;
-    if (samples > 4 || (samples === 4 && !page.alpha) || (samples === 2 && !page.alpha)) {
-      throw new LggError(`${name}: has ${samples} channels, and a viewer shows 3; save each sequence as a picture of ` +
-        "its own, and name them by --flair, --pre and --post");
+    if (samples !== 1 && samples !== 3) {
+      throw new LggError(`has ${samples} channels, and a viewer shows 1 or 3; save each sequence on its own, without ` +
+        "transparency, and name them by --flair, --pre and --post");
     }
     let data = page.data;
     if (page.sampleFormat === 2 && data instanceof Uint16Array) data = Int16Array.from(data);
@@ -165,17 +268,15 @@ function fromTiff(name, buffer) {
       data = Uint8Array.from(Array.from(data).flatMap((number) => page.palette[number].map((level) => level >> 8)));
       return {width, height, channels: 3, data};
     }
-    const channels = samples >= 3 ? 3 : 1;
-    if (samples !== channels) data = data.filter((_, i) => i % samples < channels);
-    return {width, height, channels, data};
+    return {width, height, channels: samples, data};
   });
 }
 
 /** JPEG and BMP, which every browser reads. */
-async function fromBrowser(name, bytes) {
+async function fromBrowser(bytes) {
   const size = jpegSize(bytes) ?? bmpSize(bytes);
   if (!size) throw new Error("neither PNG, TIFF, JPEG nor BMP");
-  checkSize(name, ...size);
+  checkSize(...size);
   const bitmap = await createImageBitmap(new Blob([bytes]), {colorSpaceConversion: "none"});
   const {width, height} = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
@@ -184,7 +285,7 @@ async function fromBrowser(name, bytes) {
   const pixels = context.getImageData(0, 0, width, height).data;
   const data = new Uint8Array(3 * width * height);
   for (let k = 0; k < width * height; k++) for (let c = 0; c < 3; c++) data[3 * k + c] = pixels[4 * k + c];
-  return {width, height, channels: 3, data};
+  return [{width, height, channels: 3, data}];
 }
 
 /** Height and width in a JPEG's header, or null where the bytes are no JPEG. */
@@ -208,54 +309,55 @@ function bmpSize(bytes) {
 }
 
 /** The masks of all slices. */
-async function readTruth(slices, masks, pages) {
-  const owners = new Map(slices.map((file) => [stem(file.name).toLowerCase(), file]));
+async function readTruth(files, masks, pages) {
+  const shapeOf = (found) => tuple([found.length, found[0].height, found[0].width]);
+  const owners = new Map(files.map((file, i) => [sliceName(file.name), pages[i]]));
   const found = new Map();
   for (const mask of masks) {
-    const owner = stem(mask.name).toLowerCase().replace(/_mask$/, "");
-    if (!owners.has(owner)) {
-      throw new LggError(`${mask.name}: a mask without its slice; a slice NAME.png has its mask in NAME_mask.png: ` +
-        "rename it, or take it out");
+    const name = sliceName(mask.name);
+    let wrong = "";
+    if (!owners.has(name)) {
+      wrong = "a mask without its slice; a slice NAME.png has its mask in NAME_mask.png";
+    } else if (found.has(name)) {
+      wrong = "the slice has a second mask; take one out";
+    } else {
+      found.set(name, await readMask(mask));
+      const [is, wanted] = [shapeOf(found.get(name)), shapeOf(owners.get(name))];
+      if (is !== wanted) wrong = `${is} slices, rows and columns; its slice ${wanted}`;
     }
-    found.set(owner, mask);
+    if (wrong) throw new LggError(`${mask.name}: ${wrong}`);
   }
-  const lost = [...owners.keys()].filter((owner) => !found.has(owner));
-  if (lost.length) {
-    throw new LggError(`${owners.get(lost[0]).name}: ${lost.length} of ${slices.length} slices have no mask, and the ` +
-      "others have one; give every slice a mask (black where there is no tumour), or take the masks out");
+  if (found.size < files.length) {
+    const lost = files.find((file) => !found.has(sliceName(file.name)));
+    throw new LggError(`${lost.name}: ${files.length - found.size} of ${files.length} slices have no mask, and others have ` +
+      "one; give every slice one (black where there is no tumour), or take them out");
   }
-  const {width, height} = pages[0];
-  const truth = new Uint8Array(pages.length * width * height);
-  let d = 0;
-  for (const owner of owners.keys()) {
-    for (const page of await readMask(found.get(owner))) {
-      if (page.width !== width || page.height !== height) {
-        throw new LggError(`${found.get(owner).name}: (${page.height}, ${page.width}) pixels, but its slice has ` +
-          `(${height}, ${width}); a mask lies on its slice's own pixels`);
-      }
-      for (let k = 0; k < width * height; k++) truth[d * width * height + k] = page.data[page.channels * k] > 0 ? 1 : 0;
-      d++;
-    }
-  }
+  const all = [...owners.keys()].flatMap((name) => found.get(name));
+  const size = all[0].width * all[0].height;
+  const truth = new Uint8Array(all.length * size);
+  all.forEach(({data, channels}, d) => {
+    for (let k = 0; k < size; k++) truth[d * size + k] = data[channels * k] > 0 ? 1 : 0;
+  });
   return truth;
 }
 
 /** The pages of a mask: 0 and 255, 0 and 1, or single bits. */
-async function readMask(file) {
-  const bytes = new Uint8Array(file.buffer);
-  const isPng = bytes[0] === 0x89 && bytes[1] === 0x50;
-  if (isPng) {
-    const png = decodePng(bytes, {checkCrc: true});
-    if (png.depth === 1) return [{...png, channels: 1, data: unpack(png.data, 1, png.width, png.height, png.width * png.height)}];
-  }
-  const pages = await readPages(file);
-  for (const page of pages) {
-    const values = [...new Set(page.data)].sort((a, b) => a - b);
-    const fits = [[0, 255], [0, 1]].some((allowed) => values.every((value) => allowed.includes(value)));
-    if (!fits) {
-      throw new LggError(`${file.name}: has the values [${values.slice(0, 6).join(", ")}]; a mask holds 0 and 255 (or ` +
-        "0 and 1) only: save it without smoothing or lossy compression");
+function readMask({name, buffer}) {
+  return reading(name, "a picture", async () => {
+    const bytes = new Uint8Array(buffer);
+    if (bytes[0] === 0x89 && bytes[1] === 0x50) {
+      const {depth, width, height, data} = decodePng(bytes, {checkCrc: true});
+      if (depth === 1) return [{width, height, channels: 1, data: unpack(data, 1, width, height, width * height)}];
     }
-  }
-  return pages;
+    const pages = await pagesOf(buffer);
+    for (const page of pages) {
+      const values = [...new Set(page.data)].sort((a, b) => a - b);
+      const fits = [[0, 255], [0, 1]].some((allowed) => values.every((value) => allowed.includes(value)));
+      if (!fits) {
+        throw new LggError(`it has the values [${values.slice(0, 6).join(", ")}]; a mask holds 0 and 255 (or 0 and 1) ` +
+          "only: save it without smoothing or lossy compression");
+      }
+    }
+    return pages;
+  });
 }

@@ -2,12 +2,10 @@
 
 import {LggError} from "../errors.js";
 import {checkLevels, compose, nameChannels, usualOrder} from "./channels.js";
-import {squareSize} from "./grid.js";
 import {isNifti, readNifti} from "./nifti.js";
-import {isPicture, readPictures} from "./pictures.js";
-import {checkSize} from "./sizes.js";
+import {isMask, isPicture, readPictures} from "./pictures.js";
+import {reading, short, tuple} from "./sizes.js";
 
-const MOST_OBLONG = 20; // a pixel's longer side over its shorter one: beyond it, sizes are wrong
 const GUESSES = [["flair", /flair/i], ["post", /t1(ce|c|gd)|post|contrast|gad/i], ["pre", /t1|pre/i]];
 
 /**
@@ -18,17 +16,30 @@ const GUESSES = [["flair", /flair/i], ["post", /t1(ce|c|gd)|post|contrast|gad/i]
 export async function readStack(files) {
   const nifti = files.filter((file) => isNifti(file.name));
   const pictures = files.filter((file) => isPicture(file.name));
-  if (nifti.length && pictures.length) {
-    throw new LggError("scans of several kinds (pictures, NIfTI, DICOM); give one file, or files of one kind");
+  const slices = pictures.filter((file) => !isMask(file.name));
+  const name = files[0]?.name ?? "nothing";
+  if (nifti.length && slices.length) {
+    throw new LggError(`${name}: holds scans of several kinds (nifti, pictures); name one file, or a folder of one`);
   }
-  if (nifti.length) return joinStacks(nifti.map((file) => readNifti(file.name, file.buffer)));
-  if (pictures.length) {
+  if (pictures.length && !slices.length) {
+    throw new LggError(`${pictures[0].name}: ${pictures[0].name} is a mask by its name; name the pictures of the scan`);
+  }
+  if (nifti.length) {
+    const stacks = [];
+    for (const file of nifti) stacks.push(await readNifti(file.name, file.buffer));
+    return joinStacks(stacks);
+  }
+  if (slices.length) {
     const stack = await readPictures(pictures);
     stack.labels = stack.channels.map((_, i) => `channel ${i + 1}`);
     return stack;
   }
-  const name = files[0]?.name ?? "nothing";
-  throw new LggError(`${name}: no picture (.png, .tif, .jpg, .bmp), no NIfTI (.nii, .nii.gz) and no DICOM`);
+  if (/\.(nrrd|nhdr|mha|mhd)$/i.test(name)) {
+    throw new LggError(`${name}: NRRD and MetaImage are read by python -m lggseg.predict, and not by this page; convert it ` +
+      "to NIfTI");
+  }
+  throw new LggError(`${name}: no picture there (.png, .tif, .jpg, .bmp), no NIfTI, NRRD, MetaImage and no DICOM; convert ` +
+    "it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)");
 }
 
 /** Several files as one stack: all must have one channel and lie on the first one's voxels. */
@@ -38,19 +49,19 @@ function joinStacks(stacks) {
     first.labels = first.channels.map((_, i) => (first.channels.length === 1 ? first.name : `channel ${i + 1}`));
     return first;
   }
+  const shapeOf = ({depth, height, width}) => tuple([depth, height, width]);
   for (const stack of stacks) {
+    let wrong = "";
     if (stack.channels.length !== 1) {
-      throw new LggError(`${stack.name}: ${stack.channels.length} channels; a sequence in a file of its own has one ` +
-        "(grey). A file that holds all sequences is given alone, with --order");
+      wrong = `${stack.channels.length} channels; a sequence in a file of its own has one (grey)`;
+    } else if (shapeOf(stack) !== shapeOf(first)) {
+      wrong = `${shapeOf(stack)} slices, rows and columns, but ${first.name} has ${shapeOf(first)}`;
+    } else if (!first.grid.sameAs(stack.grid)) {
+      wrong = `does not show the same places as ${first.name}`;
     }
-    const same = stack.depth === first.depth && stack.height === first.height && stack.width === first.width;
-    if (!same) {
-      throw new LggError(`${stack.name}: (${stack.depth}, ${stack.height}, ${stack.width}) slices, rows and columns, ` +
-        `but ${first.name} has (${first.depth}, ${first.height}, ${first.width}); register and resample it to FLAIR first`);
-    }
-    if (!first.grid.sameAs(stack.grid)) {
-      throw new LggError(`${stack.name}: does not show the same places as ${first.name}; register and resample it to ` +
-        "FLAIR, and give all sequences in one format");
+    if (wrong) {
+      throw new LggError(`${stack.name}: ${wrong}; register and resample it to FLAIR, in the same format, or give one file ` +
+        "that holds all sequences, with --order");
     }
   }
   return {...first, channels: stacks.map((stack) => stack.channels[0]), labels: stacks.map((stack) => stack.name),
@@ -59,11 +70,11 @@ function joinStacks(stacks) {
 
 /** Which sequence each channel of a stack is, as far as its number and the files' names tell. */
 export function guessOrder(stack) {
-  if (!stack.joined && stack.labels.every((label) => label.startsWith("channel"))) return usualOrder(stack.labels.length);
+  if (stack.labels.every((label) => label.startsWith("channel"))) return usualOrder(stack.labels.length);
   if (stack.labels.length === 1) return ["flair"];
-  const order = stack.labels.map((label) => (GUESSES.find(([, pattern]) => pattern.test(label)) ?? [null])[0]);
   const seen = new Set();
-  return order.map((name) => {
+  return stack.labels.map((label) => {
+    const name = (GUESSES.find(([, pattern]) => pattern.test(label)) ?? [null])[0];
     if (name === null || seen.has(name)) return null;
     seen.add(name);
     return name;
@@ -71,27 +82,18 @@ export function guessOrder(stack) {
 }
 
 /** The scan that a stack is, once it is known which channel is which sequence. */
-export function ownScan(stack, order) {
+export async function ownScan(stack, order) {
   const named = nameChannels(stack.channels, order, stack.name);
   const warnings = [...stack.warnings, ...checkLevels(named, stack.name)];
-  const pixel = stack.grid ? stack.grid.pixel : [1, 1];
-  const told = `${Number(pixel[0].toPrecision(3))} x ${Number(pixel[1].toPrecision(3))} mm`;
-  let composed;
-  try {
-    composed = compose(named, [stack.depth, stack.height, stack.width]);
-    if (Math.max(...pixel) > MOST_OBLONG * Math.min(...pixel)) {
-      throw new LggError(`its axial slices have pixels of ${told}; give a scan with more slices, or put its voxel sizes ` +
-        "right");
-    }
-  } catch (error) {
-    throw error instanceof LggError ? new LggError(`${stack.name}: ${error.message}`) : error;
-  }
-  const square = squareSize(stack.height, stack.width, pixel);
-  checkSize(stack.name, ...square);
-  checkSize(stack.name, stack.depth, ...square);
+  const composed = await reading(stack.name, "a scan", () => {
+    stack.grid?.checkHead();
+    return compose(named, [stack.depth, stack.height, stack.width]);
+  });
   warnings.push(...composed.warnings);
+  const pixel = stack.grid ? stack.grid.pixel : [1, 1];
   if (Math.max(...pixel) > 3 * Math.min(...pixel)) {
-    warnings.push(`axial slices of this scan have pixels of ${told}; do not expect much of slices as coarse as that`);
+    warnings.push(`its axial slices have pixels of ${short(pixel[0])} x ${short(pixel[1])} mm; do not expect much of slices ` +
+      "as coarse as that");
   }
   return {name: stack.name, volume: composed.volume, names: stack.names, truth: stack.truth, pixel, grid: stack.grid,
     header: stack.header, warnings};
