@@ -85,13 +85,12 @@ def said(code: str) -> list[str]:
 
     >>> said('ax.set_title(f"{patient}, FLAIR"); ax.set(xlabel="slice"); ax.set_title("")')
     ['FLAIR', 'slice']
-    >>> said('headline(figure, f"{patient}: tumour area")')
+    >>> said('plots.panels(1, 2, size=(9, 3), title=f"{patient}: tumour area", data=cohort.label)')
     ['tumour area']
     """
     calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
     found = [call.args[0] for call in calls if getattr(call.func, "attr", "") in WORDS and call.args]
     found += [entry.value for call in calls for entry in call.keywords if entry.arg in WORDS]
-    found += [call.args[1] for call in calls if getattr(call.func, "id", "") == "headline"]  # notebook 01's own
     found.sort(key=lambda node: (node.lineno, node.col_offset))
     known = [re.sub("⟨[^⟩]*⟩", "…", messages(node)[0]) for node in found]
     texts = [" ".join(text.replace("(…)", "").split()).strip(" :;,…") for text in known]

@@ -117,3 +117,14 @@ def words(answer: Any) -> str:
 def close(answer: float, expected: float, tolerance: float) -> bool:
     """Whether two numbers agree to `tolerance`, an absolute difference; NaN agrees with NaN."""
     return bool(abs(answer - expected) <= tolerance or (np.isnan(answer) and np.isnan(expected)))
+
+
+def rounded(answer: float, expected: float, digits: int) -> bool:
+    """Whether an answer is the expected one with fewer digits after the point than asked for.
+
+    Ask this before looking for mistakes: a mistake may lead to the same few digits.
+
+    >>> rounded(0.96, 0.9618, 3), rounded(0.962, 0.9618, 3), rounded(0.95, 0.9618, 3)
+    (True, False, False)
+    """
+    return any(close(answer, round(expected, few), 1e-9) for few in range(1, digits))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..measures.metrics import dice, iou
-from .base import Wrong, called, close, number, numbers
+from .base import Wrong, called, close, number, numbers, rounded
 
 STEM = "TCGA_CS_4941_19960909_"
 TRAINING_SHARE = 0.8  # of the slices, in exercise 5
@@ -83,6 +83,8 @@ def broad_pen(answer: Any, mask: np.ndarray) -> str | None:
     right, of_slices = dice(grown, mask), [dice(g, m) for g, m in zip(grown, mask) if m.any()]
     if close(told, right, 0.0006):
         return None
+    if rounded(told, right, 3):
+        return "close, but give three digits."
     mistakes = [(iou(grown, mask), "that is overlap over union; Dice is twice the overlap over the sum of sizes."),
                 (dice(grow(mask, ndimage.generate_binary_structure(3, 1)), mask),
                  "that mask has grown into the neighbouring slices, too; grow each slice on its own."),
@@ -94,7 +96,7 @@ def broad_pen(answer: Any, mask: np.ndarray) -> str | None:
     for wrong, hint in mistakes:
         if close(told, wrong, 0.0006):
             return hint
-    return "close, but give three digits." if close(told, right, 0.006) else "2 * overlap / (one size + other size)."
+    return "2 * overlap / (one size + other size)."
 
 
 def grow(mask: np.ndarray, structure: np.ndarray) -> np.ndarray:

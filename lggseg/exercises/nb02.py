@@ -7,7 +7,7 @@ import numpy as np
 
 from ..genomics import benjamini_hochberg
 from ..measures.shape import bounding_ellipsoid_volume_ratio
-from .base import called, close, number, numbers
+from .base import called, close, number, numbers, rounded
 
 TESTS, LEVEL = 21, 0.05
 
@@ -22,7 +22,7 @@ def false_alarm(answer: Any) -> str | None:
         return "that is the chance that all 21 stay silent."
     if close(told, LEVEL, 0.006):
         return "that is the chance for one test."
-    if close(told, 1 - silent, 0.05):
+    if rounded(told, 1 - silent, 2):
         return "close, but give two digits."
     if 1 < told <= 100:
         return "as a number from 0 to 1, not in per cent."
@@ -55,9 +55,9 @@ def one_wrong_voxel(answer: Any, mask: np.ndarray) -> str | None:
                 (before - after, "that is the difference; divide instead.")]
     if close(told, after / before, 0.01 * after / before + 0.0005):
         return None
-    near = [hint for wrong, hint in mistakes if close(told, wrong, 0.01 * abs(wrong))]
-    if not near and close(told, after / before, 0.006):
+    if rounded(told, after / before, 3):
         return "close, but give three digits."
+    near = [hint for wrong, hint in mistakes if close(told, wrong, 0.01 * abs(wrong))]
     return near[0] if near else "shape_features(mask)[\"bevr\"], before and after the voxel is set."
 
 

@@ -107,6 +107,17 @@ def test_broad_pen_missed(answer, hint):
     assert hint in words("01.4", answer, mask=MASK)
 
 
+def test_two_right_digits_are_not_taken_for_a_mistake():
+    """Of a tumour of this size both the grown and the shrunken mask have 0.96 in two digits."""
+    mask = np.zeros((3, 80, 80), bool)
+    mask[:, 5:55, 5:55] = True
+    grown, shrunken = (change(mask[0], ndimage.generate_binary_structure(2, 1))
+                       for change in (ndimage.binary_dilation, ndimage.binary_erosion))
+    assert round(dice(grown, mask[0]), 2) == round(dice(shrunken, mask[0]), 2) == 0.96
+    assert "three digits" in words("01.4", 0.96, mask=mask)
+    assert "has shrunk" in words("01.4", round(dice(shrunken, mask[0]), 4), mask=mask)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_twins_simulated(phantom_cohort, seed):
     slices, rng = phantom_cohort.slices, np.random.default_rng(seed)
