@@ -4,6 +4,7 @@ from .data.cohort import Volume as Volume
 from .data.cohort import open_cohort as open_cohort
 from .data.dataset import SliceDataset as SliceDataset
 from .data.places import download_cohort as download_cohort
+from .data.places import own_network as own_network
 from .data.splits import fold_patients as fold_patients
 from .data.splits import split_patients as split_patients
 from .errors import LggError as LggError

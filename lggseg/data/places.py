@@ -78,6 +78,25 @@ def default_places() -> list[Path]:
     return [*(project / "data" for project in projects), Path(downloads)]
 
 
+def own_network(kind: str) -> Path:
+    """Where notebook 04 keeps the network that a reader has trained, and notebook 05 looks for it.
+
+    In build/ of the project if the notebooks lie in it, else in build/ of the current folder.
+
+    Parameters
+    ----------
+    kind : of the cohort that it was trained on, "phantom" or "real"
+
+    Returns
+    -------
+    path of a checkpoint, which need not exist
+    """
+    here = Path.cwd()
+    in_project = here.name == "notebooks" and (here.parent / "pyproject.toml").exists()
+    project = here.parent if in_project else here
+    return project / "build" / f"own_network_{kind}.pt"
+
+
 def phantom_root(progress: bool = True) -> Path:
     """The folder of the phantom cohort in the cache; it is drawn now if it is not there yet."""
     place = cache_folder() / "phantom" / f"{PHANTOM_VERSION}-0"

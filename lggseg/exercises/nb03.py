@@ -71,6 +71,9 @@ def shapes(answer: Any) -> str | None:
     model = nn.Sequential(OrderedDict(first=nn.Conv2d(1, 4, 3, padding=1), witness=Witness(), pool=nn.MaxPool2d(2),
                                       last=nn.Sequential(nn.Conv2d(4, 2, 1), nn.ReLU())))
     right = {"first": (1, 4, 8, 6), "witness": (1, 4, 8, 6), "pool": (1, 4, 4, 3), "last": (1, 2, 4, 3)}
+    foreign = model.first.register_forward_hook(lambda module, inputs, output: None)  # somebody else's
+    model.pool.eval()
+    modes = [module.training for module in model.modules()]
     try:
         told = answer(model, torch.zeros(1, 1, 8, 6))
     except Exception:
@@ -84,8 +87,15 @@ def shapes(answer: Any) -> str | None:
         return f"it returns a {type(told).__name__}; a dict is wanted, name -> shape."
     if hint := wrong_shapes({str(name): value for name, value in told.items()}, right):
         return hint
+    if foreign.id not in model.first._forward_hooks:
+        return ("right, but a hook that was there before is gone: remove your own hooks only, by what "
+                "register_forward_hook returned.")
+    foreign.remove()
     if any(module._forward_hooks for module in model.modules()):
         return "right, but a hook is still on the model: keep what register_forward_hook returns, and remove it."
+    if modes != [module.training for module in model.modules()]:
+        return ("right, but some modules are in another mode than before (train or eval). Shapes are the same in both: "
+                "leave the mode alone.")
     return None
 
 

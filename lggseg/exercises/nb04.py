@@ -1,13 +1,16 @@
-"""The exercises of notebook 04: leaks, averaged weights, Dice loss, blocks of pixels, early stopping."""
+"""The exercises of notebook 04: leaks, averaged weights, Dice loss, blocks, early stopping, a training of one's own."""
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ..measures.metrics import dice
 from ..training.losses import dice_loss
-from .base import Wrong, called, close, number
+from ..unet import UNet
+from .base import DOTS, Wrong, called, close, number
 
 SHUFFLED = (["TCGA_HT_7693_19950520/TCGA_HT_7693_19950520_3.tif", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_7.tif",
              "TCGA_DU_6404_19850629/TCGA_DU_6404_19850629_12.tif", "TCGA_CS_4941_19960909/TCGA_CS_4941_19960909_9.tif",
@@ -161,14 +164,31 @@ def quarters(image: torch.Tensor) -> torch.Tensor:
 
 
 def patience(answer: Any) -> str | None:
-    told = [called_with(answer, *case) for case in CURVES]
-    if told == [stop(*case) for case in CURVES]:
+    if not callable(answer):
+        raise Wrong(f"a function is wanted here, this is a {type(answer).__name__}.")
+    told = [validations(answer(list(curve), waits)) for curve, waits in CURVES]
+    right = [stop(*case) for case in CURVES]
+    if told == right:
         return None
+    if all(value is None for value in told):
+        raise Wrong("the function returns nothing yet: " + DOTS)
+    # A function may return nothing where it never stops; what else is wrong with it is told first.
+    filled = [len(curve) if value is None else value for value, (curve, _) in zip(told, CURVES)]
+    if filled == right:
+        return "it returns nothing where training never stops; that is len(curve)."
     for hint, mistake in STOP_MISTAKES.items():
-        if told == [stop(*case, **mistake) for case in CURVES]:
+        if filled == [stop(*case, **mistake) for case in CURVES]:
             return hint
-    curve, waits = next(case for case, value in zip(CURVES, told) if value != stop(*case))
-    return f"not for {curve}, patience {waits}: is a score better than the best before it? If not, how often in a row?"
+    wrong = next(i for i, value in enumerate(filled) if value != right[i])
+    curve, waits = CURVES[wrong]
+    said = "nothing" if told[wrong] is None else f"{told[wrong]:g}"
+    return (f"for {curve} and patience {waits} it says {said}. Go through the scores one by one: is this one better "
+            "than the best before it? If not, how many in a row were not?")
+
+
+def validations(told: Any) -> float | None:
+    """A number of validations; None where the function returned nothing."""
+    return None if told is None else number(told)
 
 
 CURVES = [([0.5, 0.6, 0.6, 0.7], 1), ([0.5, 0.4, 0.6, 0.5, 0.5, 0.9], 2), ([0.1, 0.2, 0.3], 2),
@@ -181,13 +201,6 @@ STOP_MISTAKES = {
     "each score is to be compared with the best so far, not with the one before it.": {"before": True},
     "that counts from 0; the number of validations made is one more.": {"first": 0},
     "one too late: with patience 1, the first score that is not better ends it.": {"late": 1}}
-
-
-def called_with(answer: Any, curve: list[float], waits: int) -> float:
-    told = called(answer, curve, waits) if (curve, waits) == CURVES[0] else answer(list(curve), waits)
-    if told is None:
-        raise Wrong("it returns nothing where training never stops; that is len(curve).")
-    return number(told)
 
 
 def stop(curve: list[float], patience: int, best: float = float("-inf"), equal: bool = False, in_a_row: bool = True,
@@ -203,4 +216,95 @@ def stop(curve: list[float], patience: int, best: float = float("-inf"), equal: 
     return len(curve)
 
 
-RULES = {"1": leaking, "2": recent, "3": dice_by_hand, "4": to_blocks, "5": patience}
+ENOUGH = 0.8  # Dice on unseen pictures that a trained network must reach; the solution has above 0.9
+
+
+def learned(answer: Any) -> str | None:
+    if not callable(answer):
+        raise Wrong(f"a function is wanted here, this is a {type(answer).__name__}.")
+    torch.manual_seed(0)
+    network = UNet(features=4, depth=3).eval()
+    before = deepcopy(network)
+    calls = []
+    watcher = network.register_forward_hook(lambda module, inputs, output: calls.append(len(output)))
+    images, masks = spots(48, seed=0)
+    told = answer(network, images.clone(), masks.clone())
+    watcher.remove()
+    elsewhere = isinstance(told, torch.nn.Module) and told is not network
+    if not calls and not elsewhere and same_weights(network, before):
+        raise Wrong("the network was never asked anything: " + DOTS)
+    if hint := wrong_weights(network, before, told):
+        return hint
+    network.eval()
+    known = spot_dice(network, images, masks)
+    unknown = spot_dice(network, *spots(48, seed=1))
+    if unknown >= ENOUGH:
+        return None
+    return wrong_dice(network, before, known, unknown)
+
+
+def spots(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures (n,3,32,32) of noise with two round spots, and masks (n,1,32,32) of the one bright in channel 1 alone."""
+    generator = torch.Generator().manual_seed(seed)
+    images = 0.5 * torch.randn(n, 3, 32, 32, generator=generator)
+    rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    masks = torch.zeros(n, 1, 32, 32)
+    for image, mask in zip(images, masks):
+        radius = 3 + 3 * torch.rand(2, generator=generator)
+        row = 7 + 18 * torch.rand(2, generator=generator)
+        column = torch.tensor([8, 24])[torch.randperm(2, generator=generator)]
+        tumour, decoy = [(rows - row[i]) ** 2 + (columns - column[i]) ** 2 <= radius[i] ** 2 for i in (0, 1)]
+        image[1] += 2.0 * (tumour | decoy)
+        image[2] += 2.0 * decoy
+        mask[0] = tumour
+    return images, masks
+
+
+def spot_dice(network: UNet, images: torch.Tensor, masks: torch.Tensor) -> float:
+    """Dice of all pixels together, at a probability above one half."""
+    with torch.no_grad():
+        found = network(images) > 0
+    return dice(found.numpy(), masks.numpy() > 0)
+
+
+def same_weights(network: UNet, before: UNet) -> bool:
+    return all(torch.equal(now, then) for now, then in zip(network.parameters(), before.parameters()))
+
+
+def wrong_weights(network: UNet, before: UNet, told: Any) -> str | None:
+    """What the weights tell of a training that went wrong."""
+    weights = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+    if not weights.isfinite().all():
+        return "the weights are NaN or infinite now: the learning rate is far too large."
+    if same_weights(network, before):
+        if isinstance(told, torch.nn.Module) and told is not network:
+            return "another network was trained, and this one left as it was: train the one you are given."
+        return "no weight has changed: each step needs `loss.backward()` and `optimizer.step()`, at a rate above 0."
+    unchanged = [name for (name, now), then in zip(network.named_parameters(), before.parameters())
+                 if torch.equal(now, then)]
+    if unchanged:
+        return (f"{len(unchanged)} layers have their first weights still: give the optimiser all of "
+                "`network.parameters()`.")
+    if not any(int(module.num_batches_tracked) for module in network.modules() if hasattr(module, "running_mean")):
+        return ("the network was in eval mode all along, and its batch normalisation measured nothing: "
+                "`network.train()` comes first.")
+    return None
+
+
+def wrong_dice(network: UNet, before: UNet, known: float, unknown: float) -> str:
+    """What the Dice on pictures it was given (`known`) and on others tells of a training that was not enough."""
+    images, masks = spots(48, seed=0)
+    with torch.no_grad():
+        now = F.binary_cross_entropy_with_logits(network(images), masks)
+        then = F.binary_cross_entropy_with_logits(before(images), masks)
+    if known < ENOUGH and now > then:
+        return (f"Dice {known:.2f} on the pictures it was given, and a larger cross-entropy than before the training: "
+                "is the loss one that falls as the answer gets better, and computed from logits?")
+    if known < ENOUGH:
+        return (f"Dice {known:.2f} on the very pictures it was given: it has not learned enough yet. More steps, or "
+                "another rate; and does each step forget the old gradients (`zero_grad`)?")
+    return (f"Dice {known:.2f} on the pictures it was given, but {unknown:.2f} on others: it knows its own by heart. "
+            "Does it see all 48, or only a few of them?")
+
+
+RULES = {"1": leaking, "2": recent, "3": dice_by_hand, "4": to_blocks, "5": patience, "6": learned}

@@ -49,7 +49,7 @@ class TrainConfig:
     weight_decay: float = setting(1e-2, "decoupled weight decay (AdamW)", least=0)
     ema: float = setting(0.995, "weights are averaged over about the last 1 / (1 - ema) steps", least=0, most=1)
     loss: str = setting("dice_bce", "overlap for the rare class, cross-entropy for its gradient",
-                        choices=("dice_bce", "dice", "focal_tversky"))
+                        choices=("dice_bce", "dice", "bce", "focal_tversky"))
     oversample_foreground: float = setting(0.5, "share of the slices drawn that have tumour; in a scan a third have",
                                            least=0, most=1)
     balance: float = setting(0.5, "0 draws every slice alike, 1 every patient", least=0, most=1)

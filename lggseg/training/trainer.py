@@ -23,7 +23,12 @@ from .config import TrainConfig
 from .distributed import first_decides, mean_of_all, parallel, rank, share_of, world_size
 from .losses import DiceBCELoss, DiceLoss, focal_tversky_loss
 
-LOSSES = {"dice": DiceLoss(), "dice_bce": DiceBCELoss(), "focal_tversky": focal_tversky_loss}
+LOSSES = {
+    "dice_bce": DiceBCELoss(),
+    "dice": DiceLoss(),
+    "bce": DiceBCELoss(weight=0),
+    "focal_tversky": focal_tversky_loss,
+}
 CHECK_EVERY = 20  # steps between looks at the loss: on a GPU each look waits for the steps before it
 
 

@@ -211,6 +211,25 @@ def roc_curve(scores: np.ndarray, labels: np.ndarray, ax: Axes, colour: str = BL
     return ax
 
 
+def seed_dots(scores: pd.DataFrame, ax: Axes, colour: str = BLUE, label: str | None = None,
+              shift: float = 0.0) -> Axes:
+    """Scores of trainings that were repeated: a dot for each, and a dash at the mean of each column.
+
+    Parameters
+    ----------
+    scores : a row per seed, a column per variant; NaN is left out
+    ax : to draw into; variants stand at 0, 1, 2, ... with their names below
+    colour, label : of dots and dash
+    shift : to the right, so that several tables can stand side by side
+    """
+    for place, variant in enumerate(scores.columns):
+        values = scores[variant].dropna()
+        ax.plot([place + shift] * len(values), values, "o", color=colour, alpha=0.6, label=None if place else label)
+        ax.plot([place + shift - 0.1, place + shift + 0.1], [values.mean()] * 2, color=colour, linewidth=2)
+    ax.set_xticks(range(len(scores.columns)), scores.columns)
+    return ax
+
+
 # ----------------------------------------------------------------------------------------------- a tumour's shape
 
 SECTOR_COLOURS = np.array(OKABE_ITO)[1:6]  # used twice for the ten sectors
@@ -332,7 +351,8 @@ def _box(ax: Axes, x: float, level: int, shape: tuple[int, int, int], colour: st
     if skip:
         ax.add_patch(Rectangle((x, y), width * skip, height, facecolor=SKY, edgecolor=BLACK, linewidth=0.8))
     ax.text(x + width / 2, y + height + 0.02, str(channels), ha="center", va="bottom", size=10)
-    ax.text(x + width / 2, y - 0.03, f"{size}²", ha="center", va="top", size=8, color="#555555")
+    if not skip:  # beside a concatenation stands the decoder block, which has the same size
+        ax.text(x + width / 2, y - 0.03, f"{size}²", ha="center", va="top", size=8, color="#555555")
     return box
 
 
@@ -347,7 +367,7 @@ def _arrows(ax: Axes, boxes: dict[str, Rectangle], last: int) -> None:
         start, end = _arrow(ax, boxes[f"encoder.{level}"], boxes[f"up.{i}"], BLUE, linestyle=(0, (4, 2)))
         ax.text(start[0] + 0.1, start[1] + 0.03, f"push {level + 1}", color=BLUE, size=9, va="bottom")
         ax.text(end[0] - 0.12, end[1] + 0.03, f"pop {level + 1}", color=BLUE, size=9, va="bottom", ha="right")
-        _arrow(ax, before, boxes[f"up.{i}"], GREEN)
+        _arrow(ax, before, boxes[f"up.{i}"], GREEN)  # lands on the up-convolution's own half
         _arrow(ax, boxes[f"up.{i}"], boxes[f"decoder.{i}"], BLACK)
     _arrow(ax, boxes[f"decoder.{last - 1}"], boxes["head"], PURPLE)
     _explain(ax)
@@ -371,7 +391,7 @@ def _arrow(ax: Axes, source: Rectangle, goal: Rectangle, colour: str, **style) -
     end = (goal.get_x(), goal.get_y() + goal.get_height() / 2)
     if rise < -0.1:  # down: lands on the upper part of the box below
         start, end = (start[0], source.get_y() + 0.1), (end[0], goal.get_y() + goal.get_height() * 0.8)
-    elif rise > 0.1:
-        end = (end[0], goal.get_y() + 0.1)
+    elif rise > 0.1:  # up: arrives from below, at the half that the up-convolution fills
+        end = (goal.get_x() + 0.75 * goal.get_width(), goal.get_y())
     ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 2, "shrinkB": 1, **style})
     return start, end

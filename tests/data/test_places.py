@@ -141,3 +141,13 @@ def test_a_network_that_refuses_is_told(tmp_path, monkeypatch, kind):
     with pytest.raises(LggError, match=r"cannot be downloaded \(Unable to connect to proxy\); .*HTTPS_PROXY.*LGGSEG_DATA"):
         download_cohort(tmp_path)
     assert os.environ.get("KAGGLEHUB_CACHE") != str(tmp_path)
+
+
+def test_own_network_lies_in_the_build_folder_of_the_project(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert places.own_network("real") == tmp_path / "notebooks" / "build" / "own_network_real.pt"
+    (tmp_path / "pyproject.toml").touch()
+    assert places.own_network("real") == tmp_path / "build" / "own_network_real.pt"
+    monkeypatch.chdir(tmp_path)
+    assert places.own_network("phantom") == tmp_path / "build" / "own_network_phantom.pt"

@@ -136,7 +136,17 @@ def returning(model, x):
     return found
 
 
+def clearing(model, x):
+    found = shapes_of(model, x, remove=False)
+    for module in model.modules():
+        module._forward_hooks.clear()
+    return found
+
+
 @pytest.mark.parametrize("answer, hint", [
+    (clearing, "there before is gone"),
+    (lambda model, x: shapes_of(model.eval(), x), "another mode"),
+    (lambda model, x: shapes_of(model.train(), x), "another mode"),
     (lambda model, x: shapes_of(model, x, bound=False), "the last name"),
     (lambda model, x: shapes_of(model, x, remove=False), "a hook is still on the model"),
     (lambda model, x: shapes_of(model, x, note=lambda output: output), "their shapes are wanted"),

@@ -1,4 +1,4 @@
-"""What is right in exercises 04.1 to 04.5, in other forms too, and what hint a mistake gets."""
+"""What is right in exercises 04.1 to 04.6, in other forms too, and what hint a mistake gets."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from lggseg import UNet
 from lggseg.exercises import verdict
 from lggseg.exercises.nb04 import CURVES, quarters, stop
 from lggseg.training.losses import dice_loss
@@ -154,8 +155,17 @@ def test_patience_missed(mistake, hint):
     assert hint in words("04.5", lambda curve, patience: stop(curve, patience, **mistake))
 
 
+def without_end(curve, patience, **mistake):
+    """Nothing where it never stops, beside another mistake perhaps."""
+    made = stop([*curve, *[-1] * 9], patience, **mistake)  # later than the curve if it never stops
+    return made if made <= len(curve) else None
+
+
 @pytest.mark.parametrize("answer, hint", [
-    (lambda curve, patience: stops_after(curve, patience) if len(curve) != 3 else None, "len(curve)"),
+    (lambda curve, patience: stops_after(curve, patience) if len(curve) != 3 else None, "it says nothing"),
+    (lambda curve, patience: without_end(curve, patience), "never stops"),
+    (lambda curve, patience: without_end(curve, patience, late=1), "one too late"),
+    (lambda curve, patience: without_end(curve, patience, equal=True), "an equal score"),
     (lambda curve, patience: len(curve), "better than the best"), (lambda curve, patience: "3", "a number is wanted"),
     (lambda curve: 3, "could not be tried out"), (lambda curve, patience: None, "where the dots are"),
     (3, "a function is wanted")])
@@ -166,3 +176,54 @@ def test_patience_of_another_kind(answer, hint):
 def test_the_mistakes_differ_from_each_other_on_the_curves():
     mistakes = [{}, {"best": 0.0}, {"equal": True}, {"in_a_row": False}, {"before": True}, {"first": 0}, {"late": 1}]
     assert len({tuple(stop(*case, **mistake) for case in CURVES) for mistake in mistakes}) == len(mistakes)
+
+
+# --- 04.6: a training of one's own ---
+
+def learn(network, images, masks, steps=60, rate=1e-2, loss=F.binary_cross_entropy_with_logits, train=True, first=48,
+          step=True, only=None):
+    """The solution; other arguments make the usual mistakes."""
+    optimizer = torch.optim.AdamW((only or network).parameters(), lr=rate)
+    if train:
+        network.train()
+    for _ in range(steps):
+        some = torch.randint(first, (8,))
+        value = loss(network(images[some]), masks[some])
+        optimizer.zero_grad()
+        value.backward()
+        if step:
+            optimizer.step()
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss": dice_loss}, {"steps": 120, "rate": 3e-3}])
+def test_learned(settings):
+    assert right("04.6", lambda *given: learn(*given, **settings)) is True
+
+
+def test_learned_may_return_the_network():
+    assert right("04.6", lambda *given: learn(*given) or given[0]) is True
+
+
+@pytest.mark.parametrize("answer, hint", [
+    (lambda *given: learn(*given, step=False), "no weight has changed"),
+    (lambda *given: learn(*given, rate=0), "no weight has changed"),
+    (lambda *given: learn(*given, rate=float("nan")), "NaN"),
+    (lambda *given: learn(*given, train=False), "eval mode"),
+    (lambda network, *given: learn(network, *given, only=network.head), "layers have their first weights"),
+    (lambda *given: learn(*given, steps=4), "the very pictures"),
+    (lambda *given: learn(*given, loss=lambda z, t: -F.binary_cross_entropy_with_logits(z, t)), "as the answer gets"),
+    (lambda *given: learn(*given, first=1, steps=120), "by heart"),
+    (lambda network, *given: network, "where the dots are"), (lambda *given: None, "where the dots are"),
+    (lambda network: 0, "could not be tried out"), (0.8, "a function is wanted")])
+def test_learned_missed(answer, hint):
+    assert hint in words("04.6", answer)
+
+
+def test_learned_wants_this_network():
+    def elsewhere(network, images, masks):
+        other = UNet(features=4, depth=3)
+        other.load_state_dict(network.state_dict())
+        learn(other, images, masks)
+        return other
+
+    assert "the one you are given" in words("04.6", elsewhere)

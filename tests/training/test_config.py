@@ -49,7 +49,7 @@ def test_settings_reach_to_their_bounds_and_no_further(name, least, most):
             TrainConfig(**{name: 1.01})
 
 
-@pytest.mark.parametrize("loss", ["dice_bce", "dice", "focal_tversky"])
+@pytest.mark.parametrize("loss", ["dice_bce", "dice", "bce", "focal_tversky"])
 def test_losses_are_accepted_by_name(loss):
     assert TrainConfig(loss=loss).loss == loss
 
@@ -83,7 +83,7 @@ def test_every_setting_is_an_option_told_in_its_own_words():
     for entry in fields(TrainConfig):
         assert "--" + entry.name.replace("_", "-") in told and entry.metadata["words"] in told
         assert f"(default: {entry.default})" in told
-    assert "{dice_bce,dice,focal_tversky}" in told
+    assert "{dice_bce,dice,bce,focal_tversky}" in told
 
 
 def test_the_file_counts_more_than_defaults_and_options_more_than_the_file(file):
@@ -105,7 +105,7 @@ def test_an_option_that_repeats_the_default_still_beats_the_file(file):
     ("compile = 1", "run.toml: compile = 1; it must be true or false"),
     ("loss = 3", "run.toml: loss = 3; it must be text"),
     ("out = false", "run.toml: out = False; it must be text"),
-    ('loss = "dise"', "run.toml: loss='dise': there are dice_bce, dice, focal_tversky"),
+    ('loss = "dise"', "run.toml: loss='dise': there are dice_bce, dice, bce, focal_tversky"),
     ("lr = nan", "run.toml: lr=nan: it must be from 0 to 10"),
     ("batch = 0", "run.toml: batch=0: it must be from 1 to 4096"),
     ("size = ", "run.toml: not a readable TOML file"),

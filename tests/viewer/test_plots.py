@@ -223,6 +223,25 @@ def test_architecture_of_any_depth(depth):
     assert levels[:turn] == sorted(levels[:turn]) and levels[turn:] == sorted(levels[turn:], reverse=True)
 
 
+def test_up_convolutions_arrive_at_their_own_half():
+    ax = plots.architecture(UNet(features=2, depth=2), size=64)
+    joined = next(box for box in ax.patches if to_rgb(box.get_facecolor()) == to_rgb(plots.YELLOW))
+    own = (joined.get_x() + 0.5 * joined.get_width(), joined.get_x() + joined.get_width())
+    ends = [text.xy for text in ax.texts if isinstance(text, mpl.text.Annotation)]
+    assert [x for x, y in ends if own[0] < x < own[1] and y == joined.get_y()]
+
+
+def test_seed_dots_shows_every_training_and_the_mean():
+    scores = pd.DataFrame({"depth 2": [0.2, 0.4, float("nan")], "depth 3": [0.5, 0.5, 0.8]})
+    ax = plots.seed_dots(scores, plt.figure().subplots(), plots.ORANGE, "real patients", shift=0.1)
+    dots, dashes = ax.lines[::2], ax.lines[1::2]
+    assert [line.get_ydata().tolist() for line in dots] == [[0.2, 0.4], [0.5, 0.5, 0.8]]
+    assert [line.get_xdata()[0] for line in dots] == [0.1, 1.1]
+    assert [line.get_ydata()[0] for line in dashes] == pytest.approx([0.3, 0.6])
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["depth 2", "depth 3"]
+    assert ax.get_legend_handles_labels()[1] == ["real patients"]
+
+
 def test_style_is_opaque_and_colours_differ():
     assert mpl.rcParams["savefig.facecolor"] == mpl.rcParams["figure.facecolor"] == "white"
     assert len({to_rgb(colour) for colour in plots.OKABE_ITO}) == 8
