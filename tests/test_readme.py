@@ -35,16 +35,35 @@ def test_targets_of_make_exist(page):
     assert code <= set(re.findall(r"^([a-z0-9-]+):", text("Makefile"), re.MULTILINE))
 
 
-def test_python_of_readme_runs(tmp_path):
+def python_blocks() -> list[str]:
+    """The Python of README, in order."""
+    return re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
+
+
+def run_python(code: str, folder: Path) -> str:
+    """What the code prints, run in a folder."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=environment)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_the_first_block_is_short_and_runs(tmp_path):
+    """From a cohort to a trained network, its scores and the viewer, in ten lines."""
+    first, _ = python_blocks()
+    assert len(first.strip().splitlines()) <= 10
+    printed = run_python(first + "print(type(viewer).__name__, len(test))", tmp_path)
+    assert "dice" in printed and printed.endswith("CohortViewer 12\n")
+
+
+def test_the_second_block_runs(tmp_path):
     """One's own scan, here a small one, from file to viewer."""
     nibabel = pytest.importorskip("nibabel")
     volume = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.float32)
-    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "scan.nii.gz")
-    [code] = re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([6.0, 6, 30, 1])), tmp_path / "scan.nii.gz")
+    _, code = python_blocks()
     code += "print(tumour.shape == probability.shape == scan.image.shape[:3], tumour.dtype)"
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
-                         env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert run.stdout == "True bool\n", run.stderr
+    assert run_python(code, tmp_path) == "True bool\n"
 
 
 def test_every_table_of_results_is_explained():

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lggseg.data.places import find_root, phantom_root
 
-from . import ceiling, feed, genomics, importing, opening, prediction, scaling, table, training, viewer
+from . import ceiling, feed, genomics, opening, prediction, scaling, table, training, viewer
 from .bench import Bench
-from .timing import ROOT, Row
+from .timing import Row
 
-FAMILIES = {"import": importing.rows, "open": opening.rows, "feed": feed.rows, "train": training.rows,
+FAMILIES = {"open": opening.rows, "feed": feed.rows, "train": training.rows,
             "predict": prediction.rows, "viewer": viewer.rows, "genomics": genomics.rows, "scaling": scaling.rows,
             "machine": ceiling.rows}
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=FAMILIES, default=[*FAMILIES], help="these families of rows")
     parser.add_argument("--quick", action="store_true", help="a minute, to see that all works: tiny, one round")
     parser.add_argument("--write", action="store_true",
-                        help="put the table into dev/benchmarks/README.md, its best lines into README.md")
+                        help="put the table into dev/benchmarks/README.md")
     options = parser.parse_args(argv)
     if options.write and (options.quick or options.only != [*FAMILIES]):
         parser.error("--write keeps the whole table; leave --only and --quick out")
@@ -50,7 +50,6 @@ def main(argv: list[str] | None = None) -> None:
     print(f"\n{text}\n\n{time.monotonic() - start:.0f} s")
     if options.write:
         table.write(text)
-        table.write(table.best(rows), ROOT / "README.md", "bench")
 
 
 if __name__ == "__main__":

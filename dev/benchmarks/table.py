@@ -1,4 +1,4 @@
-"""The table as Markdown, for the screen and for README.md, with its date and kind of machine."""
+"""The table as Markdown, for the screen and for README.md beside this file, with date and kind of machine."""
 
 import os
 import platform
@@ -41,12 +41,6 @@ def processor() -> str:
         return re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
     except (OSError, TypeError):
         return platform.processor() or platform.machine()
-
-
-def best(rows: Iterable[Row]) -> str:
-    """The three rows with the highest ratios, in words, for the project's first page."""
-    fastest = sorted(rows, key=lambda row: row.time.median, reverse=True)[:3]
-    return "\n".join(f"- {row.what}: {row.time} times as fast as {row.usual}" for row in fastest)
 
 
 def write(text: str, path: Path = README, name: str = "table") -> None:

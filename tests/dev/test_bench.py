@@ -13,7 +13,7 @@ from dev.benchmarks import table
 from dev.benchmarks.bench import Bench, folders
 from dev.benchmarks.feed import fitted, one_by_one
 from dev.benchmarks.genomics import every_table, textbook_ellipsoid
-from dev.benchmarks.timing import ROOT, Ratio, Row, clock, compare, in_child, rounds, share, short
+from dev.benchmarks.timing import Ratio, Row, clock, compare, in_child, rounds, share, short
 
 
 @pytest.fixture
@@ -79,13 +79,6 @@ def test_the_table_goes_between_its_marks(tmp_path):
     assert path.read_text() == (f"above\n<!-- table -->\nhere\n\n{table.HEAD}\n| a | b | 2.0 (1.0-3.0) |  |  |\n\n"
                                 "Told below.\n<!-- /table -->\nbelow\n")
     assert "<!-- table -->\n" in table.README.read_text() and "\n<!-- /table -->" in table.README.read_text()
-
-
-def test_the_three_fastest_are_told():
-    rows = [Row(name, "that", Ratio(times, 1, 30)) for name, times in (("a", 3), ("b", 20), ("c", 2), ("d", 5))]
-    assert table.best(rows).splitlines() == [f"- {name}: {ratio} (1.0-30) times as fast as that" for name, ratio
-                                                     in (("b", "20"), ("d", "5.0"), ("a", "3.0"))]
-    assert "<!-- bench -->\n" in (ROOT / "README.md").read_text()
 
 
 def test_a_part_of_a_cohort_is_a_cohort(bench):
