@@ -1,10 +1,10 @@
 """How well a predicted mask matches the truth: bool arrays of one shape and any dimension.
 
-The empty-mask rule, for every measure here: where prediction and truth are both empty the measure is
-undefined, NaN (leave it out of means, and say how many were left out); where one of them is
-empty, the ratios are 0 and the Hausdorff distance is infinite.
+The rule for empty masks holds for every measure. If prediction and truth are both empty, a measure
+is undefined, NaN: leave it out of means, and say how many were left out. If one of them is empty,
+the ratios are 0 and the Hausdorff distance is infinite.
 
-Masks of another type (0/255 files, probabilities) and masks of two shapes are refused with LggError.
+Masks of another type (0/255 files, probabilities) and of two shapes are refused with LggError.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,19 @@ from ..masks import bounding_box
 
 
 class Counts(NamedTuple):
-    """Numbers of pixels: true positive, false positive, false negative, true negative."""
+    """Numbers of pixels.
+
+    Attributes
+    ----------
+    tp : int
+        True positive: tumour in both masks.
+    fp : int
+        False positive: tumour in the prediction only.
+    fn : int
+        False negative: tumour in the truth only.
+    tn : int
+        True negative: tumour in neither.
+    """
 
     tp: int
     fp: int
@@ -27,21 +39,57 @@ class Counts(NamedTuple):
 
 
 def counts(prediction: np.ndarray, truth: np.ndarray) -> Counts:
-    """Compare two bool arrays of one shape pixel by pixel.
+    """Compare two masks pixel by pixel.
 
+    Parameters
+    ----------
+    prediction, truth : bool arrays of one shape, any dimension
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    LggError
+        For masks of another type, or of two shapes.
+
+    Examples
+    --------
     >>> prediction, truth = np.array([1, 1, 1, 0, 0], bool), np.array([0, 1, 1, 1, 0], bool)
     >>> counts(prediction, truth)
     Counts(tp=2, fp=1, fn=1, tn=1)
     """
     _check(prediction, truth)
-    tp = np.count_nonzero(prediction & truth)
-    fp, fn = np.count_nonzero(prediction) - tp, np.count_nonzero(truth) - tp
-    return Counts(*(int(n) for n in (tp, fp, fn, prediction.size - tp - fp - fn)))
+    tp = int(np.count_nonzero(prediction & truth))
+    fp = int(np.count_nonzero(prediction)) - tp
+    fn = int(np.count_nonzero(truth)) - tp
+    return Counts(tp, fp, fn, prediction.size - tp - fp - fn)
 
 
 def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Dice coefficient 2 TP / (2 TP + FP + FN), 0..1: the overlap over the mean of the two sizes (Dice 1945).
+    """Dice coefficient 2 TP / (2 TP + FP + FN), the overlap over the mean of the two sizes.
 
+    Parameters
+    ----------
+    prediction, truth : bool arrays of one shape, any dimension
+
+    Returns
+    -------
+    float
+        From 0 to 1; see above for empty masks.
+
+    Raises
+    ------
+    LggError
+        For masks of another type, or of two shapes.
+
+    References
+    ----------
+    Dice 1945, Ecology 26.
+
+    Examples
+    --------
     >>> prediction, truth = np.array([1, 1, 1, 0, 0], bool), np.array([0, 1, 1, 0, 0], bool)
     >>> dice(prediction, truth)
     0.8
@@ -52,8 +100,24 @@ def dice(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union TP / (TP + FP + FN), 0..1, the Jaccard index; = Dice / (2 - Dice).
+    """Intersection over union TP / (TP + FP + FN), the Jaccard index; equal to Dice / (2 - Dice).
 
+    Parameters
+    ----------
+    prediction, truth : bool arrays of one shape, any dimension
+
+    Returns
+    -------
+    float
+        From 0 to 1; see above for empty masks.
+
+    Raises
+    ------
+    LggError
+        For masks of another type, or of two shapes.
+
+    Examples
+    --------
     >>> prediction, truth = np.array([1, 1, 1, 0, 0], bool), np.array([0, 1, 1, 1, 0], bool)
     >>> iou(prediction, truth)
     0.5
@@ -62,8 +126,24 @@ def iou(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def sensitivity(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the true pixels that were found, TP / (TP + FN), 0..1; also called recall.
+    """Fraction of the true pixels that were found, TP / (TP + FN); also called recall.
 
+    Parameters
+    ----------
+    prediction, truth : bool arrays of one shape, any dimension
+
+    Returns
+    -------
+    float
+        From 0 to 1; see above for empty masks.
+
+    Raises
+    ------
+    LggError
+        For masks of another type, or of two shapes.
+
+    Examples
+    --------
     >>> prediction, truth = np.array([1, 0, 0, 0, 0], bool), np.array([1, 1, 1, 1, 0], bool)
     >>> sensitivity(prediction, truth)
     0.25
@@ -72,8 +152,24 @@ def sensitivity(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def precision(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the predicted pixels that are true, TP / (TP + FP), 0..1.
+    """Fraction of the predicted pixels that are true, TP / (TP + FP).
 
+    Parameters
+    ----------
+    prediction, truth : bool arrays of one shape, any dimension
+
+    Returns
+    -------
+    float
+        From 0 to 1; see above for empty masks.
+
+    Raises
+    ------
+    LggError
+        For masks of another type, or of two shapes.
+
+    Examples
+    --------
     >>> prediction, truth = np.array([1, 1, 1, 1, 0], bool), np.array([1, 1, 1, 0, 0], bool)
     >>> precision(prediction, truth)
     0.75
@@ -81,14 +177,34 @@ def precision(prediction: np.ndarray, truth: np.ndarray) -> float:
     return _ratios(counts(prediction, truth))["precision"]
 
 
-def hausdorff95(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None) -> float:
-    """95th percentile Hausdorff distance between the two surfaces, 0..infinity, in pixels or `spacing`'s unit.
+def hausdorff95(
+    prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None
+) -> float:
+    """95th percentile Hausdorff distance between the surfaces of two masks.
 
-    The surface of a mask is its pixels with a face neighbour outside it (the image border counts as outside). From
-    every surface pixel of one mask the distance to the other surface is taken: the larger of the two directions'
-    95th percentiles is returned, as MONAI does it. `spacing` is the pixel's size along each axis (the LGG
-    data set has none); LggError unless it has one positive number per axis.
+    The surface of a mask is its pixels with a face neighbour outside it; the image border counts as
+    outside. From every surface pixel of one mask the distance to the other surface is taken, and
+    the other way round. The larger of the two 95th percentiles is returned, as MONAI does it.
 
+    Parameters
+    ----------
+    prediction, truth : bool arrays of one shape, any dimension
+    spacing : sequence of float, optional
+        The pixel's size along each axis; 1 if not given (the LGG data set has none).
+
+    Returns
+    -------
+    float
+        From 0 to infinity, in pixels or the unit of `spacing`; see above for empty masks.
+
+    Raises
+    ------
+    LggError
+        For masks of another type or of two shapes, and for a spacing that is not one positive
+        number per axis.
+
+    Examples
+    --------
     >>> prediction, truth = np.array([[1, 0, 0, 0, 0]], bool), np.array([[0, 0, 0, 1, 0]], bool)
     >>> hausdorff95(prediction, truth), hausdorff95(prediction, truth, spacing=(1, 0.5))
     (3.0, 1.5)
@@ -96,17 +212,41 @@ def hausdorff95(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[flo
     inf
     """
     _check(prediction, truth)
-    spacing = _check_spacing(spacing, truth.ndim)
-    if not (prediction.any() and truth.any()):
-        return float("inf") if prediction.any() or truth.any() else float("nan")
+    sizes = _check_spacing(spacing, truth.ndim)
+    empty = [not prediction.any(), not truth.any()]
+    if all(empty):
+        return float("nan")
+    if any(empty):
+        return float("inf")
     box = bounding_box(prediction | truth)  # most of a scan is empty
-    one, other = _surface(prediction[box]), _surface(truth[box])
-    return max(_directed95(one, other, spacing), _directed95(other, one, spacing))
+    one = _surface(prediction[box])
+    other = _surface(truth[box])
+    return max(_directed95(one, other, sizes), _directed95(other, one, sizes))
 
 
-def scores(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None) -> dict[str, float]:
-    """All measures at once: dice, iou, sensitivity, precision, hd95; each as its own function gives it.
+def scores(
+    prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] | None = None
+) -> dict[str, float]:
+    """All measures at once.
 
+    Parameters
+    ----------
+    prediction, truth : bool arrays of one shape, any dimension
+    spacing : sequence of float, optional
+        As for `hausdorff95`.
+
+    Returns
+    -------
+    dict
+        dice, iou, sensitivity, precision and hd95, each as its own function returns it.
+
+    Raises
+    ------
+    LggError
+        As `hausdorff95`.
+
+    Examples
+    --------
     >>> prediction, truth = np.array([[1, 1, 1, 0]], bool), np.array([[0, 1, 1, 1]], bool)
     >>> {name: round(value, 2) for name, value in scores(prediction, truth).items()}
     {'dice': 0.67, 'iou': 0.5, 'sensitivity': 0.67, 'precision': 0.67, 'hd95': 0.9}
@@ -115,12 +255,18 @@ def scores(prediction: np.ndarray, truth: np.ndarray, spacing: Sequence[float] |
 
 
 def _ratios(n: Counts) -> dict[str, float]:
-    """The four ratios; with no true positive they are 0 or, without any positive at all, undefined."""
+    """The four ratios. Without a true positive they are 0, or undefined if both masks are empty."""
     if n.tp == 0:
-        value = 0.0 if n.fp or n.fn else float("nan")
+        value = float("nan")
+        if n.fp or n.fn:
+            value = 0.0
         return dict.fromkeys(("dice", "iou", "sensitivity", "precision"), value)
-    return {"dice": 2 * n.tp / (2 * n.tp + n.fp + n.fn), "iou": n.tp / (n.tp + n.fp + n.fn),
-            "sensitivity": n.tp / (n.tp + n.fn), "precision": n.tp / (n.tp + n.fp)}
+    return {
+        "dice": 2 * n.tp / (2 * n.tp + n.fp + n.fn),
+        "iou": n.tp / (n.tp + n.fp + n.fn),
+        "sensitivity": n.tp / (n.tp + n.fn),
+        "precision": n.tp / (n.tp + n.fp),
+    }
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:
@@ -131,29 +277,39 @@ def _surface(mask: np.ndarray) -> np.ndarray:
 def _directed95(source: np.ndarray, goal: np.ndarray, spacing: np.ndarray) -> float:
     """95th percentile of the distances from the pixels of `source` to the nearest one of `goal`.
 
-    By a distance map: SciPy's KDTree can crash on points that lie on a grid.
+    It uses a distance map, because SciPy's KDTree can crash on points that lie on a grid.
     """
     distance = ndimage.distance_transform_edt(~goal, sampling=spacing)
     return float(np.percentile(distance[source], 95))
 
 
 def _check(prediction: np.ndarray, truth: np.ndarray) -> None:
+    """LggError unless these are bool arrays of one shape."""
     for name, mask in (("prediction", prediction), ("truth", truth)):
-        if not isinstance(mask, np.ndarray) or mask.dtype != bool:
-            kind = f"a {mask.dtype} array" if isinstance(mask, np.ndarray) else f"a {type(mask).__name__}"
-            raise LggError(f"{name} is {kind}; masks must be bool arrays: "
-                           "compare 0/255 files with `mask > 0`, probabilities with `probability >= 0.5`")
+        kind = f"a {type(mask).__name__}"
+        if isinstance(mask, np.ndarray):
+            kind = f"a {mask.dtype} array"
+        if kind != "a bool array":
+            raise LggError(
+                f"{name} is {kind}; masks must be bool arrays: compare 0/255 files with "
+                "`mask > 0`, probabilities with `probability >= 0.5`"
+            )
     if prediction.shape != truth.shape or truth.ndim == 0:
-        raise LggError(f"prediction is {prediction.shape}, truth is {truth.shape}; the shapes must be equal, "
-                       "with at least one axis: predict on the volume's own grid")
+        raise LggError(
+            f"prediction is {prediction.shape}, truth is {truth.shape}; the shapes must be equal, "
+            "with at least one axis: predict on the volume's own grid"
+        )
 
 
 def _check_spacing(spacing: Sequence[float] | None, ndim: int) -> np.ndarray:
-    """One size per axis; pixels are 1 wide where nothing else is said."""
+    """The pixel's size along each axis; 1 if no spacing is given."""
+    if spacing is None:
+        return np.ones(ndim)
+    rule = f"spacing is {spacing}; give one positive number for each of the {ndim} axes"
     try:
-        sizes = np.ones(ndim) if spacing is None else np.asarray(spacing, float)
-    except (TypeError, ValueError):
-        sizes = np.zeros(ndim)
+        sizes = np.asarray(spacing, float)
+    except (TypeError, ValueError) as error:
+        raise LggError(rule) from error
     if sizes.shape != (ndim,) or not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise LggError(f"spacing is {spacing}; give one positive number for each of the {ndim} axes")
+        raise LggError(rule)
     return sizes
