@@ -5,6 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import tifffile
 from tqdm import tqdm
@@ -15,63 +16,118 @@ from .patient import Patient
 from .scanning import draw_slices
 from .table import plan_cohort
 
-PHANTOM_VERSION = "6"  # goes up whenever pictures or table change: caches are named by it
+PHANTOM_VERSION = "6"  # goes up when pictures or table change: caches are named by it
 
 
-def write_phantom_cohort(dest: str | os.PathLike, patients: int = 60, seed: int = 0, progress: bool = True) -> Path:
-    """Write `dest`/kaggle_3m, a synthetic cohort in the real layout, and return its path.
+def write_phantom_cohort(
+    dest: str | os.PathLike[str], patients: int = 60, seed: int = 0, progress: bool = True
+) -> Path:
+    """Write a synthetic cohort in the layout of the real data set.
 
-    It appears complete or not at all. The same arguments give the same bytes (on one platform). A
-    kaggle_3m that is this very cohort is returned as it is; any other one raises LggError, as does a folder
-    that cannot be written.
+    It appears completely or not at all. The same arguments give the same bytes, on one platform.
 
+    Parameters
+    ----------
+    dest : str or path
+        Folder to write ``kaggle_3m`` into. If that is this very cohort already, it is kept.
+    patients : int
+        How many, from 2 to 999.
+    seed : int
+        From 0.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Path
+        The folder ``kaggle_3m``.
+
+    Raises
+    ------
+    LggError
+        If another kaggle_3m is there, the folder cannot be written, or an argument is out of its
+        range.
+
+    Examples
+    --------
     >>> write_phantom_cohort("phantoms", patients=4, progress=False).as_posix()
     'phantoms/kaggle_3m'
     """
     dest = Path(dest)
-    target, note = dest / "kaggle_3m", describe(patients, seed)
+    target = dest / "kaggle_3m"
+    note = describe(patients, seed)
     try:
-        return _accept(target, note) if target.exists() else _draw(target, *plan_cohort(patients, seed), note, progress)
+        if target.exists():
+            _check_note(target, note)
+        else:
+            plan, table = plan_cohort(patients, seed)
+            _draw(target, plan, table, note, progress)
     except OSError as error:
-        raise LggError(f"{dest} cannot be written ({error}); make room there, or choose another folder "
-                       "(for the cache, set LGGSEG_CACHE)") from error
-
-
-def _draw(target: Path, plan: list[Patient], table: pd.DataFrame, note: str, progress: bool) -> Path:
-    """Write the planned cohort beside `target`, then rename it."""
-    with temporary_folder(target.parent, ".phantom-") as temporary:
-        _fill(temporary / "kaggle_3m", plan, table, note, progress)
-        try:
-            os.rename(temporary / "kaggle_3m", target)
-        except OSError:  # someone else was quicker
-            return _accept(target, note)
+        raise LggError(
+            f"{dest} cannot be written ({error}); make room there, or choose another folder "
+            "(for the cache, set LGGSEG_CACHE)"
+        ) from error
     return target
 
 
 def describe(patients: int, seed: int) -> str:
     """Text of PHANTOM.txt."""
-    return (f"PHANTOM cohort, version {PHANTOM_VERSION}: {patients} synthetic patients from seed {seed}.\n"
-            "Drawn by lggseg.phantom. No picture and no number in this folder comes from a person.\n")
+    return (
+        f"PHANTOM cohort, version {PHANTOM_VERSION}: "
+        f"{patients} synthetic patients from seed {seed}.\n"
+        "Drawn by lggseg.phantom. No picture and no number in this folder comes from a person.\n"
+    )
 
 
-def _accept(target: Path, note: str) -> Path:
+def _check_note(target: Path, note: str) -> None:
+    """LggError unless `target` is the cohort that the note describes."""
     marker = target / "PHANTOM.txt"
-    if not (marker.is_file() and marker.read_text() == note):
-        raise LggError(f"{target} exists and is not the phantom cohort asked for; remove it or choose another folder")
-    return target
+    if not marker.is_file() or marker.read_text() != note:
+        raise LggError(
+            f"{target} exists and is not the phantom cohort asked for; "
+            "remove it or choose another folder"
+        )
 
 
-def _fill(folder: Path, plan: list[Patient], table: pd.DataFrame, note: str, progress: bool) -> None:
+def _draw(
+    target: Path, plan: list[Patient], table: pd.DataFrame, note: str, progress: bool
+) -> None:
+    """Write the planned cohort beside `target`, then rename it."""
+    with temporary_folder(target.parent, ".phantom-") as temporary:
+        _fill(temporary / "kaggle_3m", plan, table, note, progress)
+        try:
+            os.rename(temporary / "kaggle_3m", target)
+        except OSError:  # another process was faster
+            _check_note(target, note)
+
+
+def _fill(
+    folder: Path, plan: list[Patient], table: pd.DataFrame, note: str, progress: bool
+) -> None:
+    """Write all files of a cohort.
+
+    In threads, not in processes: NumPy, SciPy and zlib release the lock, and nothing must be
+    imported twice. The progress bar is written to stdout and removed at the end, so that the stored
+    output of a notebook is the same with and without it.
+    """
     folder.mkdir()
     table.to_csv(folder / "data.csv", index=False, lineterminator="\n")
-    (folder / "README.md").write_text("LGG Segmentation Dataset: PHANTOM, a synthetic stand-in\n")
-    # Threads, not processes: numpy, scipy and zlib release the lock, and nothing must be imported twice.
+    readme = "LGG Segmentation Dataset: PHANTOM, a synthetic stand-in\n"
+    (folder / "README.md").write_text(readme)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        done = pool.map(lambda patient: write_patient(folder, patient), plan)
+        bar = tqdm(
+            done,
+            "drawing phantoms",
+            total=len(plan),
+            unit="patient",
+            leave=False,
+            file=sys.stdout,
+            disable=not progress,
+        )
         try:
-            done = pool.map(lambda patient: write_patient(folder, patient), plan)
-            bar = tqdm(done, "drawing phantoms", len(plan), unit="patient", leave=False, file=sys.stdout,
-                       disable=not progress)  # on stdout and not left: stored outputs stay the same
-            list(bar)
+            for _ in bar:
+                pass
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -83,6 +139,18 @@ def write_patient(root: Path, patient: Patient) -> None:
     folder = root / patient.folder
     folder.mkdir()
     for k, (image, mask) in enumerate(draw_slices(patient), start=1):
-        for end, pixels in (("", image), ("_mask", mask)):  # level 1: a seventh of the time for 4 % more bytes
-            tifffile.imwrite(folder / f"{patient.folder}_{k}{end}.tif", pixels, compression="zlib", metadata=None,
-                             compressionargs={"level": 1}, photometric="minisblack" if end else "rgb")
+        name = f"{patient.folder}_{k}"
+        write_tiff(folder / f"{name}.tif", image, "rgb")
+        write_tiff(folder / f"{name}_mask.tif", mask, "minisblack")
+
+
+def write_tiff(path: Path, pixels: np.ndarray, photometric: str) -> None:
+    """Write a compressed TIFF. Level 1 takes a seventh of the time for 4 % more bytes."""
+    tifffile.imwrite(
+        path,
+        pixels,
+        compression="zlib",
+        compressionargs={"level": 1},
+        metadata=None,
+        photometric=photometric,
+    )

@@ -9,7 +9,7 @@ PATIENT = Patient("TCGA_DU_P001_19990101", "DU", (0, 1), 20, 1.0, 2, 0.3, ())
 
 
 def test_sites_share_the_cohort():
-    assert sum(scanner.share for scanner in SCANNERS.values()) == pytest.approx(1)
+    assert sum(scanner.fraction for scanner in SCANNERS.values()) == pytest.approx(1)
     assert all(15 <= low <= high <= 28 for low, high in (scanner.slices for scanner in SCANNERS.values()))
 
 
