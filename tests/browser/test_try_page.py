@@ -436,8 +436,8 @@ def test_a_picture_of_400_megapixels_is_refused_before_it_is_unpacked(opened, tm
     file = tmp_path / "huge.png"
     file.write_bytes(huge_png(20_000))
     assert opened.refused(file) == (
-        "huge.png: its shape is (20000, 20000); a scan has at least one pixel along every axis, and "
-        "at most 17 million in a slice: crop it"
+        "huge.png: its shape is (20000, 20000); a scan has at least one pixel along every axis, "
+        "and at most 17 million in a slice: crop it"
     )
 
 
