@@ -348,7 +348,7 @@ def test_shipped_weights_load(kind):
 
 
 def test_unknown_weights_are_named():
-    with pytest.raises(LggError, match="'ct'; there are kaggle, kaggle_halves, phantom"):
+    with pytest.raises(LggError, match="'ct'; there are kaggle, phantom"):
         load_pretrained("ct")
 
 
