@@ -1,4 +1,4 @@
-"""How the shipped weights were found: trainings, comparisons and release, as commands on the package lggseg.
+"""How the shipped weights were found: trainings, comparisons and release, as commands.
 
 `experiments/README.md` is the log.
 """

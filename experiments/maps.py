@@ -1,6 +1,6 @@
-"""Probability maps of the held-out patients of a fold, stored as bytes, so that all that follows is cheap to study.
+"""Probability maps of the held-out patients of a fold, stored as bytes for later study.
 
-A file tells who trained the networks that made it, and nobody's map may be by a network that saw them: such a file is
+A file lists who trained the networks that made its maps. A map by a network that saw the patient is
 neither written nor read.
 """
 
@@ -31,25 +31,42 @@ def from_bytes(stored: np.ndarray) -> np.ndarray:
 
 def predict_maps(segmenter: Segmenter, cohort: Cohort, patients: Iterable[str], path: Path) -> None:
     """Write the maps of these patients; LggError if the network was trained on one of them."""
-    found = {patient: to_bytes(segmenter.probability(cohort.volume(patient).image)) for patient in patients}
-    write_maps(found, segmenter.training_patients, path)
+    maps = {}
+    for patient in patients:
+        probability = segmenter.probability(cohort.volume(patient).image)
+        maps[patient] = to_bytes(probability)
+    write_maps(maps, segmenter.training_patients, path)
 
 
 def write_maps(maps: dict[str, np.ndarray], trained_on: Iterable[str], path: Path) -> None:
     """Store maps uint8 (D,H,W) by patient, and who trained the networks that made them."""
+    trained_on = sorted(trained_on)
     check(maps, trained_on, path)
     with atomic_write(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **maps, **{TRAINED_ON: np.array(sorted(trained_on), dtype=str)})
+        np.savez_compressed(file, **maps, **{TRAINED_ON: np.array(trained_on, dtype=str)})
 
 
 def check(patients: Iterable[str], trained_on: Iterable[str], path: Path) -> None:
     """Raise LggError if one of the patients was trained on."""
-    if seen := sorted({*patients} & {*trained_on}):
-        raise LggError(f"{path}: the network was trained on {', '.join(seen)}; others must judge them")
+    seen = sorted(set(patients) & set(trained_on))
+    if seen:
+        raise LggError(
+            f"{path}: the network was trained on {', '.join(seen)}; others must judge them"
+        )
 
 
 def read_maps(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """(patient, probability float32 (D,H,W)) one by one; LggError for a file that is damaged or not honest."""
+    """Read the maps of a file one by one.
+
+    Yields
+    ------
+    patient, and the probability float32 (D, H, W)
+
+    Raises
+    ------
+    LggError
+        for a file that is damaged, or holds a map by a network that saw the patient
+    """
     try:
         with path.open("rb") as stored, np.load(stored) as file:
             patients = [name for name in file.files if name != TRAINED_ON]
@@ -59,7 +76,9 @@ def read_maps(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     except LggError:
         raise
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise LggError(f"{path}: no whole file of maps ({error}); delete it and run the command again") from error
+        raise LggError(
+            f"{path}: not a whole file of maps ({error}); delete it and run the command again"
+        ) from error
 
 
 def run_maps(run: Run) -> Iterator[tuple[int, str, np.ndarray]]:

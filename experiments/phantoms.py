@@ -1,8 +1,9 @@
 """The weights for phantoms: trained on one drawn cohort, threshold and clean-up chosen on another.
 
-Phantoms of every seed have the same ids, so the weights name their training patients with the seed: the default cohort,
-seed 0, counts as never seen, and rightly so. --out holds phantom.pt, and the Dice of the second cohort by which it was
-chosen.
+Phantoms of every seed have the same ids, so the weights name their training patients with the seed
+of the cohort: the default cohort, seed 0, counts as never seen, and rightly so. With --seeds one
+network is trained for each, and they answer together. --out then holds phantom.pt; printed is the
+Dice of the second cohort.
 """
 
 import argparse
@@ -13,41 +14,93 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from lggseg import Cohort, LggError, Segmenter, TrainConfig, build_model, fit, open_cohort, write_phantom_cohort
+from lggseg import (
+    Cohort,
+    LggError,
+    Segmenter,
+    TrainConfig,
+    build_model,
+    fit,
+    open_cohort,
+    write_phantom_cohort,
+)
 from lggseg.training.config import add_options, config_of
 
 from .command import command, execute, positive
+from .ensemble import unite
 from .tables import choices, choose, summary
 
-TRAIN_SEED, CHOOSE_SEED = 1, 2  # the cohort that readers see is seed 0
+# Seeds of the cohorts; the one that readers see has seed 0.
+TRAINING_COHORT = 1
+CHOOSING_COHORT = 2
 
 
-def drawn(out: Path, patients: int, seed: int) -> Cohort:
-    """The phantom cohort of this seed, drawn into `out` if it is not there yet."""
+def draw(out: Path, patients: int, seed: int) -> Cohort:
+    """The phantom cohort of this seed, drawn into `out` unless it is there."""
     return open_cohort(write_phantom_cohort(out / f"seed{seed}", patients, seed))
 
 
-def train(cohort: Cohort, config: TrainConfig, progress: bool = True) -> Segmenter:
-    """A network trained on all of the cohort, whose patients are named with the seed."""
-    model = build_model(config)
-    fit(model, cohort, cohort.patients, [], replace(config, out=f"{config.out}/training"), progress)
-    return Segmenter(list(model.networks), model.recipe, [[f"{name} (seed {TRAIN_SEED})" for name in cohort.patients]])
+def train(
+    cohort: Cohort, config: TrainConfig, seeds: list[int], progress: bool = True
+) -> Segmenter:
+    """Train one network per seed on all of the cohort, each in a folder of its own.
+
+    Returns
+    -------
+    all of them as one, their training patients named with the seed of the cohort
+    """
+    trained = []
+    for seed in seeds:
+        config_of_seed = replace(config, seed=seed, out=f"{config.out}/training{seed}")
+        model = build_model(config_of_seed)
+        fit(model, cohort, cohort.patients, [], config_of_seed, progress)
+        trained.append(model)
+    ensemble = unite(trained)
+    names = [f"{patient} (seed {TRAINING_COHORT})" for patient in cohort.patients]
+    return Segmenter(ensemble.networks, ensemble.recipe, [names] * len(seeds))
 
 
-def tuned(model: Segmenter, cohort: Cohort) -> tuple[Segmenter, np.ndarray]:
-    """The network with the threshold and share that suit this cohort, and the Dice it then has (patients,)."""
-    volumes = map(cohort.volume, tqdm(cohort.patients, "choosing", leave=False))
-    dice = pd.DataFrame([choices(model.probability(volume.image), volume.mask) for volume in volumes])
+def tune(model: Segmenter, cohort: Cohort) -> tuple[Segmenter, np.ndarray]:
+    """Choose threshold and min_component_share on a cohort.
+
+    Returns
+    -------
+    the same networks with these, and the Dice (patients,) that they then have
+    """
+    rows = []
+    for patient in tqdm(cohort.patients, "choosing", leave=False):
+        volume = cohort.volume(patient)
+        rows.append(choices(model.probability(volume.image), volume.mask))
+    dice = pd.DataFrame(rows)
     threshold, share = choose(dice)
-    return model.with_recipe(threshold=threshold, min_component_share=share), dice[threshold, share].to_numpy()
+    tuned = model.with_recipe(threshold=threshold, min_component_share=share)
+    return tuned, dice[threshold, share].to_numpy()
 
 
 def options() -> argparse.ArgumentParser:
     parser = command("phantoms", __doc__, data=False)
-    parser.add_argument("--patients", type=positive, nargs=2, default=(60, 24), metavar=("N", "M"),
-                        help="phantoms to train on, and to choose by (default: 60 24)")
-    parser.add_argument("--bits", type=int, default=16, choices=(8, 16, 32),
-                        help="bits that a weight is stored in (default: 16)")
+    parser.add_argument(
+        "--patients",
+        type=positive,
+        nargs=2,
+        default=(60, 24),
+        metavar=("N", "M"),
+        help="phantoms to train on, and to choose by (default: 60 24)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        metavar="S",
+        help="train one network for each of these seeds (default: one, for --seed)",
+    )
+    parser.add_argument(
+        "--bits",
+        type=int,
+        default=16,
+        choices=(8, 16, 32),
+        help="bits that a weight is stored in (default: 16)",
+    )
     add_options(parser)
     return parser
 
@@ -57,10 +110,16 @@ def do(chosen: argparse.Namespace) -> None:
     if not config.out:
         raise LggError("--out is needed: the folder for phantoms and weights")
     out = Path(config.out)
-    model = train(drawn(out, chosen.patients[0], TRAIN_SEED), config)
-    best, dice = tuned(model, drawn(out, chosen.patients[1], CHOOSE_SEED))
-    best.save(out / "phantom.pt", chosen.bits)
-    print(f"threshold {best.recipe.threshold}, min_component_share {best.recipe.min_component_share}: {summary(dice)}")
+    seeds = chosen.seeds or [config.seed]
+    patients_to_train_on, patients_to_choose_by = chosen.patients
+    model = train(draw(out, patients_to_train_on, TRAINING_COHORT), config, seeds)
+    tuned, dice = tune(model, draw(out, patients_to_choose_by, CHOOSING_COHORT))
+    tuned.save(out / "phantom.pt", chosen.bits)
+    recipe = tuned.recipe
+    print(
+        f"threshold {recipe.threshold}, min_component_share {recipe.min_component_share}: "
+        f"{summary(dice)}"
+    )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,13 +1,11 @@
-"""Make the shipped weights and the committed results from a finished cross-validation: all of it, or nothing.
+"""Make the shipped weights and the committed tables from a finished run: all of it, or nothing.
 
-The weights, ensemble.pt or the one network of --network, become lggseg/weights/kaggle.pt; patients.csv, slices.csv and
-choices.csv become lggseg/published/oof_*.csv, where oof stands for out of fold; and the out-of-fold scores are stamped
-into the pages that tell of them. The networks of --halves, another run, become lggseg/weights/kaggle_halves.pt: a
-network that has seen every patient can judge none of them, and the notebooks need somebody who can.
+ensemble.pt becomes lggseg/weights/kaggle.pt; patients.csv, slices.csv and choices.csv become
+lggseg/published/oof_*.csv, where oof stands for out of fold; and the out-of-fold scores are written
+into the pages that show them.
 """
 
 import argparse
-import re
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,84 +19,117 @@ from .plan import Run, read_run
 from .tables import summary
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLES = {"patients.csv": "oof_features.csv", "slices.csv": "oof_slices.csv", "choices.csv": "oof_choices.csv"}
+TABLES = {
+    "patients.csv": "oof_features.csv",
+    "slices.csv": "oof_slices.csv",
+    "choices.csv": "oof_choices.csv",
+}
 PAGES = ("README.md", "lggseg/weights/README.md")
 
 
-def release(run: Run, network: Path | None = None, halves: Run | None = None, bits: int = 8, root: Path = ROOT) -> str:
-    """Write weights in `bits` a weight, tables and figures under `root`; returns the figures.
+def release(run: Run, bits: int = 8, root: Path = ROOT) -> str:
+    """Write weights, tables and figures of a run into the project.
 
-    Threshold and min_component_share of what is shipped are those that suit all the patients that the run judged.
-    Raises LggError, before anything is written, where a run is not finished, the network was trained on others than
-    it judged, the halves are not of the same patients, or a page has no place for the figures.
+    Parameters
+    ----------
+    run : a finished cross-validation, or several joined
+    bits : 8, 16 or 32 for each weight
+    root : folder of the project
+
+    Returns
+    -------
+    the figures, as they now stand in the pages
+
+    Raises
+    ------
+    LggError
+        before anything is written, where the run is not finished, the networks were trained on
+        other patients than it judged, or a page has no place for the figures
     """
-    shipped = root / "lggseg" / "weights"
-    ensemble = load_checkpoint(run.out / "ensemble.pt")
-    weights = {shipped / "kaggle.pt": load_checkpoint(network).with_recipe(
-        threshold=ensemble.recipe.threshold, min_component_share=ensemble.recipe.min_component_share)
-        if network else ensemble}
-    if halves:
-        weights[shipped / "kaggle_halves.pt"] = load_checkpoint(halves.out / "ensemble.pt")
-    tables = {name: (run.out / name).read_bytes() for name in TABLES if (run.out / name).exists()}
-    judged = sorted(patient for fold in run.folds for patient in fold.held_out)
-    if len(run.done()) < len(run.folds) or len(tables) < len(TABLES) or patients_of(run).patient.tolist() != judged:
+    segmenter = load_checkpoint(run.out / "ensemble.pt")
+    check_finished(run)
+    patients = read_patients(run)
+    if segmenter.training_patients != patients.patient.tolist():
+        raise LggError(
+            f"{run.out}/ensemble.pt: trained on {len(segmenter.training_patients)} patients, and "
+            f"the tables judge {len(patients)}; release networks that were trained on those of "
+            "the tables"
+        )
+
+    text = figures(patients)
+    files = {}
+    for name, published in TABLES.items():
+        files[root / "lggseg" / "published" / published] = (run.out / name).read_bytes()
+    for page in PAGES:
+        files[root / page] = stamp(root / page, "oof", text).encode()
+    publish({root / "lggseg" / "weights" / "kaggle.pt": segmenter}, bits, files)
+    return text
+
+
+def check_finished(run: Run) -> None:
+    """Raise LggError unless the run has judged all its patients and holds all tables."""
+    folds_done = len(run.done()) == len(run.folds)
+    tables_written = all((run.out / name).exists() for name in TABLES)
+    wanted = sorted(patient for fold in run.folds for patient in fold.held_out)
+    if not folds_done or not tables_written or read_patients(run).patient.tolist() != wanted:
         raise LggError(f"{run.out} is not finished: run the command that began it once more")
-    for path, segmenter in weights.items():
-        if segmenter.training_patients != judged:
-            raise LggError(f"{path.name}: trained on {len(segmenter.training_patients)} patients, and the tables judge "
-                           f"{len(judged)}; release networks that were trained on those of the tables")
-    told = figures(patients_of(run))
-    pages = {root / page: stamp(root / page, "oof", told) for page in PAGES}
-    publish(weights, bits, {root / "lggseg" / "published" / TABLES[name]: content for name, content in tables.items()}
-            | {page: text.encode() for page, text in pages.items()})
-    return told
 
 
 def publish(weights: dict[Path, Segmenter], bits: int, files: dict[Path, bytes]) -> None:
-    """Write all files beside their places, then rename them: an error on the way changes nothing."""
-    with ExitStack() as all_of_them:
+    """Write all files beside their places, then rename them: an error changes nothing."""
+    with ExitStack() as all_files:
         for path, segmenter in weights.items():
-            segmenter.save(all_of_them.enter_context(atomic_write(path)), bits)
+            part = all_files.enter_context(atomic_write(path))
+            segmenter.save(part, bits)
         for path, content in files.items():
-            all_of_them.enter_context(atomic_write(path)).write_bytes(content)
+            part = all_files.enter_context(atomic_write(path))
+            part.write_bytes(content)
 
 
-def patients_of(run: Run) -> pd.DataFrame:
-    """The run's patients.csv, in order."""
+def read_patients(run: Run) -> pd.DataFrame:
+    """The run's patients.csv, sorted by patient."""
     return pd.read_csv(run.out / "patients.csv").sort_values("patient")
 
 
 def figures(patients: pd.DataFrame) -> str:
-    """The out-of-fold scores in words, over all patients and per fold."""
-    folds = patients.groupby("fold").dice.mean()
-    return (f"> {summary(patients.dice.to_numpy())}\n>\n"
-            f"> Mean per fold: {', '.join(f'{value:.3f}' for value in folds)}")
+    """The out-of-fold scores as Markdown, over all patients and per fold."""
+    means = patients.groupby("fold").dice.mean()
+    per_fold = ", ".join(f"{mean:.3f}" for mean in means)
+    return f"> {summary(patients.dice.to_numpy())}\n>\n> Mean per fold: {per_fold}"
 
 
 def stamp(page: Path, name: str, content: str) -> str:
-    """The page's text with `content` between `<!-- name -->` and `<!-- /name -->`; LggError without these markers."""
-    text, found = re.subn(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", lambda hit: f"{hit[1]}\n{content}\n{hit[2]}",
-                          page.read_text(encoding="utf-8"), count=1, flags=re.DOTALL)
-    if not found:
-        raise LggError(f"{page} has no <!-- {name} --> ... <!-- /{name} --> to fill; put the markers where the figures "
-                       "belong")
-    return text
+    """The page's text with `content` between `<!-- name -->` and `<!-- /name -->`.
+
+    Raises LggError where the page lacks these markers.
+    """
+    start = f"<!-- {name} -->"
+    end = f"<!-- /{name} -->"
+    text = page.read_text(encoding="utf-8")
+    before, found_start, rest = text.partition(start)
+    _, found_end, after = rest.partition(end)
+    if not found_start or not found_end:
+        raise LggError(
+            f"{page} has no {start} ... {end} to fill; put the markers where the figures belong"
+        )
+    return f"{before}{start}\n{content}\n{end}{after}"
 
 
 def options() -> argparse.ArgumentParser:
     parser = command("release", __doc__, data=False)
     parser.add_argument("run", metavar="RUN", help="folder of a finished cross-validation")
-    parser.add_argument("--network", type=Path, metavar="FILE",
-                        help="ship this network, such as a student of `experiments.distill`, in place of ensemble.pt")
-    parser.add_argument("--halves", metavar="RUN", help="folder of a finished cross-validation of two small networks")
-    parser.add_argument("--bits", type=int, default=8, choices=(8, 16, 32),
-                        help="bits that a weight is stored in (default: 8)")
+    parser.add_argument(
+        "--bits",
+        type=int,
+        default=8,
+        choices=(8, 16, 32),
+        help="bits that a weight is stored in (default: 8)",
+    )
     return parser
 
 
 def do(chosen: argparse.Namespace) -> None:
-    halves = read_run(chosen.halves) if chosen.halves else None
-    print(release(read_run(chosen.run), chosen.network, halves, chosen.bits))
+    print(release(read_run(chosen.run), chosen.bits))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -14,7 +14,6 @@ import lggseg
 ORDER = [
     ["errors", "files", "sequences", "patient_ids", "settings", "masks", "published_tables"],
     ["unet", "prepare.*", "phantom.*"],
-    ["efficientnet"],
     ["data.*"],
     ["model.*"],
     ["measures.*", "training.*"],

@@ -35,11 +35,10 @@ def test_public_names(name):
 DEFAULTS = {
     "GridSpec": {"size": 224, "context": 0, "block": 2, "threshold": 0.5, "min_component_share": 0.0, "flip": False},
     "TrainConfig": {
-        "size": 224, "coarse_size": 160, "coarse_share": 0.5, "block": 2, "context": 0, "encoder": "plain",
-        "features": 16, "depth": 5, "growth": 2.0, "epochs": 32, "epoch_slices": 2000, "batch": 16,
-        "lr": 3e-3, "weight_decay": 1e-2, "ema": 0.995,
-        "loss": "dice_bce", "oversample_foreground": 0.5, "balance": 0.5, "augment": 1.25, "late_augment": 0.5,
-        "carve_mix": 0.0, "cyst": 0.0, "patience": 0, "validate_every": 1, "seed": 0, "workers": 0, "compile": False},
+        "size": 224, "coarse_size": 160, "coarse_share": 0.5, "block": 2, "context": 0, "features": 16, "depth": 5,
+        "growth": 2.0, "epochs": 32, "epoch_slices": 2000, "batch": 16, "lr": 3e-3, "weight_decay": 1e-2, "ema": 0.995,
+        "loss": "dice_bce", "oversample_foreground": 0.5, "balance": 0.5, "augment": 1.25, "late_augment": 0.75,
+        "carve_mix": 0.4, "cyst": 0.25, "patience": 0, "validate_every": 1, "seed": 0, "workers": 0, "compile": False},
     "UNet": {"in_channels": 3, "out_channels": 1, "features": 16, "depth": 5, "growth": 2},
     "SliceDataset": {"tumour_only": False, "soft": False}, "Volume": {"missing": ()}, "Segmenter": {"patients": ()},
     "split_patients": {"fractions": (0.8, 0.2), "seed": 0}, "fold_patients": {"folds": 5, "seed": 0},

@@ -71,7 +71,7 @@ def rows(bench: Bench) -> list[Row]:
     """The default network on a batch of the default size; both sides without augmentation, the profile with it."""
     config = TrainConfig(device="cpu", coarse_share=0, **({"size": 64, "batch": 4} if bench.quick else {}))
     trainer = Trainer(build_model(config), bench.cohort, bench.cohort.patients[:2], [], config)
-    image, mask = next(iter(trainer.loader(0)))
+    image, mask = next(iter(trainer.batches(0)))
     trainer.model.train()
     torch.set_flush_denormal(True)  # as `fit` does, here for both
     plain, flops = plain_loop(config, image, mask), ceiling.operations(lambda: trainer.step(image, mask))

@@ -21,7 +21,7 @@ AREAS = {  # what one does: title, and files or folders of the package, in the o
                                              "scans.nifti", "scans.itk", "scans.dicom", "scans.channels",
                                              "scans.own_scan",
                                              "scans.grid", "scans.intensity"]),
-    "network": ("Building a network and preparing its input", ["unet", "efficientnet", "prepare.network_grid",
+    "network": ("Building a network and preparing its input", ["unet", "prepare.network_grid",
                                                                "prepare.head_finder", "prepare.augment",
                                                                "prepare.scanner",
                                                                "training.losses", "model.device"]),

@@ -1,6 +1,7 @@
-"""A file of weights and plain values: written whole or not at all, read back only if nothing in it has changed.
+"""A file of weights and plain values.
 
-Never pickled code: a downloaded file cannot run anything.
+It is written whole or not at all, and read back only if nothing in it has changed. It never holds
+pickled code: a downloaded file cannot run anything.
 """
 
 import hashlib
@@ -13,15 +14,21 @@ import torch
 from ..errors import LggError
 from ..files import atomic_write
 
-FROM_WEIGHTS = ("build the network that its weights belong to, such as lggseg.UNet(), load them by load_state_dict, "
-                "and keep it by lggseg.save_checkpoint")
 FORMAT = 4  # goes up whenever what is stored changes its meaning
+TAKE_THE_WEIGHTS = (
+    "build the network that its weights belong to, such as lggseg.UNet(), load them by "
+    "load_state_dict, and store it by lggseg.save_checkpoint"
+)
 
 
 def write_checkpoint(content: dict, path: Path | str) -> Path:
-    """Write tensors and plain values with their digest, whole or not at all; LggError where it cannot be written."""
-    buffer = io.BytesIO()  # where a disk is full, torch would raise what tells nobody so
-    torch.save({"format": FORMAT, "digest": digest(content), "content": content}, buffer)
+    """Write tensors and plain values with their digest, whole or not at all.
+
+    Raises LggError where the file cannot be written.
+    """
+    stored = {"format": FORMAT, "digest": digest(content), "content": content}
+    buffer = io.BytesIO()  # torch.save itself does not say why where a disk is full
+    torch.save(stored, buffer)
     with atomic_write(path) as part:
         part.write_bytes(buffer.getbuffer())
     return Path(path)
@@ -30,67 +37,105 @@ def write_checkpoint(content: dict, path: Path | str) -> Path:
 def read_checkpoint(path: Path | str) -> dict:
     """The content of a file of `write_checkpoint`, on the CPU.
 
-    Raises LggError if the file is missing, cut short, changed since it was written, or not one of ours.
+    Raises
+    ------
+    LggError
+        if the file is missing, cut short, changed since it was written, or not one of ours
     """
     path = Path(path)
     if not path.is_file():
-        raise LggError(f"{path}: no such checkpoint; train one with `python -m lggseg.train --out {path.parent}`")
+        raise LggError(
+            f"{path}: no such checkpoint; train one with `python -m lggseg.train --out "
+            f"{path.parent}`"
+        )
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
-        raise LggError(f"{path}: may not be read ({error.strerror}); let its owner give you the right, or name another "
-                       "file") from error
-    except Exception as error:  # whatever a damaged file makes the reader raise
+        raise LggError(
+            f"{path}: may not be read ({error.strerror}); ask its owner for the right, or name "
+            "another file"
+        ) from error
+    except Exception as error:  # a damaged file makes the reader raise nearly anything
         raise LggError(f"{path}: {why_unreadable(path, str(error))}") from error
-    ours = isinstance(stored, dict) and {"format", "digest", "content"} <= stored.keys()
-    if not ours:
-        raise LggError(f"{path}: {what_it_holds(stored)}, not an lggseg checkpoint; {FROM_WEIGHTS}")
-    content, written = stored["content"], (stored["format"], stored["digest"])
-    if written[0] != FORMAT:
-        raise LggError(f"{path}: format {written[0]}, and this version reads format {FORMAT}; train it again")
-    if written[1] != digest(content):
-        raise LggError(f"{path}: damaged, its content does not match its digest; copy or download it again, or "
-                       "train it again")
-    return content
+    is_ours = isinstance(stored, dict) and {"format", "digest", "content"} <= stored.keys()
+    if not is_ours:
+        raise LggError(
+            f"{path}: {what_it_holds(stored)}, not an lggseg checkpoint; {TAKE_THE_WEIGHTS}"
+        )
+    if stored["format"] != FORMAT:
+        raise LggError(
+            f"{path}: format {stored['format']}, and this version reads format {FORMAT}; train it "
+            "again"
+        )
+    if stored["digest"] != digest(stored["content"]):
+        raise LggError(
+            f"{path}: damaged, its content does not match its digest; copy or download it again, "
+            "or train it again"
+        )
+    return stored["content"]
 
 
 def why_unreadable(path: Path, reason: str) -> str:
-    """In words, why PyTorch cannot read a file, and what to do: it is somebody else's, no such file, or damaged."""
+    """Why PyTorch cannot read a file, and what to do about it.
+
+    Parameters
+    ----------
+    path : of a file that may be read
+    reason : PyTorch's own words
+    """
     with path.open("rb") as file:
         start = file.read(16)
+    before_pytorch_1_6 = start[:2] == b"\x80\x02"
+    whole = before_pytorch_1_6 or is_whole_archive(path)
+    if whole and "TorchScript" in reason:
+        return f"a TorchScript program, not an lggseg checkpoint; {TAKE_THE_WEIGHTS}"
+    if whole and "can still be loaded" in reason:
+        return (
+            "Python objects, such as a whole model or a Lightning checkpoint, not an lggseg "
+            "checkpoint; where you trust it, read it by torch.load(..., weights_only=False) and "
+            f"take the weights out; {TAKE_THE_WEIGHTS}"
+        )
+    is_archive = start[:2] == b"PK"
+    if start and not before_pytorch_1_6 and not is_archive:
+        return (
+            f"begins with {start!r}, and no checkpoint does; download it again, or name the right "
+            "file"
+        )
+    first_sentence = reason.split(". ")[0]
+    return (
+        f"not a whole lggseg checkpoint ({first_sentence}); copy or download it again, or train it "
+        "again"
+    )
+
+
+def is_whole_archive(path: Path) -> bool:
+    """Whether a file is a zip archive, as PyTorch writes it, and none of it is damaged."""
     try:
-        intact = start[:2] == b"\x80\x02"  # as PyTorch wrote until 1.6
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                intact = archive.testzip() is None
-    except Exception:  # the archive is damaged
-        intact = False
-    if intact and "TorchScript" in reason:
-        return f"a TorchScript program, not an lggseg checkpoint; {FROM_WEIGHTS}"
-    if intact and "can still be loaded" in reason:
-        return ("Python objects, such as a whole model or a Lightning checkpoint, not an lggseg checkpoint; where you "
-                f"trust it, read it by torch.load(..., weights_only=False) and take the weights out; {FROM_WEIGHTS}")
-    if start[:2] not in (b"PK", b"\x80\x02", b""):
-        return f"begins with {start!r}, and no checkpoint does; download it again, or name the right file"
-    return f"not a whole lggseg checkpoint ({reason.split('. ')[0]}); copy or download it again, or train it again"
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # a damaged archive makes the reader raise nearly anything
+        return False
 
 
 def what_it_holds(stored: object) -> str:
-    """In words, what a file of PyTorch that is not ours holds."""
+    """What a file of PyTorch holds that is not ours, in words."""
     if not isinstance(stored, dict):
         return f"a {type(stored).__name__}"
     if stored and all(isinstance(value, torch.Tensor) for value in stored.values()):
         return "a state_dict, which holds weights alone"
     if "state_dict" in stored:
         return "a training checkpoint with a state_dict, such as Lightning's"
-    return f"a dictionary of {', '.join(map(str, list(stored)[:5])) or 'nothing'}"
+    names = ", ".join(str(name) for name in list(stored)[:5])
+    return f"a dictionary of {names or 'nothing'}"
 
 
 def digest(value: object) -> str:
     """SHA-256 over names, types, shapes and bytes of nested dicts, lists, tensors and plain values.
 
-    >>> digest({"a": torch.zeros(2)}) == digest({"a": torch.zeros(2)}), digest({"a": 1}) == digest({"a": 2})
-    (True, False)
+    >>> digest({"a": torch.zeros(2)}) == digest({"a": torch.zeros(2)})
+    True
+    >>> digest({"a": 1}) == digest({"a": 2})
+    False
     """
     state = hashlib.sha256()
     _feed(state, value)
@@ -105,7 +150,7 @@ def _feed(state: "hashlib._Hash", value: object) -> None:
         for key, item in value.items():
             state.update(f"{key!r}:".encode())
             _feed(state, item)
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, list | tuple):
         state.update(f"[{len(value)}]".encode())
         for item in value:
             _feed(state, item)
@@ -116,24 +161,48 @@ def _feed(state: "hashlib._Hash", value: object) -> None:
 def quantise(values: torch.Tensor, bits: int) -> torch.Tensor | dict[str, torch.Tensor]:
     """A tensor as it is stored: a kernel in float16, or at 8 bits in steps of -127 to 127.
 
-    A step is the largest weight of its kernel over 127 (symmetric quantisation per channel: Krishnamoorthi 2018).
-    All else keeps its 32 bits: it is little, and a running variance may be greater than 16 bits can say. LggError
-    where a kernel is.
+    All else keeps its 32 bits: it is little, and a running variance may be too large for 16 bits.
+
+    Parameters
+    ----------
+    values : float or int, any shape; a kernel has two or more axes
+    bits : 32, 16 or 8
+
+    Returns
+    -------
+    the tensor; at 8 bits a dict of `steps` int8 and of the `step` of each output channel
+
+    Raises
+    ------
+    LggError
+        for another number of bits, and where a weight of a kernel is too large for 16 bits
+
+    Notes
+    -----
+    A step is the largest weight of its output channel over 127: symmetric quantisation per channel,
+    Krishnamoorthi 2018.
     """
     if bits not in (32, 16, 8):
         raise LggError(f"bits is {bits}; a weight is stored in 32, 16 or 8")
-    if bits == 32 or values.ndim < 2 or not values.is_floating_point():
+    is_kernel = values.ndim >= 2 and values.is_floating_point()
+    if bits == 32 or not is_kernel:
         return values
-    if bits == 8:
-        step = values.abs().amax(dim=tuple(range(1, values.ndim)), keepdim=True).clamp(min=1e-12) / 127
-        return {"steps": (values / step).round().to(torch.int8), "step": step}
-    if values.abs().max() > torch.finfo(torch.float16).max:
-        raise LggError(f"a weight is {values.abs().max():g}, and 16 bits hold numbers up to 65,504; store 32")
-    return values.half()
+    if bits == 16:
+        largest = values.abs().max()
+        if largest > torch.finfo(torch.float16).max:
+            raise LggError(
+                f"a weight is {largest:g}, and 16 bits hold numbers up to 65,504; store 32"
+            )
+        return values.half()
+    all_but_first = tuple(range(1, values.ndim))
+    step = values.abs().amax(dim=all_but_first, keepdim=True).clamp(min=1e-12) / 127
+    return {"steps": (values / step).round().to(torch.int8), "step": step}
 
 
 def dequantise(stored: torch.Tensor | dict[str, torch.Tensor]) -> torch.Tensor:
     """The inverse of `quantise`: float32, or whole numbers as they are."""
     if isinstance(stored, dict):
         return stored["steps"].float() * stored["step"]
-    return stored.float() if stored.is_floating_point() else stored
+    if stored.is_floating_point():
+        return stored.float()
+    return stored

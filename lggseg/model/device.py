@@ -16,86 +16,131 @@ THREADS = torch.get_num_threads()  # PyTorch's own choice, before anybody change
 
 
 def pick_device(name: str | None = None) -> torch.device:
-    """The device called `name`, else the GPU if CUDA sees one, else the CPU.
+    """The device to compute on.
 
-    Of several GPUs a process of torchrun takes its own, LOCAL_RANK. Raises LggError for a name that PyTorch does not
-    know, and for a GPU that is not there.
+    Parameters
+    ----------
+    name : cpu, cuda or mps; without it the GPU if CUDA sees one, else the CPU
+
+    Returns
+    -------
+    torch.device; of several GPUs a process of torchrun takes its own, LOCAL_RANK
+
+    Raises
+    ------
+    LggError
+        for a name that PyTorch does not know, and for a device that is not there
+
+    Examples
+    --------
+    >>> pick_device("cpu")
+    device(type='cpu')
     """
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name is None else name)
+        device = torch.device(name)
         if device.type != "cuda":
-            torch.zeros(1, device=device).item()  # some have a name but are not there, or cannot compute
+            # Some devices have a name but are not there, or cannot compute.
+            torch.zeros(1, device=device).item()
             return device
     except (RuntimeError, AssertionError, TypeError) as error:
-        raise LggError(f"device {name!r}: no such device here; use cpu or cuda") from error
-    index = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
-    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
-        raise LggError(f"device {name!r}: PyTorch sees {torch.cuda.device_count()} GPUs here, and number {index} is "
-                       "wanted; use cpu, or fewer processes")
+        raise LggError(f"device {name!r}: no such device here; use cpu, cuda or mps") from error
+    index = device.index
+    if index is None:
+        index = int(os.environ.get("LOCAL_RANK", 0))
+    count = torch.cuda.device_count()
+    if not torch.cuda.is_available() or index >= count:
+        raise LggError(
+            f"device {name!r}: PyTorch sees {count} GPUs here, and number {index} is wanted; use "
+            "cpu, or fewer processes"
+        )
     return torch.device("cuda", index)
 
 
 def check_float32(network: nn.Module) -> None:
-    """Raise LggError for a network whose weights are in another number format, after .half() or .double().
+    """Raise LggError for a network whose weights are not float32, as after .half() or .double().
 
-    It is trained and asked in float32; faster formats are chosen here, layer by layer, where they do no harm.
+    Networks are trained and used in float32; faster formats are chosen here, layer by layer, where
+    they do no harm.
     """
     for name, values in network.named_parameters():
         if values.dtype != torch.float32:
-            raise LggError(f"the weights of {name} are {values.dtype}; they must be torch.float32: call .float() on "
-                           "the network first (faster number formats are used where they help)")
+            raise LggError(
+                f"the weights of {name} are {values.dtype}; they must be torch.float32: call "
+                ".float() on the network first (faster number formats are used where they help)"
+            )
 
 
 def amp_dtype(device: torch.device) -> torch.dtype | None:
-    """Number format for mixed precision on `device`, or None to stay in float32.
+    """Number format for mixed precision on a device, or None to stay in float32.
 
-    bfloat16 needs compute capability 8.0; older GPUs use float16, which needs a GradScaler. A CPU gains from
-    bfloat16 only if it has instructions for it.
+    On NVIDIA GPUs bfloat16 needs compute capability 8.0; older ones use float16, which needs a
+    GradScaler. A CPU gains from bfloat16 only if it has instructions for it.
     """
-    if device.type == "cpu":
-        return torch.bfloat16 if cpu_has_bfloat16() else None
-    if device.type != "cuda":
-        return None
-    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        return torch.bfloat16 if capability >= (8, 0) else torch.float16
+    if device.type == "cpu" and cpu_has_bfloat16():
+        return torch.bfloat16
+    return None
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager:
-    """The context in which a network's forward pass runs in `amp_dtype`, where that is faster than float32."""
+    """The context in which a network's forward pass runs in `amp_dtype`, where there is one."""
     dtype = amp_dtype(device)
-    return torch.autocast(device.type, dtype) if dtype else nullcontext()
+    if dtype is None:
+        return nullcontext()
+    return torch.autocast(device.type, dtype)
 
 
 def pick_threads() -> int:
-    """The number of threads that convolves fastest at this moment, up to THREADS; for torch.set_num_threads.
+    """The number of threads that runs fastest right now, up to PyTorch's own choice.
 
-    Threads wait for each other in every layer. On a busy machine one that gets no core holds up all, and a single
-    thread is faster, many times over. Takes about a tenth of a second.
+    For `torch.set_num_threads`. Threads wait for each other in every layer: on a busy machine one
+    that gets no core holds up all, and a single thread may be many times faster. Takes about a
+    tenth of a second.
     """
-    present, best, least = torch.get_num_threads(), 1, float("inf")
-    for threads in sorted({1, *(THREADS >> halvings for halvings in range(THREADS.bit_length() - 1))}):
-        seconds = convolution_seconds(threads, least)
-        if seconds < least:
-            best, least = threads, seconds
+    numbers = {1}
+    number = THREADS
+    while number > 1:
+        numbers.add(number)
+        number //= 2
+
+    present = torch.get_num_threads()
+    fastest = 1
+    least_seconds = float("inf")
+    for threads in sorted(numbers):
+        seconds = convolution_seconds(threads, limit=least_seconds)
+        if seconds < least_seconds:
+            fastest = threads
+            least_seconds = seconds
     torch.set_num_threads(present)
-    return best
+    return fastest
 
 
 def convolution_seconds(threads: int, limit: float) -> float:
-    """Seconds for thirty convolutions by so many threads, or what exceeds `limit`; leaves that number set."""
+    """Seconds for thirty convolutions by so many threads; it stops once `limit` is exceeded.
+
+    Leaves that number of threads set.
+    """
     torch.set_num_threads(threads)
-    image, kernel = torch.ones(4, 16, 64, 64), torch.ones(16, 16, 3, 3)
-    F.conv2d(image, kernel)  # the first one wakes the threads
+    image = torch.ones(4, 16, 64, 64)
+    kernel = torch.ones(16, 16, 3, 3)
+    F.conv2d(image, kernel)  # the first one starts the threads
     start = time.perf_counter()
+    seconds = 0.0
     for _ in range(30):
         F.conv2d(image, kernel)
-        if (spent := time.perf_counter() - start) > limit:
+        seconds = time.perf_counter() - start
+        if seconds > limit:
             break
-    return spent
+    return seconds
 
 
 @cache
 def cpu_has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware, as far as Linux tells; False elsewhere."""
+    """Whether this processor multiplies bfloat16 in hardware; False on other systems than Linux."""
     try:
         flags = Path("/proc/cpuinfo").read_text()
     except OSError:

@@ -6,7 +6,7 @@ then crop to the head, pad to a square and resize, `standardise` makes z-scores,
 goes the way back.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..errors import LggError
-from ..settings import KINDS, WORDS
+from ..settings import check_settings, setting
 from .head_finder import Head
 
 Z_RANGE = (-5.0, 10.0)  # air lies at -2 to -5; a hot pixel is no brighter than fat
@@ -26,29 +26,34 @@ class GridSpec:
     checkpoint.
     """
 
-    # pixels a side of the grid: about as fine as the data set's pictures, once cropped to the head
-    size: int = 224
-    context: int = 0  # neighbouring slices given on either side, as extra channels
-    block: int = 2  # block x block pixels become channels on the way in, and logits on the way out
-    threshold: float = 0.5  # probability from which a pixel counts as tumour
-    min_component_share: float = (
-        0.0  # of the strongest 3D component's weight, that a component needs to stay
+    size: int = setting(
+        224,
+        "pixels a side of the grid; 224 is about as fine as the data set's heads",
+        least=1,
+        most=4096,
     )
-    flip: bool = False  # average the prediction with that of the mirrored slice, at twice the cost
+    context: int = setting(0, "neighbouring slices given on either side", least=0, most=64)
+    block: int = setting(
+        2,
+        "block x block pixels become channels on the way in, and logits on the way out",
+        least=1,
+        most=64,
+    )
+    threshold: float = setting(
+        0.5, "probability from which a pixel counts as tumour", least=0, most=1
+    )
+    min_component_share: float = setting(
+        0.0,
+        "share of the heaviest 3D component's weight that a component needs to stay",
+        least=0,
+        most=1,
+    )
+    flip: bool = setting(
+        False, "average the prediction with that of the mirrored slice, at twice the cost"
+    )
 
-    def __post_init__(self):
-        for entry in fields(self):
-            if not isinstance(value := getattr(self, entry.name), KINDS[entry.type]):
-                raise LggError(f"{entry.name}={value!r}: it must be {WORDS[entry.type]}")
-        for name, low, high in (
-            ("size", 1, 4096),
-            ("context", 0, 64),
-            ("block", 1, 64),
-            ("threshold", 0, 1),
-            ("min_component_share", 0, 1),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise LggError(f"{name}={getattr(self, name)}: it must be from {low} to {high}")
+    def __post_init__(self) -> None:
+        check_settings(self)
         if self.size % self.block:
             raise LggError(f"size={self.size}: it must be a multiple of block={self.block}")
 

@@ -1,10 +1,7 @@
 """The network that a run's settings ask for."""
 
-from dataclasses import replace
-
 import torch
 
-from ..efficientnet import EfficientUNet
 from ..errors import LggError
 from ..model.segmenter import Segmenter, load_checkpoint
 from ..unet import UNet
@@ -12,32 +9,57 @@ from .config import TrainConfig
 
 
 def build_model(config: TrainConfig) -> Segmenter:
-    """A network for these settings: fresh, the same seed giving the same weights, or that of `config.start`.
+    """Build a network for these settings, fresh or from the checkpoint `config.start`.
 
-    Raises LggError where a size does not suit the depth, and where `config.start` holds another network.
+    Parameters
+    ----------
+    config : settings of the run; the same `seed` gives the same fresh weights
+
+    Returns
+    -------
+    Segmenter of one U-Net, with the run's recipe. From `config.start` it also has the patients that
+    network was trained on
+
+    Raises
+    ------
+    LggError
+        where a size does not suit the depth, or `config.start` holds another network
+
+    Examples
+    --------
+    >>> model = build_model(TrainConfig(size=32, coarse_size=16, features=4, depth=3))
+    >>> model(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 1, 32, 32])
     """
+    check_sizes(config)
     torch.manual_seed(config.seed)
-    network = build_network(config)
-    for size in {config.size, config.size_at(0)}:  # told now, not when the fine epochs begin
-        if replace(config.recipe, size=size).size // config.block % 2**(config.depth - 1):
-            raise LggError(f"size {size} in blocks of {config.block}: a U-Net of depth {config.depth} needs a "
-                           f"multiple of {config.block * 2**(config.depth - 1)}")
+    network = UNet(
+        in_channels=config.recipe.channels * config.block**2,
+        out_channels=config.block**2,
+        features=config.features,
+        depth=config.depth,
+        growth=config.growth,
+    )
     if not config.start:
-        return Segmenter(network.load_imagenet() if config.encoder != "plain" else network, config.recipe)
+        return Segmenter(network, config.recipe)
     earlier = load_checkpoint(config.start)
     if len(earlier.networks) != 1 or earlier.networks[0].architecture != network.architecture:
-        raise LggError(f"{config.start} is no single U-Net of these settings ({network.architecture}); give the "
-                       "context, block, encoder, features, depth and growth it was trained with")
+        raise LggError(
+            f"{config.start} is not a single U-Net of these settings ({network.architecture}); "
+            "give the context, block, features, depth and growth it was trained with"
+        )
     return Segmenter(earlier.networks[0], config.recipe, earlier.patients)
 
 
-def build_network(config: TrainConfig) -> UNet:
-    """A network of these settings, its weights fresh."""
-    channels = config.recipe.channels * config.block**2
-    if config.encoder == "plain":
-        return UNet(channels, config.block**2, config.features, config.depth, config.growth)
-    network = EfficientUNet(config.features)
-    if (config.depth, channels) != (network.depth, network.in_channels):
-        raise LggError(f"encoder {config.encoder} has depth 5 and takes blocks of 2 x 2 pixels of one slice; leave "
-                       f"depth ({config.depth}), block ({config.block}) and context ({config.context}) as they are")
-    return network
+def check_sizes(config: TrainConfig) -> None:
+    """Raise LggError where a grid cannot be halved as often as the network does.
+
+    Checked before training: the fine grid is only used after half of the epochs.
+    """
+    step = config.block * 2 ** (config.depth - 1)
+    for size in (config.size_at(0), config.size):
+        if size % step:
+            raise LggError(
+                f"size {size} in blocks of {config.block}: a U-Net of depth {config.depth} needs a "
+                f"multiple of {step}"
+            )

@@ -1,7 +1,7 @@
-"""Several processes that train together under torchrun: who is who, and decisions that all of them take alike."""
+"""Several processes that train together under torchrun."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -16,24 +16,37 @@ Answer = TypeVar("Answer")
 
 def rank() -> int:
     """This process's number under torchrun, 0 otherwise."""
-    return distributed.get_rank() if distributed.is_initialized() else 0
+    if distributed.is_initialized():
+        return distributed.get_rank()
+    return 0
 
 
 def world_size() -> int:
     """How many processes train together."""
-    return distributed.get_world_size() if distributed.is_initialized() else 1
+    if distributed.is_initialized():
+        return distributed.get_world_size()
+    return 1
 
 
 @contextmanager
-def processes(device: str | None):
-    """Meet the other processes where torchrun started several: over nccl on GPUs, one each, else over gloo."""
+def processes(device: str | None) -> Iterator[None]:
+    """Connect with the other processes, where torchrun started several.
+
+    Over nccl on GPUs, one for each process, else over gloo.
+
+    Parameters
+    ----------
+    device : as `pick_device` takes it
+    """
     if int(os.environ.get("WORLD_SIZE", 1)) < 2 or distributed.is_initialized():
         yield
         return
     where = pick_device(device)
     if where.type == "cuda":
         torch.cuda.set_device(where)
-    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl")
+    else:
+        distributed.init_process_group("gloo")
     try:
         yield
     finally:
@@ -41,8 +54,8 @@ def processes(device: str | None):
 
 
 def first_then_all(task: Callable[[], Answer]) -> Answer:
-    """`task` in the first process, then in the others: what it writes for all of them is written once."""
-    if rank():
+    """Run `task` in the first process, then in the others: files for all are written once."""
+    if rank() != 0:
         distributed.barrier()
         return task()
     answer = task()
@@ -51,7 +64,7 @@ def first_then_all(task: Callable[[], Answer]) -> Answer:
     return answer
 
 
-def first_decides(task: Callable[[], float]) -> float:
+def first_decides(task: Callable[[], Answer]) -> Answer:
     """What `task` returns in the first process, in all of them; the others do not run it."""
     if world_size() == 1:
         return task()
@@ -71,16 +84,19 @@ def mean_of_all(values: torch.Tensor) -> torch.Tensor:
 def share_of(batch: int) -> int:
     """Slices of a batch that each process gets; LggError where they cannot be shared out evenly."""
     if batch % world_size():
-        raise LggError(f"batch={batch}: {world_size()} processes cannot share it evenly; make it a multiple of "
-                       f"{world_size()}")
+        raise LggError(
+            f"batch={batch}: {world_size()} processes cannot share it evenly; make it a multiple "
+            f"of {world_size()}"
+        )
     return batch // world_size()
 
 
 def parallel(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network as each process trains it: gradients averaged over all of them, batch norm over all on GPUs.
+    """The network as each process trains it, its gradients averaged over all of them.
 
-    PyTorch synchronises the statistics of batch norm on GPUs only: over gloo each process normalises its own part of
-    the batch, and the first one's running averages count.
+    On GPUs batch norm takes its statistics over all processes, too. PyTorch cannot do so over gloo:
+    there each process normalises its own part of the batch, and the first one's running averages
+    count.
     """
     if world_size() == 1:
         return network

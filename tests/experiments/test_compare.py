@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from experiments import compare
-from experiments.compare import difference, keep, read_scores, table
+from experiments.compare import difference, interval, read_scores, table, write_scores
 from lggseg import LggError
 
 
@@ -26,6 +26,10 @@ def test_the_interval_is_that_of_all_draws_with_replacement():
     assert two == pytest.approx({"shared": 2, "difference": 0.1, "low": -0.1, "high": 0.3})
     many = difference(np.repeat([-0.1, 0.3], 50))  # the mean's standard error is 0.2 / sqrt(100)
     assert (many["low"], many["high"]) == pytest.approx((0.1 - 1.96 * 0.02, 0.1 + 1.96 * 0.02), abs=0.004)
+
+
+def test_the_interval_of_one_patient_is_that_patient():
+    assert interval(np.array([0.3]), np.mean) == (0.3, 0.3)
 
 
 def test_runs_are_compared_on_the_patients_they_share():
@@ -60,7 +64,7 @@ def test_a_folder_is_a_run(tmp_path):
 
 def test_kept_scores_are_read_again(tmp_path):
     both = pd.concat([scores("base", [0.5, 0.6]), scores("other", [0.7])])
-    keep(both.assign(more=1), tmp_path / "new" / "kept.csv")
+    write_scores(both.assign(more=1), tmp_path / "new" / "kept.csv")
     pd.testing.assert_frame_equal(read_scores(tmp_path / "new" / "kept.csv"), both.reset_index(drop=True))
 
 
@@ -70,7 +74,7 @@ def test_tables_that_are_none(tmp_path):
     with pytest.raises(LggError, match="lacks the column run"):
         read_scores(tmp_path / "a.csv")
     for source in ("b.csv", "none.csv", "."):
-        with pytest.raises(LggError, match="no readable table"):
+        with pytest.raises(LggError, match="not a readable table"):
             read_scores(tmp_path / source)
 
 

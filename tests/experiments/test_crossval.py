@@ -8,7 +8,7 @@ import torch
 from tiny_run import TINY
 
 from experiments import crossval
-from experiments.crossval import cross_validate, folds_of, options, start_of
+from experiments.crossval import cross_validate, folds_of, options, start_of_fold
 from experiments.maps import read_maps
 from experiments.plan import Fold, k_folds, read_run
 from lggseg import LggError, evaluate, load_checkpoint
@@ -37,7 +37,7 @@ def test_every_patient_is_judged_by_a_network_that_never_saw_them(run_done, coho
 
 
 def test_folds_differ_in_their_seeds(run_done):
-    seeds = [read_checkpoint(run_done.place(k) / "resume.pt")["identity"]["seed"] for k in range(2)]
+    seeds = [read_checkpoint(run_done.folder(k) / "resume.pt")["identity"]["seed"] for k in range(2)]
     assert seeds == [TINY.seed, TINY.seed + 1]
 
 
@@ -73,7 +73,7 @@ def test_a_finished_run_is_not_repeated_and_with_other_settings_refused(run_done
 def test_one_fold_alone_and_then_the_other(run_done, cohort, config, halves):
     cross_validate(cohort, config, halves, only=[1], progress=False)
     run = read_run(config.out)
-    assert run.done() == [1] and not run.place(0).exists() and not (run.out / "ensemble.pt").exists()
+    assert run.done() == [1] and not run.folder(0).exists() and not (run.out / "ensemble.pt").exists()
     assert pd.read_csv(run.out / "patients.csv").patient.tolist() == halves[1].held_out
     cross_validate(cohort, config, halves, only=[0], progress=False)
     for table in ("patients.csv", "slices.csv", "choices.csv"):
@@ -98,7 +98,7 @@ def test_start_goes_on_from_the_same_fold(cohort, run_done, config):
     start = replace(config, start=str(run_done.out))
     cross_validate(cohort, start, run_done.folds, only=[1], progress=False)
     assert load_checkpoint(read_run(config.out).network(1)).training_patients == run_done.folds[1].train
-    assert start_of(str(run_done.network(0)), 1) == str(run_done.network(0)) and start_of(None, 1) is None
+    assert start_of_fold(str(run_done.network(0)), 1) == str(run_done.network(0)) and start_of_fold(None, 1) is None
 
 
 def test_start_from_another_split_is_refused(cohort, run_done, config):

@@ -63,23 +63,49 @@ def test_joining_again_gives_the_same(run_done, second_run, joined_run, cohort):
     assert (joined_run.out / "patients.csv").read_bytes() == before
 
 
-def test_networks_that_differ_are_joined_by_their_maps_alone(run_done, cohort, tmp_path, capsys):
+def test_members_may_take_different_numbers_of_neighbours(run_done, cohort, tmp_path):
     config = replace(TINY, out=str(tmp_path / "context"), context=1)
     other = cross_validate(cohort, config, run_done.folds, progress=False)
     joined = join(cohort, [run_done, other], tmp_path / "joined")
-    assert "no network is written" in capsys.readouterr().out and not (joined.out / "ensemble.pt").exists()
+    ensemble = load_checkpoint(joined.out / "ensemble.pt")
+    assert ensemble.recipe.context == 1
+    assert [network.in_channels for network in ensemble.networks] == [12, 36, 12, 36]
+    for patient in cohort.patients:
+        mean = (maps_of(run_done)[patient] + maps_of(other)[patient]) / 2
+        np.testing.assert_allclose(maps_of(joined)[patient], mean, atol=0.003)
+        found = ensemble.without(patient).probability(cohort.volume(patient).image)
+        np.testing.assert_allclose(found, mean, atol=0.03)  # weights in 16 bits, maps in 8
+
+
+def test_networks_for_other_grids_are_joined_by_their_maps_alone(run_done, cohort, tmp_path, capsys):
+    config = replace(TINY, out=str(tmp_path / "plain"), block=1)
+    other = cross_validate(cohort, config, run_done.folds, progress=False)
+    joined = join(cohort, [run_done, other], tmp_path / "joined")
+    assert "no network is written" in capsys.readouterr().out
+    assert not (joined.out / "ensemble.pt").exists()
     patient = cohort.patients[0]
     mean = (maps_of(run_done)[patient] + maps_of(other)[patient]) / 2
     np.testing.assert_allclose(maps_of(joined)[patient], mean, atol=0.003)
     assert len(pd.read_csv(joined.out / "patients.csv")) == 4
 
 
-def test_networks_that_differ_are_no_ensemble():
+def test_the_joined_recipe_has_the_largest_context():
     one = build_model(TINY)
-    context = build_model(replace(TINY, context=1))
+    neighbours = build_model(replace(TINY, context=1))
     narrow = build_model(replace(TINY, features=2))
-    assert len(unite([one, one]).networks) == 2
-    for other in (context, narrow, one.with_recipe(threshold=0.1)):
+    assert unite([one, narrow]).recipe == one.recipe
+    for order in ([one, neighbours, narrow], [neighbours, narrow, one]):
+        united = unite(order)
+        assert united.recipe == neighbours.recipe
+        assert [network.in_channels for network in united.networks] == [
+            part.networks[0].in_channels for part in order
+        ]
+
+
+def test_networks_of_other_recipes_are_no_ensemble():
+    one = build_model(TINY)
+    plain = build_model(replace(TINY, block=1))
+    for other in (plain, one.with_recipe(threshold=0.1), one.with_recipe(size=48)):
         with pytest.raises(LggError, match="cannot be one ensemble"):
             unite([one, other])
 

@@ -53,5 +53,5 @@ def test_half_a_file_is_told(run_done, tmp_path):
     for content in (b"", whole[:len(whole) // 2], whole[:2000] + b"\0\1\2\3" + whole[2004:]):
         path = tmp_path / "maps.npz"
         path.write_bytes(content)
-        with pytest.raises(LggError, match="no whole file of maps"):
+        with pytest.raises(LggError, match="not a whole file of maps"):
             list(read_maps(path))

@@ -70,13 +70,13 @@ def test_a_folder_of_another_run_is_refused(run, change, told):
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"settings": {}, "folds": [{"train": []}]}'])
 def test_a_damaged_run_is_told(run, text):
     run.claim()
-    run.path.write_text(text)
+    run.description.write_text(text)
     with pytest.raises(LggError, match="holds no cross-validation"):
         read_run(run.out)
 
 
 def test_folds_are_numbered_from_0(run):
-    assert run.place(1) == run.out / "fold1"
+    assert run.folder(1) == run.out / "fold1"
     for k in (-1, 2):
         with pytest.raises(LggError, match="numbered from 0 to 1"):
-            run.place(k)
+            run.folder(k)

@@ -7,9 +7,11 @@ from tiny_run import made_up
 
 from experiments import postprocessing
 from experiments.maps import run_maps
-from experiments.postprocessing import choices_of, cleaned, predicted, unseen_map
+from experiments.postprocessing import clean_ups, from_stored_maps, predicted_again, read_choices, unseen_map
 from experiments.tables import write_tables
 from lggseg import LggError, Segmenter, load_checkpoint
+
+RUNS = list(clean_ups(0.5, 0.0))
 
 
 def frame(rows) -> pd.DataFrame:
@@ -18,9 +20,9 @@ def frame(rows) -> pd.DataFrame:
 
 def test_chosen_is_what_the_tables_say(run_done, cohort):
     table = pd.read_csv(run_done.out / "patients.csv", index_col="patient")
-    found = frame(cleaned(run_done, cohort))
+    found = frame(from_stored_maps(run_done, cohort))
     pd.testing.assert_series_equal(found.chosen, table.dice, check_names=False, atol=1e-5)
-    assert found.columns.tolist() == sorted([*postprocessing.CLEANED, "best_threshold"])
+    assert found.columns.tolist() == sorted([*RUNS, "best_threshold"])
     assert (found.best_threshold >= found.chosen - 1e-9).all()
 
 
@@ -35,7 +37,7 @@ def test_each_run_changes_what_it_says(cohort, tmp_path):
     write_tables(cohort, run)
     table = pd.read_csv(tmp_path / "patients.csv")
     table.assign(threshold=0.5, min_component_share=0.1).to_csv(tmp_path / "patients.csv", index=False)
-    found = frame(cleaned(run, cohort))
+    found = frame(from_stored_maps(run, cohort))
     assert (found.chosen == 1).all() and (found["threshold_0.5"] == 1).all() and (found.best_threshold == 1).all()
     assert (found.plain < 1).all() and (found.all_components == found.plain).all()
 
@@ -50,7 +52,7 @@ def test_who_predicts_anew_never_saw_the_patient(name, cohort, request, monkeypa
         return probability(segmenter, image)
 
     monkeypatch.setattr(Segmenter, "probability", noted)
-    rows = list(predicted(run, cohort, "mirror", flip=True))
+    rows = list(predicted_again(run, cohort, "mirror", flip=True))
     assert len(asked) == len(rows) == 4
     for row, segmenter in zip(rows, asked):
         assert row["patient"] not in segmenter.training_patients and segmenter.recipe.flip
@@ -67,8 +69,8 @@ def test_a_map_predicted_anew_without_a_change_is_the_stored_one(run_done, cohor
 
 def test_a_run_without_tables_is_told(tmp_path, cohort):
     run = made_up(cohort, tmp_path, lambda k, truth: 255 * truth.astype(np.uint8))
-    with pytest.raises(LggError, match="no readable table.*experiments.ensemble"):
-        choices_of(run)
+    with pytest.raises(LggError, match="not a readable table.*experiments.ensemble"):
+        read_choices(run)
 
 
 def test_command(joined_run, cohort, tmp_path, monkeypatch, capsys):
@@ -76,4 +78,4 @@ def test_command(joined_run, cohort, tmp_path, monkeypatch, capsys):
     postprocessing.main([str(joined_run.out), "--sizes", "48", "--mirror", "--out", str(tmp_path / "all.csv")])
     assert "size_48" in capsys.readouterr().out
     assert pd.read_csv(tmp_path / "all.csv").groupby("run").size().to_dict() == dict.fromkeys(
-        [*postprocessing.CLEANED, "best_threshold", "size_48", "mirror"], 4)
+        [*RUNS, "best_threshold", "size_48", "mirror"], 4)

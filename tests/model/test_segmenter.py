@@ -274,7 +274,7 @@ def test_without_knows_a_patient_by_the_folders_name(grid):
     networks = [unet(seed).networks[0] for seed in (0, 1)]
     segmenter = Segmenter(networks, unet().recipe, [["TCGA_CS_4941"], ["TCGA_CS_4942"]])
     assert segmenter.without("TCGA_CS_4941_19960909").patients == [["TCGA_CS_4942"]]
-    with pytest.raises(LggError, match=r"\['TCGA_CS_4941'\] is no patient's id"):
+    with pytest.raises(LggError, match=r"\['TCGA_CS_4941'\] is not a patient's id"):
         segmenter.without(["TCGA_CS_4941"])
 
 
@@ -326,13 +326,13 @@ def test_what_comes_back_answers_alike_whatever_the_norms_hold(tmp_path, grid, b
 def test_weights_that_are_no_numbers_are_neither_written_nor_read(tmp_path):
     segmenter = unet()
     segmenter.networks[0].head.bias.data[0] = float("inf")
-    with pytest.raises(LggError, match="head.bias holds what is no finite number"):
+    with pytest.raises(LggError, match="head.bias holds NaN or infinity"):
         segmenter.save(tmp_path / "net.pt")
     assert not (tmp_path / "net.pt").exists()
     member = {"architecture": segmenter.networks[0].architecture, "patients": segmenter.patients[0],
               "state": segmenter.networks[0].state_dict()}
     content = {"recipe": asdict(segmenter.recipe), "members": [member]}
-    with pytest.raises(LggError, match="net.pt: head.bias holds what is no finite number"):
+    with pytest.raises(LggError, match="net.pt: head.bias holds NaN or infinity"):
         Segmenter.load(write_checkpoint(content, tmp_path / "net.pt"))
 
 

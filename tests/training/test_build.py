@@ -36,11 +36,11 @@ def test_start_begins_with_the_weights_of_a_checkpoint(tmp_path):
 
 def test_start_with_another_architecture_is_refused(tmp_path):
     path = build_model(SMALL).save(tmp_path / "old.pt")
-    with pytest.raises(LggError, match="context, block, encoder, features, depth and growth"):
+    with pytest.raises(LggError, match="context, block, features, depth and growth"):
         build_model(replace(SMALL, features=8, start=str(path)))
     two = build_model(SMALL)
     path = Segmenter([*two.networks, *build_model(SMALL).networks], two.recipe).save(tmp_path / "two.pt")
-    with pytest.raises(LggError, match="two.pt is no single U-Net"):
+    with pytest.raises(LggError, match="two.pt is not a single U-Net"):
         build_model(replace(SMALL, start=str(path)))
 
 

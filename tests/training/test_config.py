@@ -99,12 +99,12 @@ def test_an_option_that_repeats_the_default_still_beats_the_file(file):
 
 @pytest.mark.parametrize("text, told", [
     ("sise = 64", "run.toml: no setting is called 'sise'; there are out, start, size, "),
-    ("size = 64.0", "run.toml: size = 64.0; it must be a whole number"),
-    ("size = true", "run.toml: size = True; it must be a whole number"),
-    ('lr = "fast"', "run.toml: lr = 'fast'; it must be a number"),
-    ("compile = 1", "run.toml: compile = 1; it must be true or false"),
-    ("loss = 3", "run.toml: loss = 3; it must be text"),
-    ("out = false", "run.toml: out = False; it must be text"),
+    ("size = 64.0", "run.toml: size=64.0: it must be a whole number"),
+    ("size = true", "run.toml: size=True: it must be a whole number"),
+    ('lr = "fast"', "run.toml: lr='fast': it must be a number"),
+    ("compile = 1", "run.toml: compile=1: it must be true or false"),
+    ("loss = 3", "run.toml: loss=3: it must be text"),
+    ("out = false", "run.toml: out=False: it must be text"),
     ('loss = "dise"', "run.toml: loss='dise': there are dice_bce, dice, bce, focal_tversky"),
     ("lr = nan", "run.toml: lr=nan: it must be from 0 to 10"),
     ("batch = 0", "run.toml: batch=0: it must be from 1 to 4096"),

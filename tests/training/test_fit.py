@@ -166,7 +166,7 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_weights(phantom_cohort, s
     monkeypatch.setattr(Trainer, "step", broken)
     config = replace(TINY, out=str(tmp_path))
     model = build_model(config)
-    with pytest.raises(LggError, match="the loss is no finite number at step 1 of epoch 2; .*last.pt holds epoch 1"):
+    with pytest.raises(LggError, match="the loss is NaN or infinite at step 1 of epoch 2; .*last.pt holds epoch 1"):
         fit(model, phantom_cohort, split[0], [], config, progress=False)
     assert weights(model).isfinite().all() and weights(load_checkpoint(tmp_path / "last.pt")).isfinite().all()
 

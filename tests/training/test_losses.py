@@ -122,7 +122,7 @@ class TestEveryLoss:
         """As on a GPU, where a look would wait for all the steps before it: the loss is NaN, and nothing is raised."""
         for method in ("isfinite", "isnan", "item", "__bool__", "min", "max"):
             monkeypatch.setattr(torch.Tensor, method, lambda *_: pytest.fail("a value was looked at"))
-        monkeypatch.setattr(losses, "LOOKED_AT", ())
+        monkeypatch.setattr(losses, "CHECKED_DEVICES", ())
         for logits, target in [(torch.zeros(1, 4), torch.tensor([[0.0, 255, 0, 255]])),
                                (torch.tensor([[0, math.nan, 0, 1]]), torch.zeros(1, 4))]:
             assert math.isnan(loss(logits, target).detach().numpy())

@@ -11,14 +11,13 @@ import torch
 from test_fit import TINY
 
 from lggseg.errors import LggError
-from lggseg.model.checkpoint import digest
 from lggseg.model.device import mixed_precision
 from lggseg.model.segmenter import load_checkpoint
 from lggseg.training import trainer as module
 from lggseg.training.build import build_model
 from lggseg.training.config import TrainConfig
 from lggseg.training.losses import DiceBCELoss
-from lggseg.training.trainer import LOSSES, Trainer, seen_by, sparkline
+from lggseg.training.trainer import LOSSES, Trainer, sparkline
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +33,9 @@ def cohort(phantom_cohort):
 @pytest.fixture
 def make(cohort):
     """A Trainer on five phantoms for TINY with some settings changed."""
-    def make(teacher=None, **changes):
+    def make(**changes):
         config = replace(TINY, **changes)
-        return Trainer(build_model(config), cohort, cohort.patients[:5], [], config, teacher)
+        return Trainer(build_model(config), cohort, cohort.patients[:5], [], config)
     return make
 
 
@@ -48,7 +47,7 @@ def pair():
 
 
 def test_half_of_the_draw_has_tumour(make):
-    loader = make(epoch_slices=400, augment=0.0).loader(0)
+    loader = make(epoch_slices=400, augment=0.0).batches(0)
     share = np.mean([loader.dataset.has_tumour[i] for i in loader.sampler])
     assert share == pytest.approx(0.5, abs=0.1)
 
@@ -56,7 +55,7 @@ def test_half_of_the_draw_has_tumour(make):
 @pytest.mark.parametrize("balance", [0, 0.5, 1])
 def test_balance_evens_out_patients(make, balance):
     trainer = make(balance=balance, oversample_foreground=0.3)
-    rows = trainer.data.rows.assign(weight=trainer.weights().numpy(), tumour=trainer.data.has_tumour)
+    rows = trainer.data.rows.assign(weight=trainer.draw_weights().numpy(), tumour=trainer.data.has_tumour)
     assert rows.groupby("tumour").weight.sum().to_dict() == pytest.approx({False: 0.7, True: 0.3})
     groups = rows[rows.tumour].groupby("patient").weight
     assert groups.nunique().max() == 1 and groups.size().nunique() > 1
@@ -68,11 +67,11 @@ def test_balance_evens_out_patients(make, balance):
 def test_where_all_slices_are_alike_they_are_drawn_alike(make, tumour):
     trainer = make(balance=0)
     trainer.data.has_tumour = np.full(len(trainer.data), tumour)
-    np.testing.assert_allclose(trainer.weights(), 1 / len(trainer.data))
+    np.testing.assert_allclose(trainer.draw_weights(), 1 / len(trainer.data))
 
 
 def test_the_draw_depends_on_seed_and_epoch_alone(make):
-    draws = [list(make(**changes).loader(epoch).sampler) for changes, epoch in
+    draws = [list(make(**changes).batches(epoch).sampler) for changes, epoch in
              (({}, 0), ({"workers": 2, "augment": 0.3}, 0), ({}, 1), ({"seed": 1}, 0))]
     assert draws[0] == draws[1] and draws[0] != draws[2] and draws[0] != draws[3]
 
@@ -86,14 +85,14 @@ def test_processes_that_find_other_files_do_not_start(make, monkeypatch, tmp_pat
 
 
 def test_processes_share_out_each_batch(make, monkeypatch):
-    whole = list(make().loader(0).sampler)
+    whole = list(make().batches(0).sampler)
     monkeypatch.setattr(module, "world_size", lambda: 2)
     monkeypatch.setattr(module, "parallel", lambda network, device: network)
     parts = []
     monkeypatch.setattr(module, "share_of", lambda batch: batch // 2)
     for rank in (0, 1):
         monkeypatch.setattr(module, "rank", lambda rank=rank: rank)
-        loader = make().loader(0)
+        loader = make().batches(0)
         assert loader.batch_size == 4
         parts.append(np.reshape(loader.sampler, (-1, 4)))
     assert np.concatenate(parts, axis=1).flatten().tolist() == whole
@@ -101,7 +100,7 @@ def test_processes_share_out_each_batch(make, monkeypatch):
 
 def test_coarse_then_fine(make):
     trainer = make()
-    assert [next(iter(trainer.loader(epoch)))[0].shape[-1] for epoch in (0, 1)] == [16, 32]
+    assert [next(iter(trainer.batches(epoch)))[0].shape[-1] for epoch in (0, 1)] == [16, 32]
 
 
 def test_the_late_epochs_are_weakly_augmented(make):
@@ -132,8 +131,8 @@ def test_the_average_follows_the_weights(make):
 def test_a_loss_that_is_no_number_names_its_step(make, slices, step):
     trainer, losses = make(epoch_slices=slices), iter([1.0] * (step - 1) + [float("nan")] * 99)
     trainer.step = lambda *_: torch.tensor(next(losses))
-    trainer.loader = lambda epoch: [(torch.zeros(1, 9, 4, 4), torch.zeros(1, 1, 4, 4))] * trainer.steps
-    with pytest.raises(LggError, match=f"no finite number at step {step} of epoch 1; nothing was written yet"):
+    trainer.batches = lambda epoch: [(torch.zeros(1, 9, 4, 4), torch.zeros(1, 1, 4, 4))] * trainer.steps
+    with pytest.raises(LggError, match=f"NaN or infinite at step {step} of epoch 1; nothing was written yet"):
         trainer.epoch(0, progress=False)
 
 
@@ -205,23 +204,6 @@ def test_an_epoch_trains_and_tells_its_mean_loss(make):
 def test_every_loss_of_the_settings_is_there():
     choices = next(entry for entry in TrainConfig.__dataclass_fields__.values() if entry.name == "loss")
     assert set(LOSSES) == set(choices.metadata["choices"])
-
-
-def test_a_teacher_answers_in_the_masks_place(make, pair):
-    teacher = build_model(replace(TINY, seed=5))
-    teacher.learned_from(["TCGA_ZZ_0001"], TINY.recipe)
-    trainer, masks = make(teacher, epoch_slices=8), []
-    taught = sorted([*trainer.data.rows.patient.unique(), "TCGA_ZZ_0001"])
-    assert trainer.patients == taught == seen_by(trainer.average())
-    wanted = teacher.eval()(pair[0]).sigmoid()
-    torch.testing.assert_close(trainer.teacher_probability(pair[0]), wanted, rtol=0, atol=0.02)
-    trainer.teacher_probability = lambda image: image[:, :1] * 0 + 0.25
-    trainer.step = lambda image, mask: masks.append(mask) or torch.zeros(())
-    trainer.epoch(0, progress=False)
-    assert (masks[0] == 0.25).all()
-    alone = make()
-    assert trainer.identity()["teacher"] == digest(teacher.state_dict()) and alone.identity()["teacher"] is None
-    assert alone.teacher is None
 
 
 # --- validation, and what is kept ---
