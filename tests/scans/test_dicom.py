@@ -1,5 +1,7 @@
 """DICOM series, written here slice by slice in an order that their names do not tell."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from lggseg.scans.dicom import read_dicom
 from lggseg.scans.read import list_dicom
 
 pydicom = pytest.importorskip("pydicom")
+from pydicom import encaps, uid  # noqa: E402
 from pydicom.dataset import FileMetaDataset  # noqa: E402
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid  # noqa: E402
 
@@ -246,3 +249,116 @@ def test_a_series_named_twice_is_refused(tmp_path):
     folder = write_series(tmp_path / "a")
     with pytest.raises(LggError, match="names one series twice"):
         read_dicom(list_dicom(folder), folder, ["1", "1.2.3"])
+
+
+NOISE = np.random.default_rng(0).integers(0, 4096, (4, 16, 24)).astype(np.uint16)
+
+
+def compressed(folder, syntax, encode):
+    """A series whose pixels are encoded by `encode`."""
+    for file in write_series(folder, NOISE).iterdir():
+        data = pydicom.dcmread(file)
+        data.file_meta.TransferSyntaxUID = syntax
+        data.PixelData = encaps.encapsulate([encode(data.pixel_array)])
+        data["PixelData"].is_undefined_length = True
+        data.save_as(file, enforce_file_format=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("syntax", "codec"),
+    [
+        (uid.JPEG2000Lossless, "jpeg2k"),
+        (uid.JPEGLSLossless, "jpegls"),
+        (uid.JPEGLosslessSV1, "ljpeg"),
+    ],
+)
+def test_compressed_pixels(tmp_path, syntax, codec):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    encode = getattr(imagecodecs, f"{codec}_encode")
+    if codec == "jpeg2k":
+        encode = partial(encode, level=0, codecformat="j2k", reversible=True)
+    folder = compressed(tmp_path, syntax, encode)
+    np.testing.assert_array_equal(read(folder).image[..., 0], NOISE)
+    file = folder / "IM0002"
+    data = pydicom.dcmread(file)
+    data.PixelData = encaps.encapsulate([encaps.get_frame(data.PixelData, 0)[:-200]])
+    data["PixelData"].is_undefined_length = True
+    data.save_as(file, enforce_file_format=True)
+    with pytest.raises(LggError, match="IM0002: cannot be read as DICOM"):
+        read(folder)
+
+
+def test_run_lengths_and_deflated_files(tmp_path):
+    for file in write_series(tmp_path / "rle", NOISE).iterdir():
+        data = pydicom.dcmread(file)
+        data.compress(uid.RLELossless)
+        data.save_as(file)
+    for file in write_series(tmp_path / "deflated", NOISE).iterdir():
+        data = pydicom.dcmread(file)
+        data.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
+        data.save_as(file)
+    for name in ("rle", "deflated"):
+        np.testing.assert_array_equal(read(tmp_path / name).image[..., 0], NOISE)
+
+
+def test_bits_above_the_stored_ones_are_cut_off(tmp_path):
+    """Old scanners keep an overlay there."""
+    np.testing.assert_array_equal(read(write_series(tmp_path, WORLD + 0xF000)).image[..., 0], WORLD)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+@pytest.mark.parametrize("suffix", ["", ".dcm"])
+def test_files_without_a_preamble(tmp_path, implicit, suffix):
+    """pydicom #150, hazen #433."""
+    for file in list(write_series(tmp_path).iterdir()):
+        data = pydicom.dcmread(file)
+        del data.file_meta
+        data.preamble = None
+        file.unlink()
+        data.save_as(file.with_name(file.name + suffix), implicit_vr=implicit, little_endian=True)
+    np.testing.assert_array_equal(read(tmp_path).image[..., 0], WORLD)
+
+
+def test_copies_in_another_folder_are_told(tmp_path):
+    """Slicer #595."""
+    for name in "ab":
+        write_series(tmp_path / name)
+    with pytest.raises(LggError, match="two pictures at one place .* copies"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["A", "Z"])
+def test_the_localizer_is_named_wherever_it_sorts(tmp_path, name):
+    """dcm2niix #393."""
+    write(write_series(tmp_path) / name, WORLD[0], orientation=(0, 1, 0, 0, 0, -1))
+    with pytest.raises(LggError, match=f": {name} differs in ImageOrientationPatient"):
+        read(tmp_path)
+
+
+def test_a_stack_split_into_series_is_told(tmp_path):
+    for z, pixels in enumerate(WORLD):
+        write(tmp_path / str(z), pixels, (0, 0, 5 * z), uid=f"1.2.3.{z}")
+    with pytest.raises(
+        LggError, match="series have one picture each: a stack that was split; .* 4 = "
+    ):
+        read(tmp_path)
+
+
+def test_directories_of_files_are_passed_over(tmp_path):
+    file = write(write_series(tmp_path) / "DICOMDIR", WORLD[0], Rows=None)
+    np.testing.assert_array_equal(read(tmp_path).image[..., 0], WORLD)
+    with pytest.raises(LggError, match="DICOMDIR: no picture in its DICOM files"):
+        read_dicom(list_dicom(file), file)
+
+
+def test_padding_of_an_inverted_picture(tmp_path):
+    tags = {
+        "PhotometricInterpretation": "MONOCHROME1",
+        "PixelPaddingValue": 105,
+        "RescaleSlope": 2,
+        "RescaleIntercept": -9,
+    }
+    found = read(write_series(tmp_path, **tags)).image[..., 0]
+    np.testing.assert_array_equal(np.isnan(found), WORLD == 105)
+    np.testing.assert_array_equal(found[WORLD != 105], 2 * (4095.0 - WORLD[WORLD != 105]) - 9)

@@ -183,3 +183,92 @@ def test_channels_as_itk_writes_them(tmp_path, channels):
     read = read_nifti(save(tmp_path / "a.nii", values))
     for c in range(channels):
         np.testing.assert_array_equal(read.grid.from_slices(read.image[..., c]), values[..., 0, c])
+
+
+SHAPE, RIGHT = (128, 130, 24), np.diag([-0.94, -0.94, 5, 1.0])  # a head fits
+
+
+def headed(path, sform=RIGHT, codes=(1, 1), qform=RIGHT, zooms=None):
+    """A file whose header says this, as a script would leave it: codes of qform and sform."""
+    image = nibabel.Nifti1Image(np.ones(SHAPE, np.uint8), RIGHT)
+    image.set_qform(qform, codes[0])
+    header = bytearray(image.to_bytes())
+    header[254:256] = np.array([codes[1]], "<i2").tobytes()
+    header[280:328] = np.asarray(sform, "<f4")[:3].tobytes()
+    if zooms:
+        header[80:92] = np.array(zooms, "<f4").tobytes()
+    path.write_bytes(header)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({}, ""),
+        ({"sform": np.eye(4), "codes": (1, 0)}, ""),
+        ({"qform": np.eye(4), "codes": (0, 1), "zooms": (0.94, 0.94, 5)}, ""),
+        ({"sform": RIGHT @ np.diag([1.02, 1.02, 1.02, 1])}, ""),
+        ({"sform": np.eye(4)}, "contradict"),
+        ({"sform": np.zeros((4, 4))}, "contradict"),
+        ({"sform": RIGHT @ np.diag([10, 10, 10, 1])}, "contradict"),
+        ({"qform": np.eye(4)}, "contradict"),
+        ({"codes": (0, 1), "zooms": (1, 1, 1)}, "contradict"),
+        ({"codes": (0, 0)}, "does not say how it lies"),
+    ],
+)
+def test_of_statements_that_contradict_each_other_the_plausible_one_is_taken_and_told(
+    tmp_path, how, told
+):
+    """dcm2niix #186, simnibs #448: an identity sform was believed against qform and voxel sizes."""
+    scan = read_nifti(headed(tmp_path / "a.nii", **how))
+    np.testing.assert_allclose(scan.grid.spacing, [5, 0.94, 0.94], rtol=0.03)
+    assert [told in warning and "a.nii: " in warning for warning in scan.warnings] == [True] * bool(
+        told
+    )
+
+
+@pytest.mark.parametrize(
+    "sform",
+    [
+        RIGHT @ np.diag([1.1, 1.1, 1.1, 1]),
+        RIGHT @ np.diag([-1, 1, 1, 1]),
+        RIGHT @ np.diag([1, 1, -1, 1]),
+    ],
+)
+def test_where_both_are_plausible_neither_is_taken(tmp_path, sform):
+    """Larger voxels; left and right, or top and bottom, exchanged."""
+    with pytest.raises(
+        LggError, match=r"a.nii: sform, qform and voxel sizes contradict each other .* dcm2niix"
+    ):
+        read_nifti(headed(tmp_path / "a.nii", sform))
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"), [("meter", 1e-3), ("mm", 1), ("micron", 1e3), ("unknown", 1)]
+)
+def test_units_are_read_as_what_they_say(tmp_path, unit, factor):
+    image = nibabel.Nifti1Image(
+        np.ones((4, 5, 6), np.uint8), RIGHT @ np.diag([factor, factor, factor, 1])
+    )
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "a.nii")
+    scan = read_nifti(tmp_path / "a.nii")
+    np.testing.assert_allclose(scan.grid.spacing, [5, 0.94, 0.94], rtol=1e-6)
+    assert scan.grid.voxel == pytest.approx(0.94 * 0.94 * 5 / 1000)
+    written = nibabel.Nifti1Image.from_bytes(
+        gzip.decompress(write_nifti(np.ones((6, 5, 4), np.uint8), scan.grid, scan.header))
+    )
+    assert_same_grid(written, image)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii"])
+@pytest.mark.parametrize("zipped", [0, 1])
+def test_zipped_or_not_is_seen_and_not_believed(tmp_path, name, zipped):
+    content = nibabel.Nifti1Image(np.ones((2, 3, 4), np.uint8), np.eye(4)).to_bytes()
+    for whole in (content, content[:100] + content[100:]):
+        parts = [whole] if not zipped else [gzip.compress(whole[:99]), gzip.compress(whole[99:])]
+        (tmp_path / name).write_bytes(b"".join(parts))
+        assert read_nifti(tmp_path / name).image.shape == (4, 3, 2, 1)
+    (tmp_path / name).write_bytes(gzip.compress(gzip.compress(content)))
+    with pytest.raises(LggError, match=f"{name}: cannot be read as NIfTI"):
+        read_nifti(tmp_path / name)

@@ -370,3 +370,48 @@ def test_a_picture_among_dicom_files_is_not_the_scan(tmp_path):
     Image.fromarray(head()[0]).save(tmp_path / "thumbnail.png")
     with pytest.raises(LggError, match=r"holds scans of several kinds \(pictures, dicom\)"):
         read_scan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.mgz", "a.npy", "a.h5", "a.par", "a.zip", "a.gif", "a.hdr", "a.mat"]
+)
+def test_other_formats_are_refused_with_a_way_to_convert_them(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x89HDF" + bytes(500))
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(LggError, match="no picture there .* convert it to NIfTI, as by"):
+            read_scan(path)
+
+
+def test_slices_that_imagej_was_told_are_channels(tmp_path):
+    """tifffile #50: without axes, its ImageJ files call the first axis channels."""
+    tifffile.imwrite(tmp_path / "a.tif", head((24, 34, 40)), imagej=True)
+    with pytest.raises(LggError, match="a.tif: 24 sequences; say which is which"):
+        read_scan(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "a.tif", head((24, 34, 40)), imagej=True, metadata={"axes": "ZYX"})
+    np.testing.assert_array_equal(read_scan(tmp_path / "a.tif").image[..., 1], head((24, 34, 40)))
+
+
+@pytest.mark.parametrize("factor", [1, 2**24])
+def test_unsigned_numbers_of_32_bits_have_the_same_levels(tmp_path, factor):
+    deep = head().astype(np.uint32)
+    tifffile.imwrite(tmp_path / "a.tif", deep.astype(np.float32), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "b.tif", deep * np.uint32(factor), photometric="minisblack")
+    same = [read_scan(tmp_path / name).image for name in ("a.tif", "b.tif")]
+    np.testing.assert_allclose(same[0].astype(int), same[1], atol=1)
+
+
+@pytest.mark.parametrize(
+    "affine", [np.eye(4), np.diag([0.003, 0.003, 0.015, 1]), np.diag([3e3, 3e3, 15e3, 1])]
+)
+def test_a_volume_that_is_no_head_is_refused(tmp_path, affine):
+    """Saved with the identity as its affine; in metres and microns that are called millimetres."""
+    with pytest.raises(
+        LggError, match=r"x.nii: has 6 x 34 x 40 voxels of .* mm; a head has .* dcm2niix"
+    ):
+        read_scan(save_nifti(tmp_path / "x.nii", head((40, 34, 6)), affine))
+
+
+def test_what_the_head_finder_doubts_is_told(tmp_path):
+    inverted = 255 - head((6, 120, 120))
+    warnings = read_scan(save_slices(tmp_path, inverted)).warnings
+    assert any("air" in warning and ":" in warning for warning in warnings)
