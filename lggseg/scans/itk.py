@@ -1,8 +1,9 @@
 """What SimpleITK reads: NRRD and MetaImage, and the pixels of DICOM."""
 
-import gzip
 import os
+import re
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,10 @@ def read_itk(path: Path) -> OwnScan:
     Raises LggError where it is damaged, has other axes, or lies nowhere.
     """
     with reading(path, "NRRD or MetaImage"):
+        compare_checksum(path)
         image, printed = read_image(path)
         if printed:
             raise OSError(printed)
-        data = path.read_bytes().partition(b"\n\n")[2]
-        if data.startswith(b"\x1f\x8b"):  # an NRRD's, whose checksum SimpleITK does not compare
-            gzip.decompress(data)
         values, size = SimpleITK.GetArrayFromImage(image), image.GetSize()
         if len(size) == 4 and values.ndim == 4:  # a list of volumes
             values = np.moveaxis(values, 0, -1)
@@ -40,9 +39,22 @@ def read_itk(path: Path) -> OwnScan:
     slices = grid.to_slices(values.swapaxes(0, 2).reshape(*grid.shape, -1))
     warnings = []
     nrrd = image.GetMetaData("ITK_InputFilterName") == "NrrdImageIO"
-    if nrrd and not image.HasMetaDataKey("NRRD_space"):
+    space = image.GetMetaData("NRRD_space") if image.HasMetaDataKey("NRRD_space") else ""
+    if nrrd and "superior" not in space:
         warnings.append(f"{path}: does not say how it lies; taken as with the axes left, back, top")
     return OwnScan(slices, grid=grid, warnings=warnings)
+
+
+def compare_checksum(path: Path) -> None:
+    """Raise zlib.error where compressed data are not whole, which SimpleITK does not always see."""
+    content = path.read_bytes()
+    if not re.search(rb"CompressedData *= *True|encoding: *gz", content[:5000]):
+        return
+    end = re.search(rb"(?:ElementDataFile *= *|data *file: *)(.*)\r?\n|\r?\n\r?\n", content)
+    data = content[end.end() :] if end else b""
+    if end and end[1] and end[1].strip() != b"LOCAL":
+        data = (path.parent / os.fsdecode(end[1].strip())).read_bytes()
+    zlib.decompress(data, wbits=47)  # of gzip or zlib
 
 
 def read_image(path: Path) -> tuple[SimpleITK.Image, str]:

@@ -21,7 +21,8 @@ def read_nifti(path: Path) -> OwnScan:
     Raises LggError where the file is damaged (the checksum of a .gz is compared), has colours,
     complex numbers or other axes, lies nowhere, or contradicts itself.
     """
-    with reading(path, "NIfTI"), path.open("rb") as raw:
+    quiet = nibabel.imageglobals.LoggingOutputSuppressor()
+    with reading(path, "NIfTI"), quiet, path.open("rb") as raw:
         zipped = raw.peek(2)[:2] == b"\x1f\x8b"
         with gzip.open(raw) if zipped else raw as file:
             size = file.read(4)  # of the header: NIfTI-2 has 540 bytes

@@ -57,7 +57,7 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
     except (PermissionError, ImportError):  # the file may be whole
         raise
     except Exception as error:
-        told = " ".join(str(error).split())[-300:] or type(error).__name__
+        told = " ".join(str(error).split("ERROR: ")[-1].split())[:200] or type(error).__name__
         raise LggError(
             f"{path}: cannot be read as {kind} ({told}); copy or export it again, or give NIfTI"
         ) from error

@@ -25,7 +25,7 @@ def save(
     """An image in ITK's words: axes x, y, z of `values` (z,y,x), directions as columns."""
     image = SimpleITK.GetImageFromArray(values, isVector=vector)
     image.SetSpacing(spacing)
-    image.SetDirection(np.ravel(direction))
+    image.SetDirection(np.ravel(direction).astype(float).tolist())
     image.SetOrigin((-7, 8, 9))
     SimpleITK.WriteImage(image, str(path), compress)
     return path
@@ -99,10 +99,11 @@ def test_an_nrrd_that_does_not_say_how_it_lies_is_told(tmp_path, order):
 
 def test_an_nrrd_of_several_channels_in_either_place(tmp_path):
     colours = np.stack([WORLD, WORLD + 1, WORLD + 2], axis=-1)
-    first = write_nrrd(tmp_path / "a.nrrd", LPS.format("none ", ""), "3 6 5 4", colours)
-    last = write_nrrd(
-        tmp_path / "b.nrrd", LPS.format("", " none"), "6 5 4 3", np.moveaxis(colours, -1, 0)
-    )
+    kinds = "kinds: {}domain domain domain{}\n"
+    header = LPS.format("none ", "") + kinds.format("vector ", "")
+    first = write_nrrd(tmp_path / "a.nrrd", header, "3 6 5 4", colours)
+    header = LPS.format("", " none") + kinds.format("", " list")
+    last = write_nrrd(tmp_path / "b.nrrd", header, "6 5 4 3", np.moveaxis(colours, -1, 0))
     for path in (first, last):
         np.testing.assert_array_equal(read_itk(path).image, colours)
 
@@ -129,17 +130,19 @@ def test_files_cut_short_are_refused_and_nothing_is_printed(tmp_path, suffix, co
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("suffix", ["nrrd", "mha"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_flipped_bit_in_compressed_data_is_found(tmp_path, suffix):
-    """SimpleITK itself reads such an NRRD as other numbers, and such a MetaImage as whatever is in memory."""
-    path = save(
-        tmp_path / f"a.{suffix}", np.random.default_rng(0).integers(0, 999, (9, 20, 30), np.int16)
-    )
-    whole = path.read_bytes()
+    """SimpleITK alone reads some of these as other numbers, or as whatever is in memory."""
+    noise = np.random.default_rng(0).integers(0, 999, (9, 20, 30), np.int16)
+    path = save(tmp_path / f"a.{suffix}", noise)
+    data = next((file for file in tmp_path.iterdir() if file != path), path)
+    whole = data.read_bytes()
     for place in range(len(whole) - 6000, len(whole), 300):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        data.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         with pytest.raises(LggError, match=f"a.{suffix}: cannot be read"):
             read_itk(path)
+    data.write_bytes(whole)
+    np.testing.assert_array_equal(read_itk(path).image[..., 0], noise)
 
 
 @pytest.mark.parametrize(
