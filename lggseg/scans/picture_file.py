@@ -89,8 +89,9 @@ def sort_axes(values: np.ndarray, axes: str) -> np.ndarray:
     channels = [axis for axis in axes if axis in "CS"]
     if len(stack) > 1 or len(channels) > 1 or not set(stack) <= set("ZIQ"):
         raise LggError(
-            f"its axes are {axes} of {values.shape} (ImageJ's or its own letters), and must be slices "
-            "and channels at most; save it with the axes ZCYX, or each sequence on its own"
+            f"its axes are {axes}, of {values.shape} pixels; beside rows and columns (Y, X) there may "
+            "be slices (Z) and channels (C), and the file must name them: save it with the axes ZCYX, "
+            "or each sequence on its own"
         )
     values = values.transpose([axes.index(axis) for axis in [*stack, "Y", "X", *channels]])
     return values if stack else values[None]

@@ -12,10 +12,11 @@ from .own_scan import OwnScan, check_size
 from .picture_file import read_slices
 
 MASK = re.compile(
-    r"(?:^|[^a-z])(?:masks?|seg|segmentations?|labels?|annotations?|truth|gt|roi)(?![a-z])",
+    r"(?<![a-z])(?:masks?|seg|segmentations?|labels?|annotations?|(?:ground)?truth|gt|roi)(?![a-z])",
     re.IGNORECASE,
 )
-READINGS = [r"(\d+)", r"(-?\d+)", r"(\d+(?:\.\d+)?)", r"(-?\d+(?:\.\d+)?)"]  # numbers in names
+READINGS = [r"(\d+)", r"(-?\d+)", r"(\d+(?:[.,]\d+)?)", r"(-?\d+(?:[.,]\d+)?)"]  # of numbers
+SIGN = re.compile(r"(?:^|[^a-z0-9])-\d|-\d+[.,]\d", re.IGNORECASE)  # more than a dash after a word
 SURE = 30  # pixels of either value from which on a slice of two values is a mask
 
 
@@ -27,9 +28,11 @@ def read_pictures(files: list[Path], masks: list[Path]) -> OwnScan:
     """
     files, warnings = in_order(files)
     slices = [read_slices(file) for file in files]
-    seen: dict[str, Path] = {}
+    names: dict[str, Path] = {}
+    pictures: dict[bytes, Path] = {}
     for file, found in zip(files, slices):
-        twin = seen.setdefault(plain(file.stem), file)
+        twin = names.setdefault(plain(file.stem), file)
+        copy = pictures.setdefault(found.tobytes(), file)
         wrong = ""
         if twin is not file:
             wrong = f"two slices of one name, this and {twin.name}; rename one, or take it out"
@@ -42,6 +45,8 @@ def read_pictures(files: list[Path], masks: list[Path]) -> OwnScan:
             )
         elif two_values(found) and not all(two_values(one, 0) for one in slices):
             wrong = "has two values, as a mask has, and other slices have more; take the masks out"
+        elif copy is not file and found.min() < found.max():
+            wrong = f"shows the very same picture as {copy.name}; take the copy out"
         if wrong:
             raise LggError(f"{file}: {wrong}")
     check_size(len(slices), *slices[0].shape)
@@ -51,10 +56,10 @@ def read_pictures(files: list[Path], masks: list[Path]) -> OwnScan:
         values = values[..., None]
     if (values == values[..., :1]).all():
         values = values[..., :1]
-    names = [file.stem for file in files]
+    stems = [file.stem for file in files]
     if len(values) > len(files):
-        names = [f"{files[0].stem}_{page + 1}" for page in range(len(values))]
-    return OwnScan(values, names, truth=truth, warnings=warnings)
+        stems = [f"{files[0].stem}_{page + 1}" for page in range(len(values))]
+    return OwnScan(values, stems, truth=truth, warnings=warnings)
 
 
 def is_mask(path: Path) -> bool:
@@ -89,8 +94,8 @@ def in_order(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
     for reading in READINGS:
         order = tuple(sorted(files, key=lambda file: (parts(file, reading), file.name)))
         table = numbers(order, reading)
-        if np.signbit(table).all(axis=0).any():  # a dash before each number is no sign
-            continue
+        if np.signbit(table).all(axis=0).any() and not SIGN.search(files[0].stem):
+            continue  # a dash before each number
         score = (len({*map(tuple, table)}) == len(files)) + even(table)
         if order not in orders or score > orders[order][0]:
             orders[order] = score, reading
@@ -108,7 +113,7 @@ def in_order(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
 def parts(file: Path, reading: str) -> list[str | float]:
     """The words and numbers of a file's name in turn, so that slice_2 comes before slice_10."""
     found = re.split(reading, file.stem)
-    return [float(part) if i % 2 else part for i, part in enumerate(found)]
+    return [float(part.replace(",", ".")) if i % 2 else part for i, part in enumerate(found)]
 
 
 def numbers(files: Sequence[Path], reading: str) -> np.ndarray:

@@ -203,8 +203,8 @@ def list_dicom(path: Path) -> list[Path]:
     for file in sorted(set(found) - set(dicom)):
         if file.name.lower().endswith(READERS["dicom"]):
             raise LggError(
-                f"{file}: is called DICOM and is none (empty, cut short, or a broken link); copy it "
-                "again, or take it out"
+                f"{file}: is called DICOM and is none (empty, cut short, without its first 132 "
+                "bytes, or a broken link); copy it again, or take it out"
             )
     if not dicom:
         hint = "convert it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)"

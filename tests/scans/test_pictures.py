@@ -153,6 +153,9 @@ def test_a_gap_or_a_double_in_the_numbers_is_told(tmp_path, names, told):
         ["img", "img2"],
         ["a-10", "a-5", "a5"],
         ["series.1", "series.2", "series.10"],
+        ["z10,25", "z10,5", "z10,75", "z11,0"],
+        [f"1.2.840.{k}" for k in range(1, 13)],
+        ["1-24", "2-23", "10-15"],
     ],
 )
 def test_numbers_in_names_are_read_as_they_are_meant(names):
@@ -161,7 +164,15 @@ def test_numbers_in_names_are_read_as_they_are_meant(names):
     assert in_order(files[::-1])[0] == files
 
 
-@pytest.mark.parametrize("names", [["z10.5", "z10.25"], ["z1.25", "z1.3", "z1.5"]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["z10.5", "z10.25"],
+        ["z1.25", "z1.3", "z1.5"],
+        ["z1_-5", "z1_-10"],
+        ["z1-5.0", "z1-7.5", "z1-9.0"],
+    ],
+)
 def test_numbers_that_can_be_read_in_two_ways_are_refused(names):
     with pytest.raises(LggError, match=r"z1.*png: the numbers in the names .* rename them"):
         in_order([Path(f"{name}.png") for name in names])
@@ -185,6 +196,8 @@ def test_numbers_that_can_be_read_in_two_ways_are_refused(names):
         "masks/{}",
         "labels/{}_label",
         "seg_{}",
+        "{}Mask",
+        "groundtruth{}",
     ],
 )
 def test_masks_are_never_slices(tmp_path, name):
@@ -210,7 +223,7 @@ def test_a_mask_under_another_name_is_told(tmp_path):
         read_raw_scan(tmp_path)
     for k in range(0, 6, 2):  # a nearly empty slice at the end of the head is none
         speck = np.zeros((32, 32), np.uint8)
-        speck[4:9, 4:9] = 80
+        speck[4:9, 4:9] = 80 + k
         Image.fromarray(speck).save(tmp_path / f"{k}.png")
     assert len(read_raw_scan(tmp_path).image) == 6
 
@@ -219,3 +232,18 @@ def test_a_folder_of_masks_alone(tmp_path):
     Image.new("L", (9, 9)).save(tmp_path / "1_mask.png")
     with pytest.raises(LggError, match="1_mask.png is a mask by its name"):
         read_raw_scan(tmp_path)
+
+
+def test_a_copy_of_a_slice_is_told(tmp_path):
+    for k in range(3):
+        pixels = np.random.default_rng(k).integers(0, 255, (32, 32), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+    Image.fromarray(pixels).save(tmp_path / "2 (1).png", compress_level=1)
+    with pytest.raises(
+        LggError, match="(2 .1..png: shows .* as 2.png|2.png: shows .* as 2 .1..png); take the copy"
+    ):
+        read_raw_scan(tmp_path)
+    (tmp_path / "2 (1).png").unlink()
+    for k in (3, 4):  # slices beyond the head are alike
+        Image.new("L", (32, 32)).save(tmp_path / f"{k}.png")
+    assert len(read_raw_scan(tmp_path).image) == 5
