@@ -1,7 +1,7 @@
 """Does the 2019 paper's finding hold for the shapes of out-of-fold masks? By the rule of notebook 07.
 
 Predicted shapes come from the table that the release wrote, manual ones are measured from the cohort's masks or read
-with --manual. The outcome becomes lggseg/published/replication.csv, and is stamped into lggseg/published/README.md.
+with --manual. Where the table has `bevr_raw`, BEVR before small pieces were removed, the same is told of it. The outcome becomes lggseg/published/replication.csv, and is stamped into lggseg/published/README.md.
 """
 
 import argparse
@@ -18,17 +18,44 @@ from .command import command, execute
 from .release import ROOT, stamp
 
 
-def table(found: Replication) -> pd.DataFrame:
-    """Everything in one table, columns what, manual, predicted, low, high: the interval is that of `predicted`."""
-    rows = [{"what": f"r of {name}", "predicted": row.r, "low": row.low, "high": row.high}
-            for name, row in found.agreement.iterrows()]
-    manual, predicted = found.area["manual"], found.area["predicted"]
-    rows.append({"what": "AUC of 1/bevr for R2", "manual": manual.value, "predicted": predicted.value,
-                 "low": predicted.low, "high": predicted.high})
+def table(found: Replication, uncleaned: Replication | None = None) -> pd.DataFrame:
+    """Everything in one table: what, manual, predicted, low, high (the interval of `predicted`), uncleaned.
+
+    `uncleaned` is the same by masks whose small pieces were not removed; only what rests on BEVR is told of them.
+    """
+    rows = measured(found)
+    frame = pd.DataFrame(rows, columns=["what", "manual", "predicted", "low", "high"])
+    if uncleaned is not None:
+        values = pd.DataFrame(measured(uncleaned)).set_index("what").predicted
+        about_bevr = values.index.str.contains("bevr") | values.index.str.contains("lead")
+        frame["uncleaned"] = frame.what.map(values[about_bevr])
+    return frame
+
+
+def measured(found: Replication) -> list[dict]:
+    """One row per number."""
+    rows = []
+    for name, row in found.agreement.iterrows():
+        rows.append({"what": f"r of {name}", "predicted": row.r, "low": row.low, "high": row.high})
+    area = found.area["predicted"]
+    rows.append({"what": "AUC of 1/bevr for R2", "manual": found.area["manual"].value, "predicted": area.value,
+                 "low": area.low, "high": area.high})
+    rows.append({"what": "lead over chance that is kept", "manual": 1.0, "predicted": found.kept.value,
+                 "low": found.kept.low, "high": found.kept.high})
+    rows.append({"what": "draws with the same verdict", "predicted": found.kept.same_word})
     rows.append({"what": "p (Bonferroni) of bevr and RNASeqCluster", **found.bonferroni})
-    rows += [{"what": f"p of {feature} and {cluster}, paper < {row.paper:g}", "manual": row.manual,
-              "predicted": row.predicted} for (feature, cluster), row in found.claims.iterrows()]
-    return pd.DataFrame(rows, columns=["what", "manual", "predicted", "low", "high"])
+    for (feature, cluster), row in found.claims.iterrows():
+        rows.append({"what": f"p of {feature} and {cluster}, paper < {row.paper:g}", "manual": row.manual,
+                     "predicted": row.predicted})
+    return rows
+
+
+def without_cleaning(path: str, predicted: pd.DataFrame) -> pd.DataFrame | None:
+    """The predicted shapes with BEVR as it was before small pieces were removed, if the table has it."""
+    stored = pd.read_csv(path).set_index("patient")
+    if "bevr_raw" not in stored:
+        return None
+    return predicted.assign(bevr=stored.bevr_raw[predicted.index].astype(float))
 
 
 def told(found: Replication, patients: int) -> str:
@@ -44,7 +71,9 @@ def told(found: Replication, patients: int) -> str:
             f"{found.claims.manual['bevr', 'RNASeqCluster']:.2g}); after Bonferroni's correction "
             f"{found.bonferroni['predicted']:.2g} (manual: {found.bonferroni['manual']:.2g}). Of the paper's "
             f"{len(found.claims)} claims {found.claims.predicted_holds.sum()} hold at its own bounds (manual: "
-            f"{found.claims.manual_holds.sum()}). By the rule of notebook 07 the finding is **{found.verdict}**.")
+            f"{found.claims.manual_holds.sum()}). Of the manual masks' lead over chance {found.kept.value:.0%} is kept "
+            f"({found.kept.low:.0%} to {found.kept.high:.0%}). By the rule of notebook 07 the finding is "
+            f"**{found.verdict}**, in {found.kept.same_word:.0%} of resampled cohorts, too.")
 
 
 def options() -> argparse.ArgumentParser:
@@ -60,11 +89,14 @@ def options() -> argparse.ArgumentParser:
 def do(chosen: argparse.Namespace) -> None:
     cohort, predicted = open_cohort(chosen.data), read_features(chosen.features)
     manual = read_features(chosen.manual) if chosen.manual else cohort_features(cohort)
-    found = replication(manual.loc[manual.index.isin(predicted.index)], predicted, cohort.clusters)
+    manual = manual.loc[manual.index.isin(predicted.index)]
+    found = replication(manual, predicted, cohort.clusters)
+    raw = without_cleaning(chosen.features, predicted)
+    uncleaned = None if raw is None else replication(manual, raw, cohort.clusters)
     page, text = chosen.root / "lggseg" / "published" / "README.md", told(found, len(predicted))
     stamped = stamp(page, "replication", text)  # before anything is written: it may fail
     with atomic_write(page.with_name("replication.csv")) as part:
-        table(found).to_csv(part, index=False, float_format="%.6g")
+        table(found, uncleaned).to_csv(part, index=False, float_format="%.6g")
     with atomic_write(page) as part:
         part.write_text(stamped, encoding="utf-8")
     print(text)

@@ -21,6 +21,7 @@ from .genomics.fisher import freeman_halton as freeman_halton
 from .genomics.permutation import false_positive_rates as false_positive_rates
 from .genomics.permutation import permuted_p_values as permuted_p_values
 from .genomics.replication import CLAIMS as CLAIMS
+from .genomics.replication import kept_lead as kept_lead
 from .genomics.replication import verdict as verdict
 from .measures.baseline import baseline_mask as baseline_mask
 from .measures.baseline import brain_brightness as brain_brightness

@@ -15,11 +15,12 @@ from .corrections import benjamini_hochberg, bonferroni
 from .effect_size import Auc, auc, cramers_v
 from .fisher import count_tables, exact_p_values, freeman_halton
 from .permutation import false_positive_rates, permuted_p_values
-from .replication import CLAIMS, Replication, replication, verdict
+from .replication import CLAIMS, KeptLead, Replication, kept_lead, replication, verdict
 
 __all__ = [
     "CLAIMS",
     "Auc",
+    "KeptLead",
     "Replication",
     "aligned",
     "association_table",
@@ -34,6 +35,7 @@ __all__ = [
     "exact_p_values",
     "false_positive_rates",
     "freeman_halton",
+    "kept_lead",
     "median_split",
     "permuted_p_values",
     "replication",

@@ -1,6 +1,7 @@
 """Does a finding about shape and genes hold for outlines that a network drew?
 
-The rule was fixed before anybody looked at the outcome.
+`verdict` is the rule. It looks at the size of the effect alone: more patients make the answer surer,
+and do not change it.
 """
 
 from typing import NamedTuple
@@ -24,6 +25,10 @@ CLAIMS = {
     ("bevr", "COCCluster"): 0.02,
 }
 
+# The rule: how much of the lead over chance has to be kept for either word.
+REPLICATED = 0.75
+WEAKENED = 0.25
+
 
 class Replication(NamedTuple):
     """What became of the finding when predicted outlines took the place of manual ones.
@@ -40,46 +45,134 @@ class Replication(NamedTuple):
         For "manual" and "predicted": the AUC of 1/BEVR for RNASeq cluster R2.
     bonferroni : dict
         For the same two: p of BEVR with RNASeq, corrected over all pairs.
+    kept : KeptLead
+        How much of the manual outlines' lead over chance the predicted ones keep.
     """
 
     agreement: pd.DataFrame
     claims: pd.DataFrame
     area: dict[str, Auc]
     bonferroni: dict[str, float]
+    kept: "KeptLead"
 
     @property
     def verdict(self) -> str:
         """The outcome of the rule for the predicted outlines, as `verdict` gives it."""
-        return verdict(self.bonferroni["predicted"], self.area["predicted"].low)
+        return verdict(self.kept.value)
 
 
-def verdict(p_bonferroni: float, auc_low: float) -> str:
-    """Apply the rule: is BEVR linked to RNASeq, and does it tell R2 from the rest?
+class KeptLead(NamedTuple):
+    """How much of the manual outlines' lead over chance the predicted ones keep.
+
+    Attributes
+    ----------
+    value : float
+        (AUC predicted - 0.5) / (AUC manual - 0.5): 1 all of it, 0 nothing, NaN where manual
+        outlines have none.
+    low, high : float
+        The ends of its 95 % interval, by drawing the patients again, the same for both.
+    same_word : float
+        Fraction of the draws in which `verdict` says the same.
+    """
+
+    value: float
+    low: float
+    high: float
+    same_word: float
+
+
+def verdict(kept: float) -> str:
+    """Apply the rule: how much of the lead over chance is kept?
 
     Parameters
     ----------
-    p_bonferroni : float
-        p of BEVR with RNASeq after Bonferroni's correction; below 0.05 counts as linked.
-    auc_low : float
-        Lower end of the interval of the AUC; above 0.5 counts as telling them apart.
+    kept : float
+        As `kept_lead` gives it.
 
     Returns
     -------
     str
-        "replicated" if both hold, "weakened" if one does, else "not replicated".
+        "replicated" from 3/4, "weakened" from 1/4, else "not replicated"; "nothing to replicate"
+        for NaN.
 
     Examples
     --------
-    >>> verdict(0.01, 0.7), verdict(0.2, 0.7), verdict(0.2, 0.4)
+    >>> verdict(0.8), verdict(0.5), verdict(-0.2)
     ('replicated', 'weakened', 'not replicated')
     """
-    significant = p_bonferroni < 0.05
-    discriminates = auc_low > 0.5
-    if significant and discriminates:
+    if np.isnan(kept):
+        return "nothing to replicate"
+    if kept >= REPLICATED:
         return "replicated"
-    if significant or discriminates:
+    if kept >= WEAKENED:
         return "weakened"
     return "not replicated"
+
+
+def kept_lead(
+    manual: pd.Series,
+    predicted: pd.Series,
+    is_r2: pd.Series,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> KeptLead:
+    """How much of the lead over chance in telling R2 by 1/BEVR predicted outlines keep.
+
+    Parameters
+    ----------
+    manual, predicted : Series
+        BEVR of the same patients. Those who miss either are left out.
+    is_r2 : Series of bool
+        Whether the patient's RNASeq cluster is R2.
+    resamples : int
+        Number of bootstrap samples.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    KeptLead
+
+    Examples
+    --------
+    >>> bevr = pd.Series([0.1, 0.2, 0.3, 0.4])
+    >>> is_r2 = pd.Series([True, True, False, False])
+    >>> kept_lead(bevr, bevr, is_r2).value, kept_lead(bevr, 1 - bevr, is_r2).value
+    (1.0, -1.0)
+    """
+    both = pd.DataFrame({"manual": manual, "predicted": predicted}).dropna()
+    labels = is_r2[both.index].to_numpy(bool)
+    if labels.all() or not labels.any():
+        return KeptLead(np.nan, np.nan, np.nan, np.nan)
+    leads = []
+    for name in both:
+        bevr = both[name].to_numpy()
+        r2 = bevr[labels][:, None]
+        others = bevr[~labels][None]
+        wins = (r2 < others) + 0.5 * (r2 == others)
+        leads.append(wins - 0.5)
+    leads = np.stack(leads)
+    value = quotient(leads.mean(axis=(1, 2)))
+    random = np.random.default_rng(seed)
+    draws = []
+    for _ in range(resamples):
+        rows = random.integers(leads.shape[1], size=leads.shape[1])
+        columns = random.integers(leads.shape[2], size=leads.shape[2])
+        draws.append(quotient(leads[:, rows][:, :, columns].mean(axis=(1, 2))))
+    word = verdict(value)
+    same = [verdict(draw) == word for draw in draws]
+    if np.isnan(draws).all():
+        return KeptLead(value, np.nan, np.nan, float(np.mean(same)))
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return KeptLead(value, float(low), float(high), float(np.mean(same)))
+
+
+def quotient(leads: np.ndarray) -> float:
+    """Lead of the predicted outlines over that of the manual ones; NaN where those have none."""
+    manual, predicted = leads
+    if manual <= 0:
+        return np.nan
+    return float(predicted / manual)
 
 
 def replication(
@@ -125,8 +218,11 @@ def replication(
     for name, features in sources.items():
         area[name] = auc(1 / features.bevr[subtype.index], subtype == "2")
         bonferroni[name] = float(tables[name].p_bonferroni["bevr", "RNASeqCluster"])
+    kept = kept_lead(
+        manual.bevr[subtype.index], sources["predicted"].bevr[subtype.index], subtype == "2"
+    )
     return Replication(
-        agreement_table(manual, sources["predicted"]), claims_table(tables), area, bonferroni
+        agreement_table(manual, sources["predicted"]), claims_table(tables), area, bonferroni, kept
     )
 
 

@@ -7,7 +7,7 @@ from scipy import stats
 
 from lggseg.data.clinical import CLUSTERS
 from lggseg.errors import LggError
-from lggseg.genomics import CLAIMS, association_table, replication, verdict
+from lggseg.genomics import CLAIMS, association_table, kept_lead, replication, verdict
 from lggseg.genomics.replication import correlation
 
 
@@ -26,10 +26,33 @@ def clusters(manual):
     return pd.DataFrame(columns | {"RNASeqCluster": np.where(np.arange(60) < 20, 2, 1)}, manual.index)
 
 
-@pytest.mark.parametrize("p, low, word", [(0.049, 0.51, "replicated"), (0.05, 0.51, "weakened"),
-                                          (0.049, 0.5, "weakened"), (0.05, 0.5, "not replicated")])
-def test_rule_and_its_bounds(p, low, word):
-    assert verdict(p, low) == verdict(np.float64(p), np.float64(low)) == word
+@pytest.mark.parametrize("kept, word", [(1.1, "replicated"), (0.75, "replicated"), (0.74, "weakened"),
+                                        (0.25, "weakened"), (0.24, "not replicated"), (-1, "not replicated"),
+                                        (np.nan, "nothing to replicate")])
+def test_rule_and_its_bounds(kept, word):
+    assert verdict(kept) == verdict(np.float64(kept)) == word
+
+
+def test_kept_lead_by_hand():
+    manual = pd.Series([0.1, 0.2, 0.3, 0.4])  # R2 first: an area of 1
+    predicted = pd.Series([0.1, 0.35, 0.3, 0.4])  # 3 of 4 pairs: an area of 0.75
+    is_r2 = pd.Series([True, True, False, False])
+    assert kept_lead(manual, predicted, is_r2).value == 0.5
+    assert np.isnan(kept_lead(1 - manual, predicted, is_r2).value)
+    assert np.isnan(kept_lead(manual, predicted, is_r2 | True).value)
+    missed = predicted.where([True, False, True, True])
+    assert kept_lead(manual, missed, is_r2).value == 1
+
+
+def test_more_patients_make_the_verdict_surer_and_do_not_change_it():
+    random = np.random.default_rng(3)
+    is_r2 = pd.Series(np.arange(60) < 20)
+    manual = pd.Series(random.normal(0, 1, 60)) + 2 * ~is_r2
+    predicted = manual + random.normal(0, 2, 60)
+    few = kept_lead(manual, predicted, is_r2)
+    many = kept_lead(*(pd.concat([column] * 10, ignore_index=True) for column in (manual, predicted, is_r2)))
+    assert many.value == pytest.approx(few.value) and verdict(many.value) == verdict(few.value)
+    assert many.same_word >= few.same_word and many.high - many.low < few.high - few.low
 
 
 def test_predicted_equal_to_manual_replicates(manual, clusters):
