@@ -15,7 +15,7 @@ from PIL import Image
 from servers import PICTURES, ROOT
 
 from dev.tools import try_page
-from lggseg import LggError, dice, load_pretrained
+from lggseg import LggError, Segmenter, dice, load_pretrained
 from lggseg.phantom.scanning import draw_slices
 from lggseg.phantom.table import plan_cohort
 from lggseg.prepare.scanner import contrast, gamma, ghosts, shading
@@ -632,6 +632,19 @@ def test_the_network_for_people_comes_on_request_with_its_licence(opened):
     assert any(url.endswith("kaggle-1.onnx") for url in asked)
     assert "CC BY-NC-SA 4.0" in opened.page.locator("#try-licence").inner_text()
     assert "Not a medical device" in opened.page.locator("#try").inner_text()
+
+
+def test_members_of_an_ensemble_one_and_all_answer_as_the_package(opened, phantoms, tmp_path):
+    people = load_pretrained("kaggle")
+    file, _, _ = phantoms[0]
+    opened.page.locator("input[value=kaggle]").check()
+    opened.wait()
+    opened.give(file)
+    first = Segmenter([people.networks[0]], people.recipe)
+    assert dice(opened.mask(tmp_path), package_mask(first, read_scan(file))) >= AGREEMENT
+    opened.set("members", len(people.networks))
+    opened.wait()
+    assert dice(opened.mask(tmp_path), package_mask(people, read_scan(file))) >= AGREEMENT
 
 
 def test_the_volume_is_shown_by_niivue(opened):
