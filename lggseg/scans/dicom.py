@@ -140,21 +140,17 @@ def read_series(pictures: list[Picture], what: str) -> tuple[np.ndarray, Grid]:
 def slice_step(places: np.ndarray, normal: np.ndarray, pixel: float, what: str) -> np.ndarray:
     """From one slice to the next, float (3,) in mm; LggError unless they lie evenly on a line."""
     steps = np.diff(places @ normal)
-    far = steps / np.median(steps)
+    usual = np.median(steps)
     whole = places[-1] - places[0]
-    line = places[0] + np.outer(np.append(0, steps.cumsum()) / steps.sum(), whole)
+    line = places[0] + np.outer(np.append(0, steps.cumsum()) / max(steps.sum(), 0.01), whole)
     aside = np.linalg.norm(places - line, axis=1).max()
     if steps.min() < 0.01:
         wrong = "two pictures at one place (several echoes, times or copies); leave one of each"
-    elif far.max() > 1.2 or far.min() < 0.8:
-        wrong = (
-            f"its slices are {steps.min():.2f} to {steps.max():.2f} mm apart; one is lost, or two "
-        )
+    elif steps.max() > 1.2 * usual or steps.min() < 0.8 * usual:
+        wrong = f"its slices are {steps.min():.2f} to {steps.max():.2f} mm apart; one is lost, or two "
         wrong += "stacks are mixed: export the series again"
     elif aside > 0.5 * pixel:
-        wrong = (
-            f"a slice lies {aside:.2f} mm beside the line of the others; export the series again"
-        )
+        wrong = f"a slice lies {aside:.2f} mm beside the line of the others; export the series again"
     else:
         return whole / (len(places) - 1)
     raise LggError(f"{what}: {wrong}")

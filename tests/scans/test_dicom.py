@@ -258,8 +258,9 @@ def compressed(folder, syntax, encode):
     """A series whose pixels are encoded by `encode`."""
     for file in write_series(folder, NOISE).iterdir():
         data = pydicom.dcmread(file)
+        pixels = data.pixel_array
         data.file_meta.TransferSyntaxUID = syntax
-        data.PixelData = encaps.encapsulate([encode(data.pixel_array)])
+        data.PixelData = encaps.encapsulate([encode(pixels)])
         data["PixelData"].is_undefined_length = True
         data.save_as(file, enforce_file_format=True)
     return folder

@@ -412,6 +412,6 @@ def test_a_volume_that_is_no_head_is_refused(tmp_path, affine):
 
 
 def test_what_the_head_finder_doubts_is_told(tmp_path):
-    inverted = 255 - head((6, 120, 120))
-    warnings = read_scan(save_slices(tmp_path, inverted)).warnings
-    assert any("air" in warning and ":" in warning for warning in warnings)
+    cropped = head((4, 100, 100))[:, 20:80, 20:80]
+    [_, warning] = read_scan(save_slices(tmp_path, cropped)).warnings
+    assert "tissue fills" in warning and "give the scan with air around the head" in warning
