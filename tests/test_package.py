@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("pyproject.toml", "README.md", "LICENSE")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OPTIONAL = ("scans",)  # extras of packages that lggseg imports only when they are needed
+OPTIONAL = ("export", "scans")  # extras of packages that lggseg imports only when they are needed
 
 
 def run(*command, **options) -> str:

@@ -183,19 +183,28 @@ def above_air(image: np.ndarray, air: np.ndarray) -> np.ndarray:
 
 
 def joint_signal(smooth: list[np.ndarray], air: np.ndarray, shown: list[bool]) -> np.ndarray:
-    """How far the sequences together are from air, float32 (slices, height, width): 0 in air, about
-    1 in tissue.
+    """How far the sequences together are from air: 0 in air, about 1 in tissue.
 
     Each sequence counts alike: the head is then found where one of them is too noisy or too dark to
-    show it.
+    show it. FLAIR counts again for a sequence that shows nothing, as it does in the data set.
+
+    Parameters
+    ----------
+    smooth : per sequence, float32 (slices, height, width)
+    air : float32 (slices, 3)
+    shown : per sequence, whether it shows anything
+
+    Returns
+    -------
+    float32 (slices, height, width)
     """
     total = np.zeros_like(smooth[FLAIR])
     for sequence in MriSequence:
-        if shown[sequence]:
-            distance = np.abs(above_air(smooth[sequence], air[:, sequence]))
-            scale = max(np.quantile(distance[:, ::4, ::4], 0.9), 0.1 * distance.max())
-            total += distance / scale
-    return total / sum(shown)
+        source = sequence if shown[sequence] else FLAIR
+        distance = np.abs(above_air(smooth[source], air[:, source]))
+        scale = max(np.quantile(distance[:, ::4, ::4], 0.9), 0.1 * distance.max())
+        total += distance / scale
+    return total / len(MriSequence)
 
 
 def tissue_bound(signal: np.ndarray) -> float:
