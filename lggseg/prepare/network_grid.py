@@ -130,10 +130,11 @@ def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
     """Masks bool (D,H,W) of those slices: the share of each pixel that is tumour, uint8
     (n,1,size,size), 255 is all.
 
-    >>> head = Head((1, 4, 4), np.zeros((1, 3)), np.array([0]), (0, 0, 4), False, (0, 1, 2),
-    np.zeros(3), np.ones(3))
-    >>> mask_to_grid(np.array([[[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]], bool), head, 4)[0,
-    0, 0] tensor([255, 255,   0,   0], dtype=torch.uint8)
+    >>> air, zero, one = np.zeros((1, 3)), np.zeros(3), np.ones(3)
+    >>> head = Head((1, 4, 4), air, np.array([0]), (0, 0, 4), False, (0, 1, 2), zero, one)
+    >>> mask = np.array([[[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]], bool)
+    >>> mask_to_grid(mask, head, 4)[0, 0, 0]
+    tensor([255, 255,   0,   0], dtype=torch.uint8)
     """
     return _resize(
         pad_to_square(torch.from_numpy(255 * mask[head.slices].astype(np.uint8))[:, None], head),
