@@ -34,7 +34,7 @@ PHANTOMS = {
     "HT_P012": "grey air before contrast",
     "DU_P003": "FLAIR alone",
 }
-MOST_SLICES = 10  # of a phantom: noise does not compress, and the page is to stay small
+MOST_SLICES = 8  # of a phantom: noise does not compress, and the page is to stay small
 NETWORKS = {
     "phantom": (
         16,

@@ -7,8 +7,9 @@ import {LggError} from "../errors.js";
 import {checkSize, reading, tuple} from "./sizes.js";
 
 const SUFFIX = /\.(tiff?|png|jpe?g|bmp)$/i;
-const MASK = /(?:^|[^a-z])(?:masks?|seg|segmentations?|labels?|annotations?|truth|gt|roi)(?![a-z])/gi;
-const READINGS = [/(\d+)/, /(-?\d+)/, /(\d+(?:\.\d+)?)/, /(-?\d+(?:\.\d+)?)/]; // numbers in names
+const MASK = /(?<![a-z])(?:masks?|seg|segmentations?|labels?|annotations?|(?:ground)?truth|gt|roi)(?![a-z])/gi;
+const READINGS = [/(\d+)/, /(-?\d+)/, /(\d+(?:[.,]\d+)?)/, /(-?\d+(?:[.,]\d+)?)/]; // of numbers in names
+const SIGN = /(?:^|[^a-z0-9])-\d|-\d+[.,]\d/i; // more than a dash after a word
 const SURE = 30; // pixels of either value from which on a slice of two values is a mask
 
 export function isPicture(name) {
@@ -57,6 +58,7 @@ function checkAlike(files, pages) {
   const all = pages.flat();
   files.forEach((file, i) => {
     const name = plain(stem(file.name));
+    const copy = pages.slice(0, i).findIndex((other) => isSame(other[0].data, pages[i][0].data));
     let wrong = "";
     if (seen.has(name)) {
       wrong = `two slices of one name, this and ${seen.get(name).name}; rename one, or take it out`;
@@ -64,12 +66,19 @@ function checkAlike(files, pages) {
       wrong = "holds several slices; give it alone, or one picture per slice";
     } else if (kind(pages[i]) !== kind(pages[0])) {
       wrong = `${kind(pages[i])}, but ${files[0].name} is ${kind(pages[0])}; all slices of a scan are alike: give one scan alone`;
+    } else if (copy >= 0) {
+      wrong = `shows the very same picture as ${files[copy].name}; take the copy out`;
     } else if (pages[i].every((page) => hasTwoValues(page)) && !all.every((page) => hasTwoValues(page, 0))) {
       wrong = "has two values, as a mask has, and other slices have more; take the masks out";
     }
     if (wrong) throw new LggError(`${file.name}: ${wrong}`);
     seen.set(name, file);
   });
+}
+
+/** Whether two pictures hold the same levels, and more than one. */
+function isSame(one, other) {
+  return one.length === other.length && one.every((level, k) => level === other[k]) && one.some((level) => level !== one[0]);
 }
 
 /** Type and shape, as NumPy tells them. */
@@ -106,7 +115,8 @@ function inOrder(files) {
     const order = [...files].sort((one, other) => compareParts(parts(one, pattern), parts(other, pattern)) ||
       (one.name < other.name ? -1 : 1));
     const table = changingNumbers(order, pattern);
-    if (table[0].some((_, column) => table.every((row) => row[column] < 0 || Object.is(row[column], -0)))) continue;
+    const allNegative = table[0].some((_, column) => table.every((row) => row[column] < 0 || Object.is(row[column], -0)));
+    if (allNegative && !SIGN.test(stem(files[0].name))) continue; // a dash before each number
     const different = new Set(table.map(String)).size === files.length;
     const score = (different ? 1 : 0) + (isEven(table) ? 1 : 0);
     const key = order.map((file) => file.name).join("\n");
@@ -123,7 +133,7 @@ function inOrder(files) {
 
 /** The words and numbers of a file's name in turn, so that slice_2 comes before slice_10. */
 function parts(file, pattern) {
-  return stem(file.name).split(pattern).map((part, i) => (i % 2 ? Number(part) : part));
+  return stem(file.name).split(pattern).map((part, i) => (i % 2 ? Number(part.replace(",", ".")) : part));
 }
 
 function compareParts(one, other) {
