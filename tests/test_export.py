@@ -107,7 +107,7 @@ def test_command(tmp_path, capsys):
     main(["phantom", "--out", str(tmp_path / "networks")])
     entries = json.loads((tmp_path / "networks" / "networks.json").read_text())
     assert [entry["name"] for entry in entries] == ["phantom"] and entries[0]["licence"] == "MIT"
-    assert capsys.readouterr().out.startswith("phantom: 1 members, 0.13 MB")
+    assert capsys.readouterr().out.startswith("phantom: 3 members, 0.38 MB")
     with pytest.raises(SystemExit):
         main(["nothing", "--out", str(tmp_path)])
     assert "no pretrained weights called 'nothing'" in capsys.readouterr().err

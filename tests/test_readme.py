@@ -59,8 +59,8 @@ def test_the_first_block_is_short_and_runs(tmp_path):
 def test_the_second_block_runs(tmp_path):
     """One's own scan, here a small one, from file to viewer."""
     nibabel = pytest.importorskip("nibabel")
-    volume = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.float32)
-    nibabel.save(nibabel.Nifti1Image(volume, np.diag([6.0, 6, 30, 1])), tmp_path / "scan.nii.gz")
+    volume = np.random.default_rng(0).integers(0, 255, (64, 64, 8)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([3.0, 3, 15, 1])), tmp_path / "scan.nii.gz")
     _, code = python_blocks()
     code += "print(tumour.shape == probability.shape == scan.image.shape[:3], tumour.dtype)"
     assert run_python(code, tmp_path) == "True bool\n"

@@ -73,7 +73,8 @@ class CohortViewer(SliceViewer):
 
     def _predict(self, patient: str) -> None:
         """In the worker's thread: predict, keep, and show if the patient is still the one chosen."""
-        image, counter = self.cohort.volume(patient).image, self.model.register_forward_hook(self._count)
+        image = self.cohort.volume(patient).image
+        counter = self.model.networks[0].register_forward_hook(self._count)  # every member sees all
         self.progress.max, self.progress.value = len(image) * (1 + self.recipe.flip), 0
         self.progress.description, self.progress.bar_style = f"predicting {patient}", ""
         self.progress.layout.visibility = "visible"

@@ -28,7 +28,8 @@ def documented() -> set[Path]:
 
 def test_every_file_has_its_area():
     left_out = {path.name for path in set(FILES) - documented()}
-    assert left_out == {"__init__.py", *(f"nb{number:02}.py" for number in range(7))}  # solutions of exercises
+    numbers = (0, 1, 2, 3, 4, 5, 7)  # solutions of exercises
+    assert left_out == {"__init__.py", *(f"nb{number:02}.py" for number in numbers)}
 
 
 def test_every_error_is_on_the_page():

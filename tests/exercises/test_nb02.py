@@ -58,7 +58,7 @@ def test_one_wrong_voxel(form):
 @pytest.mark.parametrize("answer, hint", [
     (BEFORE / AFTER, "the other way round"), (1, "it changes"), (100 * AFTER / BEFORE, "not in per cent"),
     (AFTER, "divide it by"), (BEFORE, "divide BEVR after by it"), (AFTER - BEFORE, "difference"),
-    (7.7, "shape_features"), (round(AFTER / BEFORE, 2), "three digits"),
+    (7.7, "shape_features"), (round(AFTER / BEFORE, 1), "three digits"),
     ("bevr", "a number is wanted"), (shape_features(MASK), "a number is wanted")])
 def test_one_wrong_voxel_missed(answer, hint):
     assert hint in words("02.3", answer, mask=MASK)

@@ -140,11 +140,6 @@ def test_the_shipped_network_learned_from_those_of_the_table():
     assert load_pretrained("kaggle").training_patients == patients
 
 
-def test_of_two_halves_one_never_saw_the_patient():
-    halves, kaggle = load_pretrained("kaggle_halves"), load_pretrained("kaggle")
-    assert halves.training_patients == kaggle.training_patients
-    assert all(len(halves.without(patient).networks) == 1 for patient in halves.training_patients)
-
 
 def test_weights_are_small():
     """A clone must stay quick, and the page in which the networks run must load."""

@@ -316,13 +316,12 @@ def test_a_label_map_is_no_scan(tmp_path, kind):
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_pictures_of_masks_are_no_scan(tmp_path, suffix):
+    masks = np.where(LABELS > 0, np.uint8(255), np.uint8(0))
+    for number, mask in enumerate(masks):
+        mask[0, number] = 255  # no slice is a copy of another
     with pytest.raises(LggError, match="masks: FLAIR has only the values 0, 255"):
-        read_scan(
-            save_slices(
-                tmp_path / "masks", np.where(LABELS > 0, np.uint8(255), np.uint8(0)), suffix=suffix
-            )
-        )
-    colours = np.stack([head(), np.where(LABELS > 0, np.uint8(255), np.uint8(0)), head()], axis=3)
+        read_scan(save_slices(tmp_path / "masks", masks, suffix=suffix))
+    colours = np.stack([head(), masks, head()], axis=3)
     with pytest.raises(LggError, match="FLAIR has only the values 0, 255"):
         read_scan(save_slices(tmp_path / "colours", colours, suffix=suffix))
 
