@@ -1,7 +1,9 @@
 """Does the 2019 paper's finding hold for the shapes of out-of-fold masks? By the rule of notebook 07.
 
 Predicted shapes come from the table that the release wrote, manual ones are measured from the cohort's masks or read
-with --manual. Where the table has `bevr_raw`, BEVR before small pieces were removed, the same is told of it. The outcome becomes lggseg/published/replication.csv, and is stamped into lggseg/published/README.md.
+with --manual. Where the table has `bevr_raw`, BEVR before small pieces were removed, the same is
+said of it. The outcome becomes lggseg/published/replication.csv, and is stamped into
+lggseg/published/README.md.
 """
 
 import argparse

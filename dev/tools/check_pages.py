@@ -96,7 +96,8 @@ def is_dead(path: Path, address: str) -> bool:
 
 def main(arguments: list[str]) -> int:
     found = [fault for folder in arguments for fault in problems(Path(folder))]
-    print("\n".join(found) or "pages: no dead link, nothing loaded from elsewhere, words for all pictures, folds closed")
+    fine = "pages: no dead link, nothing loaded from elsewhere, words for all pictures, folds closed"
+    print("\n".join(found) or fine)
     return int(bool(found))
 
 

@@ -42,8 +42,8 @@ def pip_options(cpu: bool, gpu: bool) -> tuple[list[str], str]:
     if has_nvidia_driver():
         return usual, "PyTorch's usual wheels: there is an NVIDIA GPU. CPU=1 takes those without CUDA."
     if not answers(CPU_INDEX):
-        return usual, (f"PyTorch's usual wheels, with 5 GB of CUDA: {CPU_INDEX} does not answer. There is no NVIDIA GPU "
-                       "here; CPU=1 insists on the CPU wheels.")
+        return usual, (f"PyTorch's usual wheels, with 5 GB of CUDA: {CPU_INDEX} does not answer. There is no "
+                       "NVIDIA GPU here; CPU=1 insists on the CPU wheels.")
     return without_cuda, "PyTorch's CPU wheels: no NVIDIA GPU was found. GPU=1 takes those with CUDA."
 
 

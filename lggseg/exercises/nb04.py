@@ -244,7 +244,7 @@ def learned(answer: Any) -> str | None:
 
 
 def spots(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures (n,3,32,32) of noise with two round spots, and masks (n,1,32,32) of the one bright in channel 1 alone."""
+    """Pictures (n,3,32,32) of noise with two round spots; masks (n,1,32,32) of the one bright in channel 1 alone."""
     generator = torch.Generator().manual_seed(seed)
     images = 0.5 * torch.randn(n, 3, 32, 32, generator=generator)
     rows, columns = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")

@@ -138,7 +138,8 @@ def test_a_network_that_refuses_is_told(tmp_path, monkeypatch, kind):
         raise getattr(requests.exceptions, kind)("Unable to connect\nto proxy")
 
     monkeypatch.setitem(sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=dataset_download))
-    with pytest.raises(LggError, match=r"cannot be downloaded \(Unable to connect to proxy\); .*HTTPS_PROXY.*LGGSEG_DATA"):
+    words = r"cannot be downloaded \(Unable to connect to proxy\); .*HTTPS_PROXY.*LGGSEG_DATA"
+    with pytest.raises(LggError, match=words):
         download_cohort(tmp_path)
     assert os.environ.get("KAGGLEHUB_CACHE") != str(tmp_path)
 
