@@ -18,10 +18,8 @@ def module(name):
 
 
 # Examples where they help:
-OTHERS = ["sequences", "patient_ids", "masks", "published_tables", "data.splits", "prepare.head_finder", "prepare.scanner",
-          "model.postprocess",
-          "model.checkpoint", "viewer.colours",
-          "exercises.base"]
+OTHERS = ["sequences", "patient_ids", "masks", "published_tables", "data.splits", "prepare.head_finder",
+          "prepare.scanner", "model.postprocess", "model.checkpoint", "viewer.colours", "exercises.base"]
 
 
 @pytest.mark.parametrize("name", MODULES + OTHERS)
