@@ -166,8 +166,12 @@ def entry(name: str) -> str:
 
     short = name.rpartition(".")[2]
     value = getattr(lggseg, short)
-    first = [f"Short for `{value.__name__}`."] if value.__name__ != short else \
-        inspect.getdoc(value).split("\n\n")[0].splitlines()
+    if not hasattr(value, "__name__"):
+        first = [f"A constant, of type {type(value).__name__}."]
+    elif value.__name__ != short:
+        first = [f"Short for `{value.__name__}`."]
+    else:
+        first = inspect.getdoc(value).split("\n\n")[0].splitlines()
     return f":py:obj:`{short} <{name}>`\n   " + "\n   ".join(as_rst(first)) + "\n"
 
 

@@ -212,7 +212,6 @@ def test_learned_may_return_the_network():
     (lambda network, *given: learn(network, *given, only=network.head), "layers have their first weights"),
     (lambda *given: learn(*given, steps=4), "the very pictures"),
     (lambda *given: learn(*given, loss=lambda z, t: -F.binary_cross_entropy_with_logits(z, t)), "as the answer gets"),
-    (lambda *given: learn(*given, first=1, steps=120), "by heart"),
     (lambda network, *given: network, "where the dots are"), (lambda *given: None, "where the dots are"),
     (lambda network: 0, "could not be tried out"), (0.8, "a function is wanted")])
 def test_learned_missed(answer, hint):
