@@ -46,7 +46,8 @@ DEFAULTS = {
     "evaluate": {"out_of_fold": False, "progress": True}, "predict_volume": {"batch": 16},
     "save_checkpoint": {"bits": 32}, "load_pretrained": {"kind": "kaggle"}, "open_cohort": {"progress": True},
     "write_phantom_cohort": {"patients": 60, "seed": 0, "progress": True},
-    "SliceViewer": {"patient": "", "missing": (), "phantom": False, "threshold": 0.5, "width": 448},
+    "SliceViewer": {"patient": "", "missing": (), "phantom": False, "threshold": 0.5, "width": 448,
+                    "note": ""},
     "Augment": {"strength": 1.0, "drop": 0.2, "zoom": 0.2, "carve_mix": 0, "cyst": 0},
     "auc": {"resamples": 2000, "level": 0.95, "seed": 0}, "cohort_features": {"progress": True},
     "enclosing_ellipsoid": {"tolerance": 1e-9}, "false_positive_rates": {"alpha": 0.05},
@@ -55,7 +56,7 @@ DEFAULTS = {
     "show_slice": {"line": 1.8}, "baseline_mask": {"threshold": 1.5},
     "permuted_p_values": {"permutations": 1000, "seed": 0},
     "postprocess": {"threshold": 0.5, "min_component_share": 0.0},
-    "CohortViewer": {"width": 448}, "ActivationViewer": {"channels": 64, "width": 448},
+    "Trust": {"warnings": ()}, "CohortViewer": {"width": 448}, "ActivationViewer": {"channels": 64, "width": 448},
 }
 DEFAULTS["Recipe"] = DEFAULTS["GridSpec"]  # two names of one class
 

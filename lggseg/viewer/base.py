@@ -6,6 +6,7 @@ encoding it with Pillow costs a few milliseconds. Core ipywidgets only, so 7.7.1
 """
 
 import html
+import textwrap
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ class Viewer(widgets.VBox):
     """What the viewers share: a picture under a title, drawn again when a control changes, and `close`."""
 
     parts: tuple[widgets.Widget, ...] = ()  # every widget inside
+    note = ""  # a line under the title
     picture: widgets.Image
     title: widgets.HTML
 
@@ -65,7 +67,10 @@ class Viewer(widgets.VBox):
                 return
             self.picture.value = encode(self.render())
             marks = [f'<span style="color:{colour}">&#9632;</span> {name}' for name, colour in self.legend().items()]
-            self.title.value = " &nbsp; ".join([f"<b>{html.escape(self.caption())}</b>", *marks])
+            lines = [" &nbsp; ".join([f"<b>{html.escape(self.caption())}</b>", *marks])]
+            if self.note:
+                lines.append(html.escape(self.note))
+            self.title.value = "<br>".join(lines)
 
     def figure(self) -> "Figure":
         """The view now on show as a matplotlib Figure, with title and legend, for paper and for GitHub."""
@@ -75,7 +80,7 @@ class Viewer(widgets.VBox):
         figure = Figure(figsize=(5, 5.4), facecolor="white", layout="constrained")
         axes = figure.add_subplot()
         axes.imshow(self.render(), cmap="gray")
-        axes.set_title(self.caption(), fontsize=9)
+        axes.set_title("\n".join([self.caption(), *textwrap.wrap(self.note, 80)]), fontsize=9)
         axes.axis("off")
         handles = [Patch(color=colour, label=name) for name, colour in self.legend().items()]
         if handles:

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..data import Cohort
 from ..errors import LggError
+from ..measures.trust import Trust, assess
 from ..model.postprocess import postprocess
 from ..model.segmenter import as_segmenter
 from ..prepare.network_grid import GridSpec
@@ -24,7 +25,8 @@ class CohortViewer(SliceViewer):
     A patient is read when chosen. With a `model` (one `predict_volume` takes) the probability map is
     computed once per patient, in a thread, so that the page stays alive; a bar tells how far
     it is, and the overlay appears when it is done. The recipe's post-processing is applied, and the title
-    says when the model was trained on the patient. `wait()` blocks until the overlay is there.
+    says when the model was trained on the patient; the line below it, what the mask is worth (see `measures.trust`).
+    `wait()` blocks until the overlay is there.
     `patients` limits the menu. Raises LggError for unknown ids.
     """
 
@@ -36,6 +38,7 @@ class CohortViewer(SliceViewer):
         self.cohort, self.model = cohort, None if model is None else as_segmenter(model)
         self.recipe = GridSpec() if self.model is None else self.model.recipe
         self._jobs, self._predictions, self._cleaned = {}, {}, (None, None)
+        self._trust: dict[str, Trust] = {}
         self._worker = ThreadPoolExecutor(1, "lggseg-viewer")  # starts no thread before the first prediction
         self.patient_menu = widgets.Dropdown(options=names, description="patient", style={"description_width": "56px"},
                                              layout=widgets.Layout(flex="0 1 260px", min_width="0"))
@@ -58,7 +61,8 @@ class CohortViewer(SliceViewer):
         volume = self.cohort.volume(patient)
         with self._lock:
             done = self._predictions.get(patient)
-            self.show(volume.image, volume.mask, done, patient=patient, missing=volume.missing)
+            self.show(volume.image, volume.mask, done, patient=patient, missing=volume.missing,
+                      note=self._trusted(patient))
         if self.model is None or done is not None:
             return
         for job in self._jobs.values():
@@ -73,12 +77,13 @@ class CohortViewer(SliceViewer):
 
     def _predict(self, patient: str) -> None:
         """In the worker's thread: predict, keep, and show if the patient is still the one chosen."""
-        image, counter = self.cohort.volume(patient).image, self.model.register_forward_hook(self._count)
+        image, counter = self.cohort.volume(patient).image, self.model.networks[0].register_forward_hook(self._count)
         self.progress.max, self.progress.value = len(image) * (1 + self.recipe.flip), 0
         self.progress.description, self.progress.bar_style = f"predicting {patient}", ""
         self.progress.layout.visibility = "visible"
         try:
-            self._predictions[patient] = self.model.probability(image)
+            found = assess(self.model, image)
+            self._predictions[patient], self._trust[patient] = found.probability, found.trust
             self._add_prediction(patient)
             self.progress.layout.visibility = "hidden"
         except Exception as error:
@@ -95,6 +100,7 @@ class CohortViewer(SliceViewer):
         with self._lock:
             if self.patient == patient and self.comm is not None:  # neither another patient by now, nor closed
                 self.prediction = self._predictions[patient]
+                self.note = self._trusted(patient)
                 self._offer()
                 self._redraw()
 
@@ -117,6 +123,10 @@ class CohortViewer(SliceViewer):
         seen = self.model is not None and patient in self.model.training_patients
         return ("model trained on this patient",) if seen else ()
 
+    def _trusted(self, patient: str) -> str:
+        """What the prediction is worth, in a line; empty before there is one."""
+        return str(self._trust[patient]) if patient in self._trust else ""
+
     def page(self, patients: list[str] | None = None) -> str:
         """One HTML page as for a single scan, with a menu of `patients` (the one on show by default): 1 MB for each.
 
@@ -134,7 +144,7 @@ class CohortViewer(SliceViewer):
         if self.model is not None:
             if patient not in self._predictions:
                 self._ask(patient).result()
-            prediction, notes = self._predictions[patient], self._notes(patient)
+            prediction, notes = self._predictions[patient], (*self._notes(patient), self._trusted(patient))
             if self.recipe.min_component_share:
                 processed = postprocess(prediction, self.threshold.value, self.recipe.min_component_share)
         return Case(patient, windowed(volume.image, *self.window.value), volume.mask, prediction, processed,

@@ -64,6 +64,7 @@ class SliceViewer(Viewer):
     patient     named in the title;  missing  sequences ("pre", "post") that are copies of FLAIR
     phantom     True says in the title that the scan is synthetic
     threshold   probability from which a pixel counts as tumour;  width  of the picture, in CSS pixels
+    note        a line under the title, such as the expected Dice, str(segment_scan(...).trust)
 
     `.slice_slider` holds the index 0 .. D-1; the title says the data set's number k = index + 1. `.picture`
     (JPEG bytes in `.value`) follows: when an assignment to the slider returns, it shows that slice.
@@ -72,7 +73,7 @@ class SliceViewer(Viewer):
     """
 
     def __init__(self, image, mask=None, prediction=None, *, patient: str = "", missing: tuple[str, ...] = (),
-                 phantom: bool = False, threshold: float = 0.5, width: int = 448):
+                 phantom: bool = False, threshold: float = 0.5, width: int = 448, note: str = ""):
         check_scan(image, mask, prediction)  # refuse before any widget exists
         if not 0 <= threshold <= 1:
             raise LggError(f"threshold is {threshold}; a probability lies in 0 to 1")
@@ -81,7 +82,7 @@ class SliceViewer(Viewer):
         super().__init__(width)
         self.phantom = phantom
         self._make_controls(threshold)
-        self.show(image, mask, prediction, patient=patient, missing=missing)
+        self.show(image, mask, prediction, patient=patient, missing=missing, note=note)
         for control in (self.slice_slider, *self._choices):
             control.observe(self._redraw, "value")
         self.slice_slider.observe(self._move_play, "value")
@@ -115,12 +116,13 @@ class SliceViewer(Viewer):
                       top, side, bottom)
         return [self.title, top, bottom]
 
-    def show(self, image, mask=None, prediction=None, *, patient: str = "", missing: tuple[str, ...] = ()) -> None:
+    def show(self, image, mask=None, prediction=None, *, patient: str = "", missing: tuple[str, ...] = (),
+             note: str = "") -> None:
         """Show another scan in the same widgets, at the slice with the largest tumour area."""
         scan = check_scan(image, mask, prediction)
         with self._one_redraw():
             self.image, self.mask, self.prediction = scan
-            self.patient, self.missing = patient, missing
+            self.patient, self.missing, self.note = patient, missing, note
             self.slice_slider.max = self.play.max = len(self.image) - 1
             self._offer()
             self.to_largest()
@@ -197,8 +199,9 @@ class SliceViewer(Viewer):
     def _case(self) -> Case:
         """The scan on show, for a page."""
         image = windowed(self.image, *self.window.value)
+        notes = (self.note,) if self.note else ()
         return Case(self.patient, image, self.mask, self.prediction, missing=self.missing, phantom=self.phantom,
-                    start=self.slice_slider.value)
+                    notes=notes, start=self.slice_slider.value)
 
     def _settings(self) -> Settings:
         styles = {name: menu.value for name, menu in self.style.items()}
