@@ -1,8 +1,8 @@
 """The trainings that notebooks 03 and 04 compare, each repeated with several seeds: a row per training.
 
 `unet` trains the small networks of notebook 03 (how deep, how wide, with which skip connections, from which start),
-`training` those of notebook 04 (which split, which loss, averaged weights or not). Rows of the cohort at hand take the
-place of its earlier rows in the file; those of other cohorts stay.
+`training` those of notebook 04 (which split, which loss, averaged weights or not). What is found with one seed on the
+cohort at hand is written when it is complete, in the place of what the file held for this seed and this cohort.
 """
 
 import argparse
@@ -33,8 +33,9 @@ from lggseg import (
     open_cohort,
     split_patients,
 )
+from lggseg.files import atomic_write
 
-from .command import command, execute, positive
+from .command import command, execute
 
 STEPS = 60  # of a network of notebook 03
 STEPS_04 = 300
@@ -117,24 +118,23 @@ def unet_runs() -> list[dict]:
     return runs
 
 
-def unet_rows(cohort: Cohort, seeds: int) -> Iterator[dict]:
+def unet_rows(cohort: Cohort, seed: int) -> Iterator[dict]:
     """A row per network of notebook 03."""
     known, unknown = (tumour_slices(cohort, part) for part in split_patients(cohort.patients, (0.8, 0.2), seed=0))
     share = float(np.mean([mask.mean() for _, mask in known]))
-    for seed in range(seeds):
-        for run in tqdm(unet_runs(), f"seed {seed}", leave=False):
-            comparison = run.pop("comparison")
-            variant = run.pop("variant")
-            torch.manual_seed(seed)
-            model = CutUNet(**run)
-            if comparison != "usual start":
-                begin_with(model, share)
-            train_unet(model, known, seed)
-            weights = sum(parameter.numel() for parameter in model.parameters())
-            row = {"comparison": comparison, "variant": variant, "weights": weights, "seed": seed}
-            yield row | unet_scores(model, unknown)
-            if (comparison, variant) == ("depth", "depth 4"):
-                yield from cut_rows(model, unknown, row)
+    for run in tqdm(unet_runs(), f"seed {seed}", leave=False):
+        comparison = run.pop("comparison")
+        variant = run.pop("variant")
+        torch.manual_seed(seed)
+        model = CutUNet(**run)
+        if comparison != "usual start":
+            begin_with(model, share)
+        train_unet(model, known, seed)
+        weights = sum(parameter.numel() for parameter in model.parameters())
+        row = {"comparison": comparison, "variant": variant, "weights": weights, "seed": seed}
+        yield row | unet_scores(model, unknown)
+        if (comparison, variant) == ("depth", "depth 4"):
+            yield from cut_rows(model, unknown, row)
 
 
 def cut_rows(model: CutUNet, slices: SliceDataset, row: dict) -> Iterator[dict]:
@@ -205,31 +205,31 @@ def looker(slices: SliceDataset, asked: np.ndarray) -> Callable:
     return look
 
 
-def training_rows(cohort: Cohort, seeds: int) -> Iterator[dict]:
+def training_rows(cohort: Cohort, seed: int) -> Iterator[dict]:
     """Several rows per network of notebook 04, one for each look at it."""
-    for seed in range(seeds):
-        slices, parts, asked = study(cohort, seed)
-        look = looker(slices, asked)
-
-        runs = [(split, "Dice + BCE") for split in parts] + [("by patient", "BCE"), ("by patient", "Dice")]
-        for split, loss in tqdm(runs, f"seed {seed}", leave=False):
-            for seen in train_small(Subset(slices, parts[split]), LOSSES[loss], look, seed):
-                yield {"split": split, "loss": loss, "seed": seed} | seen
+    slices, parts, asked = study(cohort, seed)
+    look = looker(slices, asked)
+    runs = [(split, "Dice + BCE") for split in parts] + [("by patient", "BCE"), ("by patient", "Dice")]
+    for split, loss in tqdm(runs, f"seed {seed}", leave=False):
+        for seen in train_small(Subset(slices, parts[split]), LOSSES[loss], look, seed):
+            yield {"split": split, "loss": loss, "seed": seed} | seen
 
 
-def write(rows: pd.DataFrame, kind: str, out: Path) -> None:
-    """Put the rows of this kind of cohort into the file `out`, and leave those of the other kind."""
+def write(rows: pd.DataFrame, kind: str, seed: int, out: Path) -> None:
+    """Put the rows of a seed on this kind of cohort into the file `out`, and leave all others."""
     rows.insert(0, "cohort", kind)
     if out.exists():
         before = pd.read_csv(out)
-        rows = pd.concat([before[before.cohort != kind], rows])
-    rows.sort_values("cohort", kind="stable").to_csv(out, index=False, float_format="%.4f")
+        replaced = (before.cohort == kind) & (before.seed == seed)
+        rows = pd.concat([before[~replaced], rows])
+    with atomic_write(out) as part:
+        rows.sort_values(["cohort", "seed"], kind="stable").to_csv(part, index=False, float_format="%.4f")
 
 
 def options() -> argparse.ArgumentParser:
     parser = command("lessons", __doc__)
     parser.add_argument("table", choices=("unet", "training"))
-    parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="seeds 0 to N - 1 (default: 3)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write")
     return parser
 
@@ -239,7 +239,8 @@ def run(options: argparse.Namespace) -> None:
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)  # the same numbers on every machine with such a processor
     rows = {"unet": unet_rows, "training": training_rows}[options.table]
-    write(pd.DataFrame(rows(cohort, options.seeds)), cohort.kind, options.out)
+    for seed in options.seeds:
+        write(pd.DataFrame(rows(cohort, seed)), cohort.kind, seed, options.out)
 
 
 def main(argv: list[str] | None = None) -> None:
