@@ -122,7 +122,8 @@ class CohortViewer(SliceViewer):
         """In the worker's thread: predict, keep, and show if the patient is still chosen."""
         assert self.model is not None
         image = self.cohort.volume(patient).image
-        counter = self.model.register_forward_hook(self._count)
+        last = self.model.networks[-1]  # each runs once for every pass
+        counter = last.register_forward_hook(self._count)
         passes = 2 if self.recipe.flip else 1
         self.progress.max = len(image) * passes
         self.progress.value = 0
