@@ -47,6 +47,7 @@ from .measures.shape import mf as mf
 from .measures.shape import sectors as sectors
 from .measures.shape import shape_features as shape_features
 from .measures.shape import smooth as smooth
+from .measures.trust import signs as signs
 from .model.device import amp_dtype as amp_dtype
 from .model.device import pick_device as pick_device
 from .model.device import pick_threads as pick_threads
