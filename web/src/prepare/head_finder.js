@@ -133,11 +133,11 @@ function jointSignal(smooth, air, shown, {depth, height, width}) {
   const total = new Float32Array(depth * size);
   const distance = new Float32Array(depth * size);
   for (let s = 0; s < 3; s++) {
-    if (!shown[s]) continue;
-    const levels = smooth[s];
+    const source = shown[s] ? s : FLAIR; // FLAIR counts again for a sequence that shows nothing
+    const levels = smooth[source];
     let most = 0;
     for (let d = 0, k = 0; d < depth; d++) {
-      const zero = air[3 * d + s];
+      const zero = air[3 * d + source];
       for (const end = k + size; k < end; k++) {
         distance[k] = Math.abs(levels[k] - zero);
         if (distance[k] > most) most = distance[k];
@@ -146,8 +146,7 @@ function jointSignal(smooth, air, shown, {depth, height, width}) {
     const scale = Math.max(percentile(everyNth(distance, 4, {depth, height, width}).sort(), 0.9), 0.1 * most);
     for (let k = 0; k < distance.length; k++) total[k] += distance[k] / scale;
   }
-  const count = shown.filter(Boolean).length;
-  for (let k = 0; k < total.length; k++) total[k] /= count;
+  for (let k = 0; k < total.length; k++) total[k] /= 3;
   return total;
 }
 
