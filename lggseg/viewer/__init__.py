@@ -1,6 +1,7 @@
 """Scans under a slider.
 
-The pictures (`overlay`) need no widgets, so each viewer, listed in `__init__.pyi`, is loaded when it is first used.
+The viewers are listed in `__init__.pyi`. Each is loaded when it is first used: the pictures
+(`overlay`) need no widgets.
 """
 
 import lazy_loader

@@ -1,14 +1,15 @@
 """What the viewers share: each step sends one small JPEG to a plain ipywidgets Image.
 
-Redrawing a matplotlib figure costs 90 to 230 ms a step and flickers; composing the slice in numpy and
-encoding it with Pillow costs a few milliseconds. Core ipywidgets only, so 7.7.1 (Colab) and 8 both do.
-`make bench` measures a step.
+Redrawing a matplotlib figure takes 90 to 230 ms a step and flickers. Composing the slice in NumPy
+and encoding it with Pillow takes a few milliseconds; `make bench` measures it. Only core ipywidgets
+are used, so that versions 7.7.1 (Colab) and 8 both work.
 """
 
 import html
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -21,23 +22,48 @@ if TYPE_CHECKING:
 
 
 class Viewer(widgets.VBox):
-    """What the viewers share: a picture under a title, drawn again when a control changes, and `close`."""
+    """A picture under a title, drawn again when a control changes.
 
-    parts: tuple[widgets.Widget, ...] = ()  # every widget inside
+    A viewer of its own kind says what to draw (`render`), its title (`caption`) and its colours
+    (`legend`), and lists its widgets in `parts`.
+
+    Parameters
+    ----------
+    width : int
+        Of the picture, 16 to 4096 CSS pixels.
+
+    Attributes
+    ----------
+    picture : Image
+        JPEG bytes are in its ``value``.
+    title : HTML
+    parts : tuple of Widget
+        Every widget inside.
+    """
+
+    parts: tuple[widgets.Widget, ...] = ()
     picture: widgets.Image
     title: widgets.HTML
 
     def __init__(self, width: int):
         if not (isinstance(width, int) and 16 <= width <= 4096):
             raise LggError(f"width is {width!r}; it is a whole number of pixels, from 16 to 4096")
-        self.width, self._quiet, self._lock = width, False, threading.RLock()
+        self.width = width
+        self._quiet = False
+        self._lock = threading.RLock()
         self.title = widgets.HTML(layout=wide())
-        self.picture = widgets.Image(format="jpeg", layout=widgets.Layout(
-            flex="10 1 240px", min_width="0", max_width=f"{width}px", height="auto", align_self="flex-start"))
+        layout = widgets.Layout(
+            flex="10 1 240px",
+            min_width="0",
+            max_width=f"{width}px",
+            height="auto",
+            align_self="flex-start",
+        )
+        self.picture = widgets.Image(format="jpeg", layout=layout)
         super().__init__(layout=widgets.Layout(width="100%", max_width=f"{width + 330}px"))
 
     def render(self) -> np.ndarray:
-        """The picture now on show, uint8 (H,W,3) or (H,W)."""
+        """The picture that is shown now, uint8 (height, width, 3) or (height, width)."""
         raise TypeError(f"{type(self).__name__} does not say what to draw")
 
     def caption(self) -> str:
@@ -45,12 +71,12 @@ class Viewer(widgets.VBox):
         return ""
 
     def legend(self) -> dict[str, str]:
-        """Colour of everything drawn over the picture, by its name in words."""
+        """Name and colour of everything that is drawn over the picture."""
         return {}
 
     @contextmanager
-    def _one_redraw(self):
-        """Let several controls change, then draw once; no other thread draws meanwhile."""
+    def _one_redraw(self) -> Iterator[None]:
+        """For a block that changes several controls: draw once at its end, in this thread only."""
         with self._lock:
             self._quiet = True
             try:
@@ -59,17 +85,20 @@ class Viewer(widgets.VBox):
                 self._quiet = False
             self._redraw()
 
-    def _redraw(self, _change=None) -> None:
+    def _redraw(self, _change: Any = None) -> None:
         with self._lock:
             if self._quiet:
                 return
             self.picture.value = encode(self.render())
-            marks = [f'<span style="color:{colour}">&#9632;</span> {name}' for name, colour in self.legend().items()]
-            self.title.value = " &nbsp; ".join([f"<b>{html.escape(self.caption())}</b>", *marks])
+            words = [f"<b>{html.escape(self.caption())}</b>"]
+            for name, colour in self.legend().items():
+                words.append(f'<span style="color:{colour}">&#9632;</span> {name}')
+            self.title.value = " &nbsp; ".join(words)
 
     def figure(self) -> "Figure":
-        """The view now on show as a matplotlib Figure, with title and legend, for paper and for GitHub."""
-        from matplotlib.figure import Figure  # here, so that a viewer costs no matplotlib until it is printed
+        """The present view as a matplotlib figure, with title and legend, for paper and GitHub."""
+        # Imported here, so that a viewer does not load matplotlib before a figure is asked for.
+        from matplotlib.figure import Figure
         from matplotlib.patches import Patch
 
         figure = Figure(figsize=(5, 5.4), facecolor="white", layout="constrained")
@@ -79,7 +108,9 @@ class Viewer(widgets.VBox):
         axes.axis("off")
         handles = [Patch(color=colour, label=name) for name, colour in self.legend().items()]
         if handles:
-            figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+            figure.legend(
+                handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9
+            )
         return figure
 
     def close(self) -> None:
@@ -91,10 +122,11 @@ class Viewer(widgets.VBox):
 
 
 def wide() -> widgets.Layout:
-    """A layout that takes the width there is; each control needs its own, since hiding one changes it."""
+    """A layout that takes all of the width. Each control needs its own: hiding one changes it."""
     return widgets.Layout(width="auto", min_width="0")
 
 
 def row(*children: widgets.Widget) -> widgets.HBox:
-    """Children side by side, below each other where the page is narrow."""
-    return widgets.HBox(children, layout=widgets.Layout(width="100%", flex_flow="row wrap", align_items="flex-start"))
+    """Widgets side by side, or below each other where the page is narrow."""
+    layout = widgets.Layout(width="100%", flex_flow="row wrap", align_items="flex-start")
+    return widgets.HBox(children, layout=layout)

@@ -1,7 +1,8 @@
-"""The viewer as one HTML string, for pages behind which no kernel runs: pictures, masks and a little JavaScript.
+"""The viewer as one HTML page, for places where no kernel runs.
 
-Drawing is done by page.js in page.html. Grey slices are stored lossily (WebP), masks exactly, and a probability map as
-what the threshold's slider needs of it, exactly: per pixel, how many of the slider's thresholds it reaches.
+page.js in page.html does the drawing. Grey slices are stored with loss (WebP), masks exactly. Of a
+probability map, what the threshold's slider needs is stored exactly: for each pixel, how many of
+the slider's thresholds it reaches.
 """
 
 import base64
@@ -14,6 +15,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,7 +24,7 @@ from ..errors import LggError
 from .colours import rgb
 from .overlay import ABSENT, COLOURS, NAMES, VIEWS
 
-QUALITY = 85  # of WebP: on real patients the mean error inside the head is then about 2.4 of 255 grey levels
+QUALITY = 85  # of WebP; inside the head of real patients the mean error is then 2.4 of 255 levels
 LONGEST = 16383  # pixels a side that WebP allows
 DYES = ("#ff0000", "#00ff00", "#0000ff")  # of the three sequences shown as one colour picture
 
@@ -31,12 +33,25 @@ DYES = ("#ff0000", "#00ff00", "#0000ff")  # of the three sequences shown as one 
 class Case:
     """A patient on a page.
 
-    image       uint8 (D,H,W,3), as it is to look
-    truth       bool (D,H,W) or None
-    prediction  bool or float 0..1 (D,H,W) or None
-    processed   bool (D,H,W): the prediction post-processed, for the page's first threshold; None where it is only cut
-    missing     sequences ("pre", "post") that are copies of FLAIR;  notes  more words for the title
-    start       index of the slice shown first; the one with the largest tumour area if None
+    Attributes
+    ----------
+    patient : str
+        For the title.
+    image : uint8 (slices, height, width, 3)
+        As it is to look.
+    truth : bool (slices, height, width), optional
+    prediction : bool or float, 0 to 1 (slices, height, width), optional
+    processed : bool (slices, height, width), optional
+        The prediction after post-processing at the page's first threshold; if it is missing, the
+        page only compares the probabilities with the threshold.
+    missing : tuple of str
+        Sequences ("pre", "post") that are copies of FLAIR.
+    phantom : bool
+        The scan is synthetic.
+    notes : tuple of str
+        More words for the title.
+    start : int, optional
+        Index of the slice to show first; that with the largest tumour area if not given.
     """
 
     patient: str
@@ -52,7 +67,19 @@ class Case:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the page's controls are set to first; `width` of the picture in CSS pixels, `styles` as in SliceViewer."""
+    """What the page's controls are set to first.
+
+    Attributes
+    ----------
+    sequence : str
+        A key of VIEWS.
+    styles : dict
+        For "truth" and "prediction", as in the menus of `SliceViewer`.
+    opacity : float, 0 to 1
+    threshold : float, 0 to 1
+    width : int
+        Of the picture, in CSS pixels.
+    """
 
     sequence: str
     styles: dict[str, str]
@@ -62,20 +89,51 @@ class Settings:
 
 
 def build_page(cases: Iterable[Case], settings: Settings) -> str:
-    """A whole HTML document, the same bytes for the same input; needs no network, and escapes every name.
+    """Make a whole HTML document that needs no network.
 
-    Two or more cases get a menu of patients. Inside another page: `<iframe srcdoc="{html.escape(page)}">`.
+    To show it inside another page: ``<iframe srcdoc="{html.escape(page)}">``.
+
+    Parameters
+    ----------
+    cases : iterable of Case
+        Two or more get a menu of patients.
+    settings : Settings
+
+    Returns
+    -------
+    str
+        The same for the same input. Names are escaped.
+
+    Raises
+    ------
+    LggError
+        If a scan has more slices than a picture can hold.
     """
     own = round(settings.threshold, 4)
     thresholds = sorted({step / 100 for step in range(101)} | {own})
     stored = [pack_case(case, settings, thresholds) for case in cases]
-    data = {"cases": stored, "thresholds": [f"{t:.4f}".removesuffix("00") for t in thresholds],
-            "own": thresholds.index(own), "sequence": settings.sequence, "styles": settings.styles,
-            "opacity": settings.opacity, "names": NAMES, "colours": {name: rgb(c) for name, c in COLOURS.items()}}
-    title = stored[0]["heading"] if len(stored) == 1 else f"{stored[0]['heading']} and {len(stored) - 1} more"
-    parts = {"title": html.escape(title), "width": str(settings.width), "script": resource("page.js"),
-             "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")}  # no </script> in a name
-    return re.sub("@(title|width|script|data)@", lambda found: parts[found[1]], resource("page.html"))
+    data = {
+        "cases": stored,
+        "thresholds": [f"{threshold:.4f}".removesuffix("00") for threshold in thresholds],
+        "own": thresholds.index(own),
+        "sequence": settings.sequence,
+        "styles": settings.styles,
+        "opacity": settings.opacity,
+        "names": NAMES,
+        "colours": {name: rgb(colour) for name, colour in COLOURS.items()},
+    }
+    title = stored[0]["heading"]
+    if len(stored) > 1:
+        title += f" and {len(stored) - 1} more"
+    text = json.dumps(data, separators=(",", ":"))
+    parts = {
+        "title": html.escape(title),
+        "width": str(settings.width),
+        "script": resource("page.js"),
+        "data": text.replace("<", "\\u003c"),  # so that no name can hold </script>
+    }
+    template = resource("page.html")
+    return re.sub("@(title|width|script|data)@", lambda found: parts[found[1]], template)
 
 
 def resource(name: str) -> str:
@@ -83,27 +141,58 @@ def resource(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def pack_case(case: Case, settings: Settings, thresholds: list[float]) -> dict:
+def pack_case(case: Case, settings: Settings, thresholds: list[float]) -> dict[str, Any]:
     """A case as plain values for page.js."""
     depth, height, width, _ = case.image.shape
-    sprites, which = pack_image(case)
-    graded = case.prediction is not None and case.prediction.dtype != bool
-    mask = case.processed if graded else case.prediction
-    largest = largest_slice(depth, case.truth, case.prediction >= settings.threshold if graded else case.prediction)
-    words = [case.patient or "scan", "PHANTOM (synthetic)" if case.phantom else ""]
-    return {"patient": case.patient, "heading": " · ".join(filter(None, words)), "notes": case.notes,
-            "depth": depth, "height": height, "width": width, "columns": columns_of(depth),
-            "scale": math.ceil(settings.width / width), "largest": largest,
-            "start": largest if case.start is None else case.start,
-            "sprites": sprites, "sequences": {name: dyed(channels, which) for name, channels in VIEWS.items()},
-            "missing": [ABSENT[name] for name in case.missing],
-            "truth": None if case.truth is None else deflated(np.packbits(case.truth)),
-            "mask": None if mask is None else deflated(np.packbits(mask)),
-            "levels": deflated(levels(case.prediction, thresholds)) if graded else None}
+    sprites, sprite_of = pack_image(case)
+    mask = case.prediction
+    graded = None
+    predicted = case.prediction
+    if case.prediction is not None and case.prediction.dtype != bool:
+        mask = case.processed
+        graded = deflated(levels(case.prediction, thresholds))
+        predicted = case.prediction >= settings.threshold
+    largest = largest_slice(depth, case.truth, predicted)
+    start = case.start
+    if start is None:
+        start = largest
+    heading = case.patient or "scan"
+    if case.phantom:
+        heading += " · PHANTOM (synthetic)"
+    return {
+        "patient": case.patient,
+        "heading": heading,
+        "notes": case.notes,
+        "depth": depth,
+        "height": height,
+        "width": width,
+        "columns": columns_of(depth),
+        "scale": math.ceil(settings.width / width),
+        "largest": largest,
+        "start": start,
+        "sprites": sprites,
+        "sequences": {name: dyed(channels, sprite_of) for name, channels in VIEWS.items()},
+        "missing": [ABSENT[name] for name in case.missing],
+        "truth": packed_bits(case.truth),
+        "mask": packed_bits(mask),
+        "levels": graded,
+    }
 
 
 def largest_slice(depth: int, *masks: np.ndarray | None) -> int:
-    """Index of the slice with the largest area in the first of the masks (D,H,W) that has any; else the middle."""
+    """The slice with the largest area in the first mask that is not empty.
+
+    Parameters
+    ----------
+    depth : int
+        Number of slices.
+    masks : bool (slices, height, width), or None
+
+    Returns
+    -------
+    int
+        Its index; the middle slice if all masks are empty or None.
+    """
     for mask in masks:
         if mask is not None and mask.any():
             return int(mask.sum(axis=(1, 2)).argmax())
@@ -111,51 +200,92 @@ def largest_slice(depth: int, *masks: np.ndarray | None) -> int:
 
 
 def levels(probability: np.ndarray, thresholds: list[float]) -> np.ndarray:
-    """How many of the sorted thresholds each pixel reaches, uint8; `levels > i` is `probability >= thresholds[i]`.
+    """How many of the thresholds each pixel reaches.
 
+    Parameters
+    ----------
+    probability : float, 0 to 1, of any shape
+    thresholds : list of float, sorted, at most 255
+
+    Returns
+    -------
+    uint8, of the same shape
+        ``levels > i`` is ``probability >= thresholds[i]``.
+
+    Examples
+    --------
     >>> levels(np.array([0.0, 0.49, 0.5, 1.0]), [0.0, 0.5, 1.0])
     array([1, 1, 2, 3], dtype=uint8)
     """
-    steps = np.array(thresholds).astype(probability.dtype)  # as numpy compares an array with a plain number
+    # In the precision of the map, as NumPy compares an array with a plain number.
+    steps = np.array(thresholds).astype(probability.dtype)
     return np.searchsorted(steps, probability, side="right").astype(np.uint8)
 
 
 def pack_image(case: Case) -> tuple[list[str], list[int]]:
-    """Pictures of all slices, one per different sequence, as data: addresses; and which one each sequence has."""
-    different, which = [], []
+    """Pictures of all slices; a sequence that equals another one is stored once.
+
+    Returns
+    -------
+    sprites : list of str
+        One ``data:`` address for each different sequence.
+    sprite_of : list of int
+        For each sequence, the number of its sprite.
+    """
+    different: list[np.ndarray] = []
+    sprite_of = []
     for channel in np.moveaxis(case.image, -1, 0):
-        same = [i for i, other in enumerate(different) if np.array_equal(channel, other)]
-        which.append(same[0] if same else len(different))
-        different += [] if same else [channel]
-    return [f"data:image/webp;base64,{coded(sprite(channel, case.patient))}" for channel in different], which
+        number = len(different)
+        for i, other in enumerate(different):
+            if np.array_equal(channel, other):
+                number = i
+                break
+        else:
+            different.append(channel)
+        sprite_of.append(number)
+    sprites = []
+    for channel in different:
+        sprites.append(f"data:image/webp;base64,{coded(sprite(channel, case.patient))}")
+    return sprites, sprite_of
 
 
 def sprite(slices: np.ndarray, patient: str) -> bytes:
-    """Slices uint8 (D,H,W) in rows of one grey WebP picture; LggError if it would be too large for one."""
+    """Slices uint8 (slices, height, width) in rows of one grey WebP picture."""
     depth, height, width = slices.shape
     columns = columns_of(depth)
-    full = np.zeros((math.ceil(depth / columns) * columns, height, width), np.uint8)
+    rows = math.ceil(depth / columns)
+    if max(rows * height, columns * width) > LONGEST:
+        raise LggError(
+            f"{patient or 'the scan'}: {depth} slices of {height} x {width} are too many for a "
+            f"page's pictures, which end at {LONGEST} pixels a side; "
+            "give fewer slices, image[a:b]"
+        )
+    full = np.zeros((rows * columns, height, width), np.uint8)
     full[:depth] = slices
-    rows = full.reshape(-1, columns, height, width).swapaxes(1, 2)
-    picture = rows.reshape(-1, columns * width)
-    if max(picture.shape) > LONGEST:
-        raise LggError(f"{patient or 'the scan'}: {depth} slices of {height} x {width} are too many for a page's "
-                       f"pictures, which end at {LONGEST} pixels a side; give fewer slices, image[a:b]")
+    grid = full.reshape(rows, columns, height, width).swapaxes(1, 2)
+    picture = grid.reshape(rows * height, columns * width)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "WEBP", quality=QUALITY)
     return buffer.getvalue()
 
 
 def columns_of(depth: int) -> int:
-    """Slices in a row of the sprite: as many as rows, so that it is about square."""
+    """Slices in a row of the sprite: about as many as there are rows."""
     return math.ceil(math.sqrt(depth))
 
 
-def dyed(channels: int | slice, which: list[int]) -> list[tuple[int, str]]:
-    """The sprites whose sum shows one entry of VIEWS, and the colour of each."""
+def dyed(channels: int | slice, sprite_of: list[int]) -> list[tuple[int, str]]:
+    """The sprites whose sum shows one entry of VIEWS, each with its colour."""
     if isinstance(channels, int):
-        return [(which[channels], "#ffffff")]
-    return list(zip(which[channels], DYES))
+        return [(sprite_of[channels], "#ffffff")]
+    return list(zip(sprite_of[channels], DYES))
+
+
+def packed_bits(mask: np.ndarray | None) -> str | None:
+    """A mask as text, eight pixels a byte; None stays None."""
+    if mask is None:
+        return None
+    return deflated(np.packbits(mask))
 
 
 def deflated(array: np.ndarray) -> str:

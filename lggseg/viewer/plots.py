@@ -1,11 +1,13 @@
 """Arrays in, matplotlib Axes out: one style and one set of colours for all figures.
 
-In this order: the style and the frame of a figure, slices and masks, groups and tables, a tumour's shape, and the
-U-Net's architecture.
+In this order: the style and the frame of a figure, slices and masks, groups and tables, a tumour's
+shape, and the U-Net's architecture.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +19,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from torch import nn
 
 from ..errors import LggError
 from ..measures.ellipsoid import Ellipsoid
@@ -26,108 +29,265 @@ from .colours import BLACK, BLUE, GREEN, ORANGE, PREDICTION, PURPLE, SKY, TRUTH,
 from .colours import OKABE_ITO as OKABE_ITO  # figures take all their colours from here
 from .overlay import as_array
 
+Shape = tuple[int, int, int]  # channels, height, width
+Point = tuple[float, float]  # x, y
+LIGHT_GREY = "#e6e6e6"
+
 
 def use_style() -> None:
-    """Set matplotlib's defaults for the whole session: opaque white ground (dark pages), grey images, our colours."""
-    mpl.rcParams.update({
-        "figure.facecolor": "white", "savefig.facecolor": "white", "figure.constrained_layout.use": True,
-        "figure.dpi": 110, "savefig.dpi": 110, "font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11,
-        "axes.prop_cycle": mpl.cycler(color=[BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK]),
-        "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-        "axes.grid": True, "grid.color": "#e6e6e6", "legend.frameon": False,
-        "image.cmap": "gray", "image.interpolation": "antialiased"})
+    """Set matplotlib's defaults for the whole session.
+
+    Figures have a white background, which stays readable on dark pages, grey images and our
+    colours.
+    """
+    mpl.rcParams.update(
+        {
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 110,
+            "savefig.dpi": 110,
+            "font.size": 11,
+            "axes.titlesize": 11,
+            "axes.labelsize": 11,
+            "axes.prop_cycle": plt.cycler(
+                color=[BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK]
+            ),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "axes.grid": True,
+            "grid.color": LIGHT_GREY,
+            "legend.frameon": False,
+            "image.cmap": "gray",
+            "image.interpolation": "antialiased",
+        }
+    )
 
 
-def panels(rows: int = 1, columns: int = 1, *, size: tuple[float, float], title: str, data: str = "",
-           **options) -> tuple[Figure, np.ndarray]:
+def panels(
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    size: tuple[float, float],
+    title: str,
+    data: str = "",
+    **options: Any,
+) -> tuple[Figure, Any]:
     """A figure of several panels, with a title over all of them and whose data they show.
 
     Parameters
     ----------
-    rows, columns : how many panels
-    size : width and height of the figure, in inches
-    title : over all panels
-    data : a second line of it, such as a cohort's label
-    options : for `plt.subplots`
+    rows, columns : int
+        How many panels.
+    size : (float, float)
+        Width and height of the figure, in inches.
+    title : str
+        Over all panels.
+    data : str
+        A second line of it, such as a cohort's label.
+    **options
+        For `plt.subplots`.
 
     Returns
     -------
-    The figure and its Axes: an array as `plt.subplots` gives it, one Axes for one panel
+    figure : Figure
+    axes : Axes, or array of Axes
+        As `plt.subplots` returns it.
     """
     figure, axes = plt.subplots(rows, columns, figsize=size, **options)
     figure.suptitle(f"{title}\n{data}".strip(), fontsize=11)
     return figure, axes
 
 
-def show_slice(image: np.ndarray, mask: np.ndarray | None = None, prediction: np.ndarray | None = None,
-               ax: Axes | None = None, title: str | None = None, line: float = 1.8) -> Axes:
-    """One slice, (H,W) grey or (H,W,3) colour, with outlines of the true and the predicted mask, bool (H,W).
+# Slices and masks.
 
-    uint8 is shown from 0 to 255 as it is; a float (H,W) from its least to its greatest value. `line` is the width of
-    the true outline in points; the predicted one is a little thinner, so that both show where they agree.
+
+def show_slice(
+    image: np.ndarray,
+    mask: np.ndarray | None = None,
+    prediction: np.ndarray | None = None,
+    ax: Axes | None = None,
+    title: str | None = None,
+    line: float = 1.8,
+) -> Axes:
+    """Show a slice, with the outlines of the true and of the predicted mask.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 3)
+        uint8 is shown as it is, from 0 to 255; a float array from its least to its greatest value.
+    mask, prediction : bool (height, width), optional
+    ax : Axes, optional
+        The current one if not given.
+    title : str, optional
+    line : float
+        Width of the true outline in points. The predicted one is a little thinner, so that both
+        show where they agree.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    LggError
+        If this is no slice, or a mask has another height or width.
     """
-    ax = plt.gca() if ax is None else ax
+    if ax is None:
+        ax = plt.gca()
     image = as_array(image)
     if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
-        raise LggError(f"image is {image.shape}; a slice is (H, W) or (H, W, 3): index the volume, image[k]")
-    ax.imshow(image, **({"vmin": 0, "vmax": 255} if image.dtype == np.uint8 else {}))
-    for outlined, colour, width in ((mask, TRUTH, line), (prediction, PREDICTION, 0.7 * line)):
-        if outlined is not None:
-            draw_contour(outlined, image.shape[:2], ax, colour, width)
-    ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))  # outlines do not widen the view
+        raise LggError(
+            f"image is {image.shape}; a slice is (H, W) or (H, W, 3): index the volume, image[k]"
+        )
+    if image.dtype == np.uint8:
+        ax.imshow(image, vmin=0, vmax=255)
+    else:
+        ax.imshow(image)
+    height, width = image.shape[:2]
+    if mask is not None:
+        draw_contour(mask, (height, width), ax, TRUTH, line)
+    if prediction is not None:
+        draw_contour(prediction, (height, width), ax, PREDICTION, 0.7 * line)
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))  # outlines do not widen the view
     ax.set_axis_off()
     ax.set_title(title or "")
     return ax
 
 
-def draw_contour(mask: np.ndarray, shape: tuple[int, int], ax: Axes, colour: str, width: float = 1.5) -> None:
-    """Draw the border of a bool mask of the given shape; an empty mask draws nothing."""
+def draw_contour(
+    mask: np.ndarray, shape: tuple[int, int], ax: Axes, colour: str, width: float = 1.5
+) -> None:
+    """Draw the border of a mask; an empty mask draws nothing.
+
+    Parameters
+    ----------
+    mask : bool (height, width)
+    shape : (int, int)
+        Of the image that it must fit.
+    ax : Axes
+    colour : str
+    width : float
+        Of the line, in points.
+    """
     mask = as_array(mask)
     if mask.shape != shape:
-        raise LggError(f"mask is {mask.shape}, image is {shape}; a mask has the height and width of its image")
-    if mask.any():
-        height, width_px = shape  # padded by one, so that borders at the image's edge are closed
-        ax.contour(np.arange(-1, width_px + 1), np.arange(-1, height + 1), np.pad(mask.astype(float), 1), [0.5],
-                   colors=colour, linewidths=width)
+        raise LggError(
+            f"mask is {mask.shape}, image is {shape}; a mask has the height and width of its image"
+        )
+    if not mask.any():
+        return
+    padded = np.pad(mask.astype(float), 1)  # so that borders at the image's edge are closed
+    rows = np.arange(-1, shape[0] + 1)
+    columns = np.arange(-1, shape[1] + 1)
+    ax.contour(columns, rows, padded, [0.5], colors=colour, linewidths=width)
 
 
-def legend(ax: Axes, truth: str | None = "manual mask", prediction: str | None = "prediction", **options) -> Axes:
-    """A legend for the outlines of `show_slice`; None leaves one out."""
-    entries = [(name, colour) for name, colour in ((truth, TRUTH), (prediction, PREDICTION)) if name]
-    lines = [Line2D([], [], color=colour, linewidth=2) for _, colour in entries]
-    ax.legend(lines, [name for name, _ in entries], **options)
+def legend(
+    ax: Axes,
+    truth: str | None = "manual mask",
+    prediction: str | None = "prediction",
+    **options: Any,
+) -> Axes:
+    """Add a legend for the outlines of `show_slice`.
+
+    Parameters
+    ----------
+    ax : Axes
+    truth, prediction : str, optional
+        What the outlines are called; None leaves one out.
+    **options
+        For `ax.legend`.
+
+    Returns
+    -------
+    Axes
+    """
+    names = []
+    lines = []
+    for name, colour in ((truth, TRUTH), (prediction, PREDICTION)):
+        if name:
+            names.append(name)
+            lines.append(Line2D([], [], color=colour, linewidth=2))
+    ax.legend(lines, names, **options)
     return ax
 
 
-def montage(image: np.ndarray, mask: np.ndarray | None = None, prediction: np.ndarray | None = None,
-            slices: Sequence[int] | None = None, columns: int = 6, ax: Axes | None = None,
-            title: str | None = None, line: float = 0.9) -> Axes:
-    """Slices of a volume, (D,H,W) or (D,H,W,3), side by side, with outlines and slice numbers (from 1).
+def montage(
+    image: np.ndarray,
+    mask: np.ndarray | None = None,
+    prediction: np.ndarray | None = None,
+    slices: Sequence[int] | None = None,
+    columns: int = 6,
+    ax: Axes | None = None,
+    title: str | None = None,
+    line: float = 0.9,
+) -> Axes:
+    """Show slices of a volume side by side, with outlines and slice numbers (from 1).
 
-    `slices` are indices from 0; without them up to 12 spread evenly over the volume. `line` is the outlines' width.
+    Parameters
+    ----------
+    image : (slices, height, width) or (slices, height, width, 3)
+    mask, prediction : bool (slices, height, width), optional
+    slices : sequence of int, optional
+        Indices from 0; up to 12 spread evenly over the volume if not given.
+    columns : int
+        Slices in a row.
+    ax : Axes, optional
+        The current one if not given.
+    title : str, optional
+    line : float
+        Width of the outlines in points.
+
+    Returns
+    -------
+    Axes
     """
     if slices is None:
-        slices = np.unique(np.linspace(0, len(image) - 1, min(12, len(image))).round().astype(int))
-    layers = [None if layer is None else tile(as_array(layer)[slices], columns) for layer in (image, mask, prediction)]
-    ax = show_slice(*layers, ax=ax, title=title, line=line)
-    for i, k in enumerate(slices):
+        evenly = np.linspace(0, len(image) - 1, min(12, len(image)))
+        slices = np.unique(evenly.round().astype(int)).tolist()
+    chosen = list(slices)
+    tiled = tile(as_array(image)[chosen], columns)
+    if mask is not None:
+        mask = tile(as_array(mask)[chosen], columns)
+    if prediction is not None:
+        prediction = tile(as_array(prediction)[chosen], columns)
+    ax = show_slice(tiled, mask, prediction, ax=ax, title=title, line=line)
+    height, width = image.shape[1:3]
+    for i, k in enumerate(chosen):
         row, column = divmod(i, columns)
-        ax.text(column * image.shape[2] + 6, row * image.shape[1] + 8, str(k + 1), color="white", va="top", size=8)
+        x = column * width + 6
+        y = row * height + 8
+        ax.text(x, y, str(k + 1), color="white", va="top", size=8)
     return ax
 
 
 def tile(stack: np.ndarray, columns: int) -> np.ndarray:
-    """(n,H,W,...) as one (rows*H, columns*W, ...) array, filled row by row, the rest with zeros."""
+    """Arrange pictures in rows of one picture.
+
+    Parameters
+    ----------
+    stack : (n, height, width, ...)
+    columns : int
+        Pictures in a row, at most.
+
+    Returns
+    -------
+    (rows * height, columns * width, ...)
+        Filled row by row, the rest with zeros.
+    """
     n, height, width, *rest = stack.shape
     columns = min(columns, n)
     rows = math.ceil(n / columns)
     full = np.zeros((rows * columns, height, width, *rest), stack.dtype)
     full[:n] = stack
-    return full.reshape(rows, columns, height, width, *rest).swapaxes(1, 2).reshape(rows * height, -1, *rest)
+    grid = full.reshape(rows, columns, height, width, *rest).swapaxes(1, 2)
+    return grid.reshape(rows * height, columns * width, *rest)
 
 
 def show_region(region: np.ndarray, ax: Axes, title: str = "") -> Axes:
-    """A bool (H,W) region as it is: blue on black."""
+    """Show a region bool (height, width): blue on black."""
     ax.imshow(region, cmap=ListedColormap(["black", SKY]), vmin=0, vmax=1)
     ax.set_axis_off()
     ax.set_title(title)
@@ -135,206 +295,385 @@ def show_region(region: np.ndarray, ax: Axes, title: str = "") -> Axes:
 
 
 def show_signed(levels: np.ndarray, reach: float, ax: Axes, title: str = "") -> Axes:
-    """Levels (H,W) that may be negative: blue below 0, white at 0, red above, full colour at `reach`."""
+    """Show levels (height, width) that may be negative.
+
+    They are blue below 0, white at 0 and red above; colours are full at `reach`.
+    """
     ax.imshow(levels, cmap="RdBu_r", vmin=-reach, vmax=reach)
     ax.set_axis_off()
     ax.set_title(title)
     return ax
 
 
-# ---------------------------------------------------------------------------------------------- groups and tables
+# Groups and tables.
 
-def dots_by_group(values: pd.Series, groups: pd.Series, ax: Axes, colours: dict | None = None,
-                  order: Sequence | None = None, size: float = 14) -> Axes:
-    """A dot for every patient, side by side by group, over a box from the lower to the upper quarter.
+
+def dots_by_group(
+    values: pd.Series,
+    groups: pd.Series,
+    ax: Axes,
+    colours: dict[Any, str] | None = None,
+    order: Sequence[Any] | None = None,
+    size: float = 14,
+) -> Axes:
+    """Draw a dot for every patient, side by side by group, over a box of the middle half.
 
     Parameters
     ----------
-    values : a number per patient; NaN is left out
-    groups : a name per patient; a patient without one is left out
-    ax : to draw into
-    colours : of the dots, by group; black where it has none
-    order : of the groups, from left to right; sorted where nothing is said
-    size : of the dots
+    values : Series
+        A number per patient; NaN is left out.
+    groups : Series
+        A name per patient; a patient without one is left out.
+    ax : Axes
+    colours : dict, optional
+        Of the dots, by group; black for groups that are not in it.
+    order : sequence, optional
+        The groups from left to right; sorted if not given.
+    size : float
+        Of the dots.
+
+    Returns
+    -------
+    Axes
     """
-    order = sorted(groups.dropna().unique()) if order is None else list(order)
+    if order is None:
+        order = sorted(groups.dropna().unique())
+    if colours is None:
+        colours = {}
     rng = np.random.default_rng(0)
     for place, name in enumerate(order):
-        here = values[groups == name].dropna().to_numpy(float)
-        if not len(here):
+        members = values[groups == name].dropna().to_numpy(float)
+        if not len(members):
             continue
-        ax.boxplot([here], positions=[place], widths=0.6, showfliers=False, patch_artist=True, manage_ticks=False,
-                   boxprops={"facecolor": "#e8e8e8", "edgecolor": "#888888"}, medianprops={"color": BLACK})
-        aside = place + rng.uniform(-0.18, 0.18, len(here))
-        ax.scatter(aside, here, s=size, color=(colours or {}).get(name, BLACK), zorder=3)
-    ax.set(xticks=range(len(order)), xticklabels=order, xlim=(-0.6, len(order) - 0.4))
+        ax.boxplot(
+            [members],
+            positions=[place],
+            widths=0.6,
+            showfliers=False,
+            patch_artist=True,
+            manage_ticks=False,
+            boxprops={"facecolor": "#e8e8e8", "edgecolor": "#888888"},
+            medianprops={"color": BLACK},
+        )
+        aside = place + rng.uniform(-0.18, 0.18, len(members))
+        ax.scatter(aside, members, s=size, color=colours.get(name, BLACK), zorder=3)
+    ax.set(xticks=range(len(order)), xticklabels=list(order), xlim=(-0.6, len(order) - 0.4))
     return ax
 
 
-def heat(table: pd.DataFrame, ax: Axes, low: float, high: float, notes: pd.DataFrame | None = None,
-         label: str = "") -> Axes:
-    """A table as colours from `low` (dark) to `high` (bright), with its numbers, or `notes`, in the cells.
+def heat(
+    table: pd.DataFrame,
+    ax: Axes,
+    low: float,
+    high: float,
+    notes: pd.DataFrame | None = None,
+    label: str = "",
+) -> Axes:
+    """Show a table as colours, with its numbers in the cells. Empty cells stay white.
 
-    Empty cells stay white. `label` says what a colour bar measures; without it there is none.
+    Parameters
+    ----------
+    table : DataFrame
+        Numbers.
+    ax : Axes
+    low, high : float
+        Shown dark and bright.
+    notes : DataFrame, optional
+        Text for the cells, in place of the numbers.
+    label : str
+        What the colours measure, beside a colour bar; without it there is no bar.
+
+    Returns
+    -------
+    Axes
     """
     values = table.to_numpy(float)
     shown = ax.imshow(values, vmin=low, vmax=high, cmap="viridis", aspect="auto")
-    ax.set(xticks=range(table.shape[1]), xticklabels=table.columns, yticks=range(len(table)), yticklabels=table.index)
+    ax.set_xticks(range(table.shape[1]), table.columns)
+    ax.set_yticks(range(len(table)), table.index)
     ax.tick_params(length=0, labelsize=9)
     ax.grid(False)
     for (row, column), value in np.ndenumerate(values):
-        if not np.isnan(value):
-            text = f"{value:.2f}" if notes is None else notes.iat[row, column]
-            dark = value < (low + high) / 2
-            ax.text(column, row, text, ha="center", va="center", size=9, color="white" if dark else BLACK)
+        if np.isnan(value):
+            continue
+        text = f"{value:.2f}"
+        if notes is not None:
+            text = notes.iat[row, column]
+        colour = BLACK
+        if value < (low + high) / 2:
+            colour = "white"
+        ax.text(column, row, text, ha="center", va="center", size=9, color=colour)
     if label:
         ax.figure.colorbar(shown, ax=ax, label=label)
     return ax
 
 
-def roc_curve(scores: np.ndarray, labels: np.ndarray, ax: Axes, colour: str = BLUE, name: str | None = None) -> Axes:
-    """Share of the positives found (upwards) against share of the others called positive by mistake (to the right).
+def roc_curve(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    ax: Axes,
+    colour: str = BLUE,
+    name: str | None = None,
+) -> Axes:
+    """Draw an ROC curve.
+
+    Upwards is the fraction of positives that are found, to the right the fraction of the others
+    that are called positive by mistake.
 
     Parameters
     ----------
-    scores : (n,), high where a positive is expected
-    labels : bool (n,), at least one True and one False
-    ax : to draw into
-    colour, name : of the curve
+    scores : (n,)
+        High where a positive is expected.
+    labels : bool (n,)
+        At least one True and one False.
+    ax : Axes
+    colour, name : str
+        Of the curve.
+
+    Returns
+    -------
+    Axes
     """
-    cuts = np.sort(np.unique(scores))[::-1]
-    found = [0.0] + [float(np.mean(scores[labels] >= cut)) for cut in cuts]
-    mistaken = [0.0] + [float(np.mean(scores[~labels] >= cut)) for cut in cuts]
+    found = [0.0]
+    mistaken = [0.0]
+    for cut in np.sort(np.unique(scores))[::-1]:
+        found.append(float(np.mean(scores[labels] >= cut)))
+        mistaken.append(float(np.mean(scores[~labels] >= cut)))
     ax.plot([0, 1], [0, 1], color="grey", linewidth=1)
     ax.plot(mistaken, found, color=colour, linewidth=2, label=name)
     ax.set(aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     return ax
 
 
-def seed_dots(scores: pd.DataFrame, ax: Axes, colour: str = BLUE, label: str | None = None,
-              shift: float = 0.0) -> Axes:
-    """Scores of trainings that were repeated: a dot for each, and a dash at the mean of each column.
+def seed_dots(
+    scores: pd.DataFrame,
+    ax: Axes,
+    colour: str = BLUE,
+    label: str | None = None,
+    shift: float = 0.0,
+) -> Axes:
+    """Show scores of repeated trainings: a dot for each, and a dash at the mean of each column.
 
     Parameters
     ----------
-    scores : a row per seed, a column per variant; NaN is left out
-    ax : to draw into; variants stand at 0, 1, 2, ... with their names below
-    colour, label : of dots and dash
-    shift : to the right, so that several tables can stand side by side
+    scores : DataFrame
+        A row per seed, a column per variant; NaN is left out.
+    ax : Axes
+        Variants stand at 0, 1, 2, ... with their names below.
+    colour, label : str
+        Of dots and dashes.
+    shift : float
+        To the right, so that several tables can stand side by side.
+
+    Returns
+    -------
+    Axes
     """
     for place, variant in enumerate(scores.columns):
         values = scores[variant].dropna()
-        ax.plot([place + shift] * len(values), values, "o", color=colour, alpha=0.6, label=None if place else label)
-        ax.plot([place + shift - 0.1, place + shift + 0.1], [values.mean()] * 2, color=colour, linewidth=2)
+        middle = place + shift
+        once = None
+        if place == 0:
+            once = label  # in the legend once, not for each variant
+        ax.plot([middle] * len(values), values, "o", color=colour, alpha=0.6, label=once)
+        ax.plot([middle - 0.1, middle + 0.1], [values.mean()] * 2, color=colour, linewidth=2)
     ax.set_xticks(range(len(scores.columns)), scores.columns)
     return ax
 
 
-# ----------------------------------------------------------------------------------------------- a tumour's shape
+# A tumour's shape.
 
 SECTOR_COLOURS = np.array(OKABE_ITO)[1:6]  # used twice for the ten sectors
 
 
 def outline_by_sector(image: np.ndarray, line: Outline, ax: Axes, title: str = "") -> Axes:
-    """A tumour's outline on its slice (H,W), each of the ten sectors in a colour, with the sectors' borders."""
+    """Draw a tumour's outline on its slice, each of the ten sectors in a colour.
+
+    Parameters
+    ----------
+    image : (height, width)
+    line : Outline
+    ax : Axes
+    title : str
+
+    Returns
+    -------
+    Axes
+    """
     show_slice(image, ax=ax, title=title)
-    reach = 1.25 * np.hypot(*(line.points - line.centroid).T).max()
+    down, right = (line.points - line.centroid).T
+    reach = 1.25 * np.hypot(down, right).max()
     row, column = line.centroid
     for angle in np.radians(np.arange(0, 360, 36)):
-        ax.plot([column, column + reach * np.cos(angle)], [row, row + reach * np.sin(angle)], color="white",
-                linewidth=0.7)
-    ax.scatter(line.points[:, 1], line.points[:, 0], c=SECTOR_COLOURS[sectors(line.angle) % 5], s=5)
+        x = [column, column + reach * np.cos(angle)]
+        y = [row, row + reach * np.sin(angle)]
+        ax.plot(x, y, color="white", linewidth=0.7)
+    colours = SECTOR_COLOURS[sectors(line.angle) % 5]
+    ax.scatter(line.points[:, 1], line.points[:, 0], c=colours, s=5)
     ax.set(xlim=(column - reach, column + reach), ylim=(row + reach, row - reach))
     return ax
 
 
 def signal_by_sector(line: Outline, ax: Axes, title: str = "") -> Axes:
-    """The boundary signal along an outline, each sector in a colour, and its moving average as a black line."""
-    way = np.arange(len(line.radius)) / len(line.radius)
-    ax.scatter(way, line.radius, c=SECTOR_COLOURS[sectors(line.angle) % 5], s=8, label="distance, by sector")
-    ax.plot(way, smooth(line.radius), color=BLACK, linewidth=1.2, label="moving average")
+    """Draw the boundary signal along an outline, with its moving average as a black line.
+
+    Each sector has the colour that `outline_by_sector` gives it.
+    """
+    along = np.arange(len(line.radius)) / len(line.radius)
+    colours = SECTOR_COLOURS[sectors(line.angle) % 5]
+    ax.scatter(along, line.radius, c=colours, s=8, label="distance, by sector")
+    ax.plot(along, smooth(line.radius), color=BLACK, linewidth=1.2, label="moving average")
     ax.set(xlabel="way along the outline", title=title)
     return ax
 
 
 def ellipsoid_section(ellipsoid: Ellipsoid, height: float, points: int = 100) -> np.ndarray:
-    """The ellipse in which a plane at `height` cuts an ellipsoid (z, y, x): its points (n, 2), row and column.
+    """The ellipse in which a horizontal plane cuts an ellipsoid.
 
-    Where the plane misses the ellipsoid, the points are NaN.
+    Parameters
+    ----------
+    ellipsoid : Ellipsoid
+        With axes z, y, x.
+    height : float
+        z of the plane.
+    points : int
+        How many to return.
 
+    Returns
+    -------
+    float (points, 2)
+        Row and column; NaN if the plane misses the ellipsoid.
+
+    Examples
+    --------
     >>> ball = Ellipsoid(np.zeros(3), np.diag([25.0, 25.0, 25.0]))
     >>> np.abs(ellipsoid_section(ball, 3.0)).max(axis=0).round(2)  # a circle of radius 4
     array([4., 4.])
     """
-    matrix, above = ellipsoid.matrix, height - ellipsoid.centre[0]
-    lean = matrix[1:, 0] / matrix[0, 0]
-    left = 1 - above**2 / matrix[0, 0]
-    if left < 0:
+    matrix = ellipsoid.matrix
+    above = height - ellipsoid.centre[0]
+    size = 1 - above**2 / matrix[0, 0]  # 1 through the centre, 0 where the plane only touches
+    if size < 0:
         return np.full((points, 2), np.nan)
-    flat = left * (matrix[1:, 1:] - np.outer(lean, matrix[0, 1:]))
+    lean = matrix[1:, 0] / matrix[0, 0]  # how far the ellipse moves as the plane rises by 1
+    middle = ellipsoid.centre[1:] + above * lean
+    section = size * (matrix[1:, 1:] - np.outer(lean, matrix[0, 1:]))
     turn = np.linspace(0, 2 * np.pi, points)
     circle = np.stack([np.sin(turn), np.cos(turn)])
-    return (ellipsoid.centre[1:] + above * lean)[:, None].T + (np.linalg.cholesky(flat + 1e-12 * np.eye(2)) @ circle).T
+    axes = np.linalg.cholesky(section + 1e-12 * np.eye(2))
+    return middle[None] + (axes @ circle).T
 
 
 def ellipsoid_slices(mask: np.ndarray, ellipsoid: Ellipsoid, axes: Sequence[Axes]) -> None:
-    """A tumour's slices and the sections of an ellipsoid around it, one slice in each of the Axes.
+    """Draw a tumour's slices, and the sections of an ellipsoid around it.
 
     Parameters
     ----------
-    mask : bool (D,H,W), not empty
-    ellipsoid : around the corners of the mask's voxels
-    axes : the slices shown are spread evenly over those with tumour, as many as there are Axes
+    mask : bool (slices, height, width), not empty
+    ellipsoid : Ellipsoid
+        Around the corners of the mask's voxels.
+    axes : sequence of Axes
+        One slice in each; the slices are spread evenly over those with tumour.
     """
     with_tumour = np.flatnonzero(mask.any(axis=(1, 2)))
-    chosen = with_tumour[np.linspace(0, len(with_tumour) - 1, len(axes)).round().astype(int)]
+    evenly = np.linspace(0, len(with_tumour) - 1, len(axes)).round().astype(int)
     reach = np.sqrt(np.diag(ellipsoid.matrix)[1:].max()) + 3
     row, column = ellipsoid.centre[1:] - 0.5
-    for ax, k in zip(axes, chosen, strict=True):
+    for ax, k in zip(axes, with_tumour[evenly], strict=True):
         ax.imshow(mask[k], cmap=ListedColormap(["white", GREEN]), vmin=0, vmax=1, alpha=0.6)
         section = ellipsoid_section(ellipsoid, k + 0.5)  # voxel k reaches from k to k + 1
         ax.plot(section[:, 1] - 0.5, section[:, 0] - 0.5, color=BLUE, linewidth=1.5)
-        ax.set(xlim=(column - reach, column + reach), ylim=(row + reach, row - reach), xticks=[], yticks=[],
-               title=f"slice {k + 1}")
+        ax.set(
+            xlim=(column - reach, column + reach),
+            ylim=(row + reach, row - reach),
+            xticks=[],
+            yticks=[],
+            title=f"slice {k + 1}",
+        )
         ax.grid(False)
 
 
-# ------------------------------------------------------------------------------------------ the U-Net's architecture
+# The U-Net's architecture.
 
-def activation_shapes(model: UNet, size: int = 256) -> dict[str, tuple[int, int, int]]:
-    """Output shape (C,H,W) of each part of a U-Net for one image of size x size, seen by hooks in a real forward pass.
 
-    Names: encoder.0 ..., bottom, up.0 ... (after concatenation), decoder.0 ..., head.
+def activation_shapes(model: UNet, size: int = 256) -> dict[str, Shape]:
+    """Shape of what each part of a U-Net returns for one image, seen by hooks in a forward pass.
+
+    Parameters
+    ----------
+    model : UNet
+    size : int
+        Height and width of the image.
+
+    Returns
+    -------
+    dict
+        Name -> (channels, height, width). The names are encoder.0 ..., bottom, up.0 ... (after
+        concatenation), decoder.0 ..., head.
     """
-    shapes, training, weight = {}, model.training, model.head.weight
-    parts = [(name, part) for name, part in model.named_modules()
-             if name in ("bottom", "head") or name.rpartition(".")[0] in ("encoder", "up", "decoder")]
-    hooks = [part.register_forward_hook(lambda _, __, output, name=name: shapes.update({name: tuple(output.shape[1:])}))
-             for name, part in parts]
+    shapes: dict[str, Shape] = {}
+    hooks = []
+    for name, part in model.named_modules():
+        in_list = name.rpartition(".")[0] in ("encoder", "up", "decoder")
+        if in_list or name in ("bottom", "head"):
+            hooks.append(part.register_forward_hook(_shape_recorder(shapes, name)))
+    weight = model.head.weight
+    image = torch.zeros(1, model.in_channels, size, size, device=weight.device, dtype=weight.dtype)
+    was_training = model.training
     try:
         with torch.no_grad():
-            model.eval()(torch.zeros(1, model.in_channels, size, size, device=weight.device, dtype=weight.dtype))
+            model.eval()(image)
     finally:
-        model.train(training)
+        model.train(was_training)
         for hook in hooks:
             hook.remove()
     return shapes
 
 
+def _shape_recorder(shapes: dict[str, Shape], name: str) -> Any:
+    """A forward hook that notes the shape of an output under a name."""
+
+    def record(_part: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        _, channels, height, width = output.shape
+        shapes[name] = (channels, height, width)
+
+    return record
+
+
 def architecture(model: UNet, ax: Axes | None = None, size: int = 256) -> Axes:
-    """Draw a U-Net from the object itself: boxes as high as log(size) and as wide as log(channels), skips as arrows."""
-    shapes, last = activation_shapes(model, size), model.depth - 1
+    """Draw a U-Net from the object itself.
+
+    Boxes are activations, as high as the logarithm of their size and as wide as that of their
+    channels; skip connections are arrows.
+
+    Parameters
+    ----------
+    model : UNet
+    ax : Axes, optional
+        Of a new figure if not given.
+    size : int
+        Height and width of the input.
+
+    Returns
+    -------
+    Axes
+    """
+    shapes = activation_shapes(model, size)
+    last = model.depth - 1
     if ax is None:
         _, ax = plt.subplots(figsize=(3 + 1.7 * model.depth, 1.2 + 1.05 * model.depth))
     boxes = {"input": _box(ax, 0, 0, (model.in_channels, size, size), "#bbbbbb")}
     for level in range(last):
-        boxes[f"encoder.{level}"] = _box(ax, 1.2 + level, level, shapes[f"encoder.{level}"], SKY)
+        name = f"encoder.{level}"
+        boxes[name] = _box(ax, 1.2 + level, level, shapes[name], SKY)
     boxes["bottom"] = _box(ax, 1.2 + last, last, shapes["bottom"], SKY)
     for i, level in enumerate(reversed(range(last))):
         x = 2.2 + last + 1.7 * i
-        skip = shapes[f"encoder.{level}"][0]
-        boxes[f"up.{i}"] = _box(ax, x, level, shapes[f"up.{i}"], YELLOW, skip / shapes[f"up.{i}"][0])
-        boxes[f"decoder.{i}"] = _box(ax, x + 0.95, level, shapes[f"decoder.{i}"], ORANGE)
+        up = f"up.{i}"
+        skipped = shapes[f"encoder.{level}"][0] / shapes[up][0]
+        boxes[up] = _box(ax, x, level, shapes[up], YELLOW, skipped)
+        decoder = f"decoder.{i}"
+        boxes[decoder] = _box(ax, x + 0.95, level, shapes[decoder], ORANGE)
     boxes["head"] = _box(ax, 2.2 + last + 1.7 * last + 0.1, 0, shapes["head"], "#bbbbbb")
     _arrows(ax, boxes, last)
     ax.set(xlim=(-0.5, 2.9 + 2.7 * last), ylim=(-last - 0.62, 0.62))
@@ -342,56 +681,91 @@ def architecture(model: UNet, ax: Axes | None = None, size: int = 256) -> Axes:
     return ax
 
 
-def _box(ax: Axes, x: float, level: int, shape: tuple[int, int, int], colour: str, skip: float = 0) -> Rectangle:
-    """One activation, its left edge at `x`; the share `skip` of its width is drawn in the encoder's colour."""
+def _box(
+    ax: Axes, x: float, level: int, shape: Shape, colour: str, skipped: float = 0
+) -> Rectangle:
+    """Draw one activation, its left edge at `x`.
+
+    `skipped` is the fraction of its channels that came over the skip connection: that part has the
+    encoder's colour.
+    """
     channels, size, _ = shape
-    width, height = 0.06 + 0.045 * math.log2(channels), 0.02 + 0.08 * math.log2(size)
+    width = 0.06 + 0.045 * math.log2(channels)
+    height = 0.02 + 0.08 * math.log2(size)
     y = -level - height / 2
-    box = ax.add_patch(Rectangle((x, y), width, height, facecolor=colour, edgecolor=BLACK, linewidth=0.8))
-    if skip:
-        ax.add_patch(Rectangle((x, y), width * skip, height, facecolor=SKY, edgecolor=BLACK, linewidth=0.8))
-    ax.text(x + width / 2, y + height + 0.02, str(channels), ha="center", va="bottom", size=10)
-    if not skip:  # beside a concatenation stands the decoder block, which has the same size
-        ax.text(x + width / 2, y - 0.03, f"{size}²", ha="center", va="top", size=8, color="#555555")
+    box = Rectangle((x, y), width, height, facecolor=colour, edgecolor=BLACK, linewidth=0.8)
+    ax.add_patch(box)
+    if skipped:
+        part = Rectangle(
+            (x, y), width * skipped, height, facecolor=SKY, edgecolor=BLACK, linewidth=0.8
+        )
+        ax.add_patch(part)
+    middle = x + width / 2
+    ax.text(middle, y + height + 0.02, str(channels), ha="center", va="bottom", size=10)
+    if not skipped:  # beside a concatenation is the decoder block, which has the same size
+        ax.text(middle, y - 0.03, f"{size}²", ha="center", va="top", size=8, color="#555555")
     return box
 
 
 def _arrows(ax: Axes, boxes: dict[str, Rectangle], last: int) -> None:
-    """Blocks, pooling, up-convolutions, and the skip connections with their turn on the stack."""
+    """Draw blocks, pooling, up-convolutions, and skip connections with their turn on the stack."""
     _arrow(ax, boxes["input"], boxes["encoder.0"], BLACK)
-    for level in range(last):
-        below = boxes["bottom" if level == last - 1 else f"encoder.{level + 1}"]
-        _arrow(ax, boxes[f"encoder.{level}"], below, VERMILION)
+    encoder = [boxes[f"encoder.{level}"] for level in range(last)] + [boxes["bottom"]]
+    for above, below in pairwise(encoder):
+        _arrow(ax, above, below, VERMILION)
+    before = boxes["bottom"]
     for i, level in enumerate(reversed(range(last))):
-        before = boxes["bottom" if i == 0 else f"decoder.{i - 1}"]
-        start, end = _arrow(ax, boxes[f"encoder.{level}"], boxes[f"up.{i}"], BLUE, linestyle=(0, (4, 2)))
-        ax.text(start[0] + 0.1, start[1] + 0.03, f"push {level + 1}", color=BLUE, size=9, va="bottom")
-        ax.text(end[0] - 0.12, end[1] + 0.03, f"pop {level + 1}", color=BLUE, size=9, va="bottom", ha="right")
-        _arrow(ax, before, boxes[f"up.{i}"], GREEN)  # lands on the up-convolution's own half
-        _arrow(ax, boxes[f"up.{i}"], boxes[f"decoder.{i}"], BLACK)
-    _arrow(ax, boxes[f"decoder.{last - 1}"], boxes["head"], PURPLE)
+        up = boxes[f"up.{i}"]
+        start, end = _arrow(ax, encoder[level], up, BLUE, linestyle=(0, (4, 2)))
+        push = f"push {level + 1}"
+        pop = f"pop {level + 1}"
+        ax.text(start[0] + 0.1, start[1] + 0.03, push, color=BLUE, size=9, va="bottom")
+        ax.text(end[0] - 0.12, end[1] + 0.03, pop, color=BLUE, size=9, va="bottom", ha="right")
+        _arrow(ax, before, up, GREEN)  # lands on the half that the up-convolution fills
+        _arrow(ax, up, boxes[f"decoder.{i}"], BLACK)
+        before = boxes[f"decoder.{i}"]
+    _arrow(ax, before, boxes["head"], PURPLE)
     _explain(ax)
 
 
 def _explain(ax: Axes) -> None:
-    """Two legends: what the boxes are, and what the arrows do."""
-    boxes = {"encoder block's output": SKY, "up-convolution's output": YELLOW, "decoder block's output": ORANGE}
-    arrows = {"max pooling 2×2, then a block": VERMILION, "up-convolution 2×2": GREEN,
-              "skip connection, by hooks": BLUE, "block: 2 × (conv 3×3, norm, ReLU)": BLACK, "conv 1×1": PURPLE}
+    """Add two legends: what the boxes are, and what the arrows do."""
+    boxes = {
+        "encoder block's output": SKY,
+        "up-convolution's output": YELLOW,
+        "decoder block's output": ORANGE,
+    }
+    arrows = {
+        "max pooling 2×2, then a block": VERMILION,
+        "up-convolution 2×2": GREEN,
+        "skip connection, by hooks": BLUE,
+        "block: 2 × (conv 3×3, norm, ReLU)": BLACK,
+        "conv 1×1": PURPLE,
+    }
     patches = [Patch(facecolor=colour, edgecolor=BLACK) for colour in boxes.values()]
     lines = [Line2D([], [], color=colour) for colour in arrows.values()]
     ax.add_artist(ax.legend(patches, list(boxes), loc="lower left", fontsize=9, handlelength=1.2))
     ax.legend(lines, list(arrows), loc="lower right", fontsize=9, handlelength=1.4)
 
 
-def _arrow(ax: Axes, source: Rectangle, goal: Rectangle, colour: str, **style) -> tuple[tuple, tuple]:
-    """From the right edge of a box to the left edge of one beside it, or over or under it; returns both ends."""
-    rise = goal.get_y() + goal.get_height() / 2 - source.get_y() - source.get_height() / 2
-    start = (source.get_x() + source.get_width(), source.get_y() + source.get_height() / 2)
-    end = (goal.get_x(), goal.get_y() + goal.get_height() / 2)
-    if rise < -0.1:  # down: lands on the upper part of the box below
-        start, end = (start[0], source.get_y() + 0.1), (end[0], goal.get_y() + goal.get_height() * 0.8)
-    elif rise > 0.1:  # up: arrives from below, at the half that the up-convolution fills
+def _arrow(
+    ax: Axes, source: Rectangle, goal: Rectangle, colour: str, **style: Any
+) -> tuple[Point, Point]:
+    """Draw an arrow from the right edge of a box to another box; return both of its ends.
+
+    It ends at the left edge of a box beside it, or at the top or bottom of one below or above.
+    """
+    right = source.get_x() + source.get_width()
+    source_middle = source.get_y() + source.get_height() / 2
+    goal_middle = goal.get_y() + goal.get_height() / 2
+    rise = goal_middle - source_middle
+    start = (right, source_middle)
+    end = (goal.get_x(), goal_middle)
+    if rise < -0.1:  # down, to the upper part of the box below
+        start = (right, source.get_y() + 0.1)
+        end = (goal.get_x(), goal.get_y() + goal.get_height() * 0.8)
+    elif rise > 0.1:  # up, from below, to the half that the up-convolution fills
         end = (goal.get_x() + 0.75 * goal.get_width(), goal.get_y())
-    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": colour, "shrinkA": 2, "shrinkB": 1, **style})
+    properties = {"arrowstyle": "-|>", "color": colour, "shrinkA": 2, "shrinkB": 1, **style}
+    ax.annotate("", end, start, arrowprops=properties)
     return start, end
