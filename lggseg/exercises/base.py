@@ -1,4 +1,7 @@
-"""How an answer is judged: a rule per exercise says None to what is right, and a hint to anything else."""
+"""How an answer is judged.
+
+Each exercise has a rule: a function that returns None for a right answer, and a hint for any other.
+"""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,26 +15,39 @@ import pandas as pd
 from ..errors import LggError
 
 DOTS = "put your answer where the dots are, and run the cell again."
-Rule = Callable[..., str | None]  # an answer, and what the notebook hands on by name -> None, or a hint
+Rule = Callable[..., str | None]  # takes an answer, and by name what the notebook passes on
 
 
 class Verdict(NamedTuple):
-    """Whether an answer is right, and what is said of it."""
+    """Whether an answer is right, and what to print."""
 
     right: bool
     words: str
 
 
 class Wrong(Exception):
-    """An answer of another kind than asked for; the message says which kind."""
+    """An answer is not of the kind that was asked for; the message says which kind that is."""
 
 
 def check(exercise: str, answer: Any, **context: Any) -> None:
-    """Print whether `answer` to an exercise such as "02.3" is right; if not, a hint.
+    """Print whether an answer is right; if it is not, print a hint.
 
-    `context` hands on what the right answer depends on, such as `cohort=cohort`. Never raises for an answer, whatever
-    it is; LggError for an exercise that does not exist.
+    Parameters
+    ----------
+    exercise : str
+        Notebook and number, such as "02.3".
+    answer : anything
+        No answer raises an error.
+    **context
+        What the right answer depends on, such as ``cohort=cohort``.
 
+    Raises
+    ------
+    LggError
+        If there is no such exercise.
+
+    Examples
+    --------
     >>> check("00.1", 4)
     Right.
     >>> check("00.1", "four")
@@ -41,19 +57,24 @@ def check(exercise: str, answer: Any, **context: Any) -> None:
 
 
 def verdict(exercise: str, answer: Any, **context: Any) -> Verdict:
-    """What `check` would say."""
+    """What `check` would print, and whether the answer is right."""
     rule = find_rule(exercise)
     try:
-        hint = DOTS if unanswered(answer) else rule(answer, **context)
+        if unanswered(answer):
+            hint: str | None = DOTS
+        else:
+            hint = rule(answer, **context)
     except Wrong as error:
         hint = str(error)
-    except (Exception, SystemExit) as error:  # an answer may be anything, a function that fails among them
+    except (Exception, SystemExit) as error:  # an answer may be anything, also a broken function
         hint = f"your answer could not be tried out ({in_words(error)})."
-    return Verdict(hint is None, "Right." if hint is None else f"Not yet: {hint}")
+    if hint is None:
+        return Verdict(True, "Right.")
+    return Verdict(False, f"Not yet: {hint}")
 
 
 def in_words(error: BaseException) -> str:
-    """Its kind, and what it says, if it can say it."""
+    """Kind and message of an error; some errors cannot be turned into text."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:
@@ -61,21 +82,35 @@ def in_words(error: BaseException) -> str:
 
 
 def unanswered(answer: Any) -> bool:
-    """Whether an answer is the dots that stand in its place, or holds them: None, ..., (..., ...)."""
-    return answer is None or answer is Ellipsis or (isinstance(answer, (list, tuple)) and any(map(unanswered, answer)))
+    """Whether an answer is still the dots in its place: None, ..., or a list that holds them."""
+    if answer is None or answer is Ellipsis:
+        return True
+    if isinstance(answer, (list, tuple)):
+        return any(unanswered(part) for part in answer)
+    return False
 
 
 def find_rule(exercise: str) -> Rule:
-    """The rule of an exercise: RULES["3"] of the module nb02 for "02.3"."""
+    """The rule of an exercise: for "02.3" it is RULES["3"] of the module nb02."""
     notebook, _, number = str(exercise).partition(".")
     try:
-        return import_module(f"{__package__}.nb{notebook}").RULES[number]
+        module = import_module(f"{__package__}.nb{notebook}")
+        rule: Rule = module.RULES[number]
     except (ImportError, KeyError):
-        raise LggError(f"no exercise {exercise!r}; they are called by notebook and number, such as \"02.3\"") from None
+        raise LggError(
+            f'no exercise {exercise!r}; they are called by notebook and number, such as "02.3"'
+        ) from None
+    return rule
 
 
 def called(function: Any, *arguments: Any) -> Any:
-    """What a reader's function returns, given copies of the arguments; Wrong if it is no function, or has no answer."""
+    """What a reader's function returns for copies of the arguments.
+
+    Raises
+    ------
+    Wrong
+        If it is no function, or returns nothing yet.
+    """
     if not callable(function):
         raise Wrong(f"a function is wanted here, this is a {type(function).__name__}.")
     result = function(*deepcopy(arguments))
@@ -85,38 +120,66 @@ def called(function: Any, *arguments: Any) -> Any:
 
 
 def number(answer: Any) -> float:
-    """A single number in any form: Python's or NumPy's, or an array or Series of one value."""
+    """A single number in any form: of Python, NumPy or PyTorch, or an array or Series of one value.
+
+    Raises
+    ------
+    Wrong
+        If it is anything else.
+    """
     if isinstance(answer, (list, tuple, np.ndarray, pd.Series)) and np.size(answer) == 1:
         answer = np.asarray(answer).ravel()[0]
-    one = getattr(answer, "ndim", 0) == 0 or (hasattr(answer, "numel") and answer.numel() == 1)
-    if hasattr(answer, "item") and one:
-        answer = answer.item()  # NumPy's and torch's scalars, and torch's arrays of one
-    if isinstance(answer, bool) or not isinstance(answer, Number) or isinstance(answer, complex):
+    is_scalar = getattr(answer, "ndim", 0) == 0
+    is_tensor_of_one = hasattr(answer, "numel") and answer.numel() == 1
+    if hasattr(answer, "item") and (is_scalar or is_tensor_of_one):
+        answer = answer.item()
+    if isinstance(answer, (bool, complex)) or not isinstance(answer, Number):
         raise Wrong(f"a number is wanted here, this is a {type(answer).__name__}.")
-    return float(answer)
+    return float(answer)  # type: ignore[arg-type]  # numbers.Number does not promise float()
 
 
 def numbers(answer: Any, count: int | None = None) -> np.ndarray:
-    """Several numbers in any form: list, tuple, set, dict's values, array, Series; in order, as floats."""
-    values = list(answer.values()) if isinstance(answer, dict) else answer
+    """Several numbers in any form: list, tuple, set, dict of values, array, Series.
+
+    Parameters
+    ----------
+    answer : anything
+    count : int, optional
+        How many there must be.
+
+    Returns
+    -------
+    float (n,), in order
+
+    Raises
+    ------
+    Wrong
+        If these are not numbers, or too many or too few.
+    """
+    values = answer
+    if isinstance(answer, dict):
+        values = list(answer.values())
     if isinstance(values, (str, bytes)) or not np.iterable(values):
         raise Wrong(f"several numbers are wanted here, this is a {type(answer).__name__}.")
-    found = np.array([number(value) for value in np.asarray(list(values), dtype=object).ravel()])
+    flat = np.asarray(list(values), dtype=object).ravel()
+    found = np.array([number(value) for value in flat])
     if count is not None and len(found) != count:
         raise Wrong(f"{count} numbers are wanted here, there are {len(found)}.")
     return found
 
 
 def words(answer: Any) -> str:
-    """A word or name: lower case, without blanks around it."""
+    """A word or name in lower case, without blanks around it."""
     if not isinstance(answer, str):
         raise Wrong(f"a word in quotation marks is wanted here, this is a {type(answer).__name__}.")
     return answer.strip().lower()
 
 
 def close(answer: float, expected: float, tolerance: float) -> bool:
-    """Whether two numbers agree to `tolerance`, an absolute difference; NaN agrees with NaN."""
-    return bool(abs(answer - expected) <= tolerance or (np.isnan(answer) and np.isnan(expected)))
+    """Whether two numbers differ by at most `tolerance`; NaN equals NaN."""
+    if np.isnan(answer) and np.isnan(expected):
+        return True
+    return bool(abs(answer - expected) <= tolerance)
 
 
 def rounded(answer: float, expected: float, digits: int) -> bool:
@@ -124,6 +187,8 @@ def rounded(answer: float, expected: float, digits: int) -> bool:
 
     Ask this before looking for mistakes: a mistake may lead to the same few digits.
 
+    Examples
+    --------
     >>> rounded(0.96, 0.9618, 3), rounded(0.962, 0.9618, 3), rounded(0.95, 0.9618, 3)
     (True, False, False)
     """
