@@ -201,7 +201,7 @@ def write_array_cache(found: Folder, work: Path, progress: bool) -> None:
             return patient, index_entry(rows, image, mask)
 
         entries = dict(in_threads(copy_patient, list(rows_of), "packing patients", progress))
-    index = {
+    index: dict[str, Any] = {
         "fingerprint": found.fingerprint,
         "root": str(found.root.resolve()),
         "patients": {patient: entries[patient] for patient in slices.patient.unique()},
@@ -222,7 +222,7 @@ def index_entry(rows: np.ndarray, image: np.ndarray, mask: np.ndarray) -> dict[s
 
 def checksums(image: np.ndarray, mask: np.ndarray) -> list[int]:
     """CRC-32 of the bytes of both arrays."""
-    return [zlib.crc32(image), zlib.crc32(mask)]
+    return [zlib.crc32(image.data), zlib.crc32(mask.data)]
 
 
 class ArrayFile:
@@ -255,7 +255,7 @@ class ArrayFile:
         """Write `rows` at their place: the first of them is number `row` of the array."""
         with self.lock:
             self.file.seek(self.start + int(row) * rows[0].nbytes)
-            self.file.write(rows)
+            self.file.write(rows.data)
 
     def __enter__(self) -> "ArrayFile":
         return self

@@ -123,7 +123,7 @@ def download_cohort(dest: str | Path | None = None) -> Path:
     Raises
     ------
     LggError
-        If kagglehub is not installed, the data cannot be fetched, or the download holds no patients.
+        If kagglehub is not installed, the data cannot be fetched, or it holds no patients.
     """
     try:
         import kagglehub
@@ -137,12 +137,12 @@ def download_cohort(dest: str | Path | None = None) -> Path:
             os.environ["KAGGLEHUB_CACHE"] = str(Path(dest).expanduser().resolve())
         place = Path(kagglehub.dataset_download(KAGGLE_SET))
     except Exception as error:  # of requests, of the archive, of the disk
-        told = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200]
         raise LggError(
-            f"the data set cannot be downloaded ({told}); look at the network, its proxy (HTTPS_PROXY) "
-            "and the disk, and call again: what is there already is kept. Or fetch it by a browser from "
-            f"https://www.kaggle.com/datasets/{KAGGLE_SET}, unpack it, and name the folder kaggle_3m by "
-            "LGGSEG_DATA"
+            f"the data set cannot be downloaded ({reason}); look at the network, its proxy "
+            "(HTTPS_PROXY) and the disk, and call again: what is there already is kept. Or fetch "
+            f"it by a browser from https://www.kaggle.com/datasets/{KAGGLE_SET}, unpack it, and "
+            "name the folder kaggle_3m by LGGSEG_DATA"
         ) from error
     finally:
         if before is not None:

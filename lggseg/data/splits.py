@@ -107,7 +107,7 @@ def stratified_order(patients: list[str], rng: np.random.Generator) -> list[str]
     for _, members in site.groupby(site):
         shuffled = rng.permutation(members.index.to_numpy())
         place |= dict(zip(shuffled, (np.arange(len(shuffled)) + rng.random()) / len(shuffled)))
-    return sorted(place, key=place.get)
+    return sorted(place, key=lambda name: place[name])
 
 
 def site_code(patient: str) -> str:

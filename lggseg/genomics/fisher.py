@@ -91,8 +91,8 @@ def exact_p_values(tables: Iterable[Table]) -> np.ndarray:
         places_of[largest_first, sum(row)].append(number)
     seen = np.array(weights)
     p = np.empty(len(weights))
-    for (columns, row_sum), places in places_of.items():
-        p[places] = _chance_of_at_most(columns, row_sum, seen[places])
+    for (largest_first, row_sum), places in places_of.items():
+        p[places] = _chance_of_at_most(largest_first, row_sum, seen[places])
     return p
 
 

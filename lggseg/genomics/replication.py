@@ -144,14 +144,14 @@ def kept_lead(
     labels = is_r2[both.index].to_numpy(bool)
     if labels.all() or not labels.any():
         return KeptLead(np.nan, np.nan, np.nan, np.nan)
-    leads = []
+    pairs = []
     for name in both:
         bevr = both[name].to_numpy()
         r2 = bevr[labels][:, None]
         others = bevr[~labels][None]
         wins = (r2 < others) + 0.5 * (r2 == others)
-        leads.append(wins - 0.5)
-    leads = np.stack(leads)
+        pairs.append(wins - 0.5)
+    leads = np.stack(pairs)
     value = quotient(leads.mean(axis=(1, 2)))
     random = np.random.default_rng(seed)
     draws = []

@@ -43,7 +43,7 @@ class Outline(NamedTuple):
         +y (rows, downwards).
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuples have a method of this name
     points: np.ndarray
     centroid: np.ndarray
     radius: np.ndarray

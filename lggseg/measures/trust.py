@@ -115,8 +115,8 @@ def uncertain_fraction(probability: np.ndarray) -> float:
     >>> uncertain_fraction(np.array([0.1, 0.3, 0.9, 0.95, 0.97]))
     0.25
     """
-    possible = np.count_nonzero(probability >= SURE[0])
-    sure = np.count_nonzero(probability >= SURE[1])
+    possible = int(np.count_nonzero(probability >= SURE[0]))
+    sure = int(np.count_nonzero(probability >= SURE[1]))
     return float((possible - sure) / max(1, possible))
 
 
@@ -140,7 +140,7 @@ def head_voxels(image: np.ndarray, head: Head) -> int:
     if len(head.slices) == 0:
         return 0
     bound = head.air[head.slices, FLAIR] + head.centre[FLAIR] / 2
-    return np.count_nonzero(image[head.slices, :, :, FLAIR] > bound[:, None, None])
+    return int(np.count_nonzero(image[head.slices, :, :, FLAIR] > bound[:, None, None]))
 
 
 def rim_fraction(mask: np.ndarray, head: Head) -> float:

@@ -262,7 +262,7 @@ def margin(
     pixel = 2 / SCANNERS[patient.site].radius
     step = np.array([1.59 / patient.slices, pixel, pixel])
     for scale, strength in ((0.5, 0.65), (0.16, 0.22)):
-        field = noise(rng, level.shape, scale * radius / step)
+        field = noise(rng, level.shape, (scale * radius / step).tolist())
         level = level + strength * radius * patient.irregularity * field
     return level
 

@@ -1,6 +1,6 @@
 """data.csv and the patients in it: clusters that overlap, and the irregularity planted in one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -137,7 +137,7 @@ def draw_table(n: int, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def draw_codes(
-    column: pd.Series, probabilities: dict[int, tuple[float, ...]], rng: np.random.Generator
+    column: pd.Series, probabilities: Mapping[int, Sequence[float]], rng: np.random.Generator
 ) -> list[int]:
     """A code for each patient, drawn with the probabilities that belong to the code in `column`."""
     codes = []

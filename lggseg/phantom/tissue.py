@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .anatomy import ball, cerebellum, cerebrum
+from .anatomy import Coordinate, ball, cerebellum, cerebrum
 
 Signal = tuple[float, float, float]  # before contrast, in FLAIR, after contrast
 Window = tuple[slice, slice]  # rows and columns of a picture
@@ -174,7 +174,7 @@ def span(hits: np.ndarray) -> slice:
     return slice(places[0], places[-1] + 1)
 
 
-def soft(level: np.ndarray, width: float = 0.012) -> np.ndarray:
+def soft(level: Coordinate, width: float = 0.012) -> np.ndarray:
     """Weight 0 to 1 across a border that is `width` head units wide.
 
     Examples
