@@ -24,8 +24,8 @@ def cramers_v(a: pd.Series, b: pd.Series) -> float:
     Returns
     -------
     float
-        0 if the columns are unrelated, 1 if one tells the other; NaN if a column has a single
-        category, or a category for every patient.
+        0 if the columns are unrelated, 1 if one follows from the other; NaN if a column has a
+        single category, or a category for every patient.
 
     References
     ----------

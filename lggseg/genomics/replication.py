@@ -1,7 +1,7 @@
 """Does a finding about shape and genes hold for outlines that a network drew?
 
-`verdict` is the rule. It looks at the size of the effect alone: more patients make the answer surer,
-and do not change it.
+`verdict` is the rule. It looks at the size of the effect alone: more patients make the answer more
+certain, and do not change it.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,8 @@
 """The answer to beat: a tumour mask from brightness alone, without any training.
 
-These are the steps that anybody would take who has looked at a few scans: leave out scalp and skull, smooth the noise
-away, call tumour what is bright on FLAIR, keep the largest piece. A network that does no better has learned nothing
-that is worth its trouble.
+These are the steps that anybody would take who has looked at a few scans: leave out scalp and
+skull, smooth the noise away, call tumour what is bright on FLAIR, keep the largest piece. A network
+that does no better has learned nothing that is worth its trouble.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ BLUR = 2.0  # pixels: standard deviation of the smoothing within a slice
 
 
 def brain_mask(image: np.ndarray, head: Head | None = None) -> np.ndarray:
-    """The brain, roughly: the head without scalp and skull, in which `find_head` measures grey values.
+    """The brain, roughly: the head without scalp and skull, where `find_head` measures grey values.
 
     Parameters
     ----------
@@ -39,10 +39,11 @@ def brain_mask(image: np.ndarray, head: Head | None = None) -> np.ndarray:
     Examples
     --------
     >>> y, x = np.mgrid[:64, :64]
-    >>> image = (90 * (np.hypot(y - 31.5, x - 31.5) < 24)).astype(np.uint8)[None, :, :, None].repeat(3, axis=3)
+    >>> disc = (90 * (np.hypot(y - 31.5, x - 31.5) < 24)).astype(np.uint8)
+    >>> image = disc[None, :, :, None].repeat(3, axis=3)
     >>> brain = brain_mask(image)
     >>> int(image[0, ..., 0].any(axis=1).sum()), int(brain[0].any(axis=1).sum())  # rows
-    (48, 42)
+    (48, 40)
     """
     head = find_head(image) if head is None else head
     brain = np.zeros(image.shape[:3], bool)
@@ -59,7 +60,7 @@ def brain_mask(image: np.ndarray, head: Head | None = None) -> np.ndarray:
 
 
 def brain_brightness(image: np.ndarray, head: Head | None = None) -> np.ndarray:
-    """FLAIR in the brain, smoothed, as a z-score: 0 is the brain's mean, 1 a standard deviation above it.
+    """FLAIR in the brain, smoothed, as a z-score: 0 is the brain's mean, 1 a deviation above it.
 
     Parameters
     ----------
@@ -83,8 +84,18 @@ def brain_brightness(image: np.ndarray, head: Head | None = None) -> np.ndarray:
 
 
 def largest_piece(mask: np.ndarray) -> np.ndarray:
-    """The largest 3D piece of a mask bool (slices, height, width): voxels that touch at a face. Empty stays empty.
+    """The largest 3D piece of a mask: voxels that touch at a face. An empty mask stays empty.
 
+    Parameters
+    ----------
+    mask : bool (slices, height, width)
+
+    Returns
+    -------
+    bool (slices, height, width)
+
+    Examples
+    --------
     >>> largest_piece(np.array([[[1, 0, 1, 1]]], bool)).astype(int)
     array([[[0, 0, 1, 1]]])
     """

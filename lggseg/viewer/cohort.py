@@ -163,11 +163,13 @@ class CohortViewer(SliceViewer):
         key = (self.patient, self.threshold.value)
         last_key, mask = self._processed
         if mask is None or last_key != key:
-            mask = postprocess(
-                self.prediction, self.threshold.value, self.recipe.min_component_share
-            )
+            mask = self._postprocessed(self.prediction)
             self._processed = (key, mask)
         return mask[at]
+
+    def _postprocessed(self, probability: np.ndarray) -> np.ndarray:
+        """The mask of a probability map at the present threshold."""
+        return postprocess(probability, self.threshold.value, self.recipe.min_component_share)
 
     def caption(self) -> str:
         """As for one scan, and whether the model was trained on the patient."""
@@ -223,9 +225,8 @@ class CohortViewer(SliceViewer):
                 self._ask(patient).result()
             prediction = self._predictions[patient]
             notes = self._notes(patient)
-            share = self.recipe.min_component_share
-            if share:
-                processed = postprocess(prediction, self.threshold.value, share)
+            if self.recipe.min_component_share:
+                processed = self._postprocessed(prediction)
         start = None
         if patient == self.patient:
             start = self.slice_slider.value

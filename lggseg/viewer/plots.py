@@ -19,6 +19,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.rcsetup import cycler
 from torch import nn
 
 from ..errors import LggError
@@ -50,9 +51,7 @@ def use_style() -> None:
             "font.size": 11,
             "axes.titlesize": 11,
             "axes.labelsize": 11,
-            "axes.prop_cycle": plt.cycler(
-                color=[BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK]
-            ),
+            "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK]),
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.axisbelow": True,

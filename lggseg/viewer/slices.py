@@ -61,7 +61,7 @@ def check_mask(mask: Any, name: str, shape: tuple[int, ...]) -> np.ndarray | Non
     is_number = mask.dtype.kind in "biuf"
     if not is_number or (mask.dtype.kind == "f" and np.isnan(mask).any()):
         raise LggError(
-            f"{name} holds NaN or what is no number ({mask.dtype}); "
+            f"{name} holds NaN, or values that are not numbers ({mask.dtype}); "
             "it must be bool, or numbers from 0 up"
         )
     return mask > 0

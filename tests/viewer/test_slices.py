@@ -164,7 +164,7 @@ def test_options_that_cannot_be_shown_are_refused(scan, options, words):
 
 @pytest.mark.parametrize("value", [np.nan, "yes"])
 def test_masks_of_what_is_no_number_are_refused(scan, value):
-    with pytest.raises(LggError, match="mask holds NaN or what is no number"):
+    with pytest.raises(LggError, match="mask holds NaN, or values that are not numbers"):
         SliceViewer(scan[0], np.full(scan[1].shape, value))
 
 
