@@ -27,7 +27,9 @@ def test_an_error_leaves_the_old(tmp_path):
 
 
 def test_what_a_killed_process_left_goes_after_an_hour(tmp_path):
-    old, fresh, other = (tmp_path / name for name in ("[a].csv.1.part", "[a].csv.2.part", "a.csv.3.part"))
+    old, fresh, other = (
+        tmp_path / name for name in ("[a].csv.1.part", "[a].csv.2.part", "a.csv.3.part")
+    )
     for path, age in ((old, ABANDONED + 60), (fresh, ABANDONED - 60), (other, ABANDONED + 60)):
         path.write_text("half")
         os.utime(path, (time.time() - age,) * 2)
@@ -38,28 +40,48 @@ def test_what_a_killed_process_left_goes_after_an_hour(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(LggError, match="table.csv cannot be written: "), atomic_write(tmp_path / "file" / "table.csv"):
+    with (
+        pytest.raises(LggError, match="table.csv cannot be written: "),
+        atomic_write(tmp_path / "file" / "table.csv"),
+    ):
         pass
-    with pytest.raises(LggError, match="file cannot be written to: File exists; name another folder"):
+    with pytest.raises(
+        LggError, match="file cannot be written to: File exists; name another folder"
+    ):
         check_folder(tmp_path / "file")
     check_folder(tmp_path / "new")
     assert os.listdir(tmp_path / "new") == []
 
 
 def test_an_error_of_another_file_keeps_its_name(tmp_path):
-    """In the block something else may be read: that the table cannot be written would be the wrong word."""
-    with pytest.raises(FileNotFoundError, match="nowhere"), atomic_write(tmp_path / "table.csv") as part:
+    """In the block something else may be read:
+    that the table cannot be written would be the wrong word.
+    """
+    with (
+        pytest.raises(FileNotFoundError, match="nowhere"),
+        atomic_write(tmp_path / "table.csv") as part,
+    ):
         part.write_text((tmp_path / "nowhere").read_text())
     with pytest.raises(ConnectionError, match="^no net$"), atomic_write(tmp_path / "table.csv"):
         raise ConnectionError("no net")
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(27, "File too large"),
-                                   OSError(5, "Input/output error"), OSError(122, "Disk quota exceeded")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        OSError(27, "File too large"),
+        OSError(5, "Input/output error"),
+        OSError(122, "Disk quota exceeded"),
+    ],
+)
 def test_what_a_disk_says_while_writing_names_the_file(tmp_path, error):
     """Without a file's name in the error, as `write` raises it."""
-    with pytest.raises(LggError, match="table.csv cannot be written: "), atomic_write(tmp_path / "table.csv"):
+    with (
+        pytest.raises(LggError, match="table.csv cannot be written: "),
+        atomic_write(tmp_path / "table.csv"),
+    ):
         raise error
 
 

@@ -31,5 +31,7 @@ def test_levels_of_a_mask(levels):
 
 
 def test_other_levels_are_refused():
-    with pytest.raises(LggError, match=r"^m.png has the values \[0, 1, 255\]; a mask holds 0 and 255"):
+    with pytest.raises(
+        LggError, match=r"^m.png has the values \[0, 1, 255\]; a mask holds 0 and 255"
+    ):
         mask_of_levels(np.array([0, 1, 255], np.uint8), "m.png")

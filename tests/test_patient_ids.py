@@ -11,7 +11,9 @@ def test_a_patients_folder(name):
 
 @pytest.mark.parametrize("name", ["TCGA_CS_4941_1996", "tcga_CS_4941", "TCGA_CS", "TCGA_CSX_1"])
 def test_another_name_is_refused(name):
-    with pytest.raises(LggError, match=f"^folder '{name}': a patient's folder is called TCGA_<site>_<id>"):
+    with pytest.raises(
+        LggError, match=f"^folder '{name}': a patient's folder is called TCGA_<site>_<id>"
+    ):
         parse_patient_folder(name)
 
 

@@ -11,5 +11,9 @@ def test_a_sequence_is_its_channel():
 
 def test_words():
     assert KEYS == ("pre", "flair", "post")
-    assert [sequence.title for sequence in (PRE, FLAIR, POST)] == ["pre-contrast", "FLAIR", "post-contrast"]
+    assert [sequence.title for sequence in (PRE, FLAIR, POST)] == [
+        "pre-contrast",
+        "FLAIR",
+        "post-contrast",
+    ]
     assert IN_WORDS == {"pre": "pre-contrast T1", "flair": "FLAIR", "post": "post-contrast T1"}

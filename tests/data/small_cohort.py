@@ -19,7 +19,9 @@ def save(path, array, **options):
 
 
 def write_patient(root, folder, depth=12, size=(16, 20), seed=0):
-    """A folder of noise with a square tumour of k pixels' side on slice k = 3 and 4; returns image and mask."""
+    """A folder of noise with a square tumour of k pixels' side on slice k = 3 and 4;
+    returns image and mask.
+    """
     image = np.random.default_rng(seed).integers(0, 256, (depth, *size, 3), dtype=np.uint8)
     mask = np.zeros((depth, *size), bool)
     for k in (3, 4):
@@ -36,7 +38,10 @@ def write_cohort(root):
     write_patient(root, SECOND, depth=4, seed=1)
     (root / "README.md").write_text("LGG Segmentation Dataset\n")
     (root / "data.csv").write_text(
-        f"{HEADER}\nTCGA_CS_4941,2,4,2,2,,3,2,1,2,1,3,2,2,67,3,2,1\nTCGA_HT_A61B,1.0,5,2,1,1,2,1,,,,,,,,,,\n")
+        f"{HEADER}\n"
+        "TCGA_CS_4941,2,4,2,2,,3,2,1,2,1,3,2,2,67,3,2,1\n"
+        "TCGA_HT_A61B,1.0,5,2,1,1,2,1,,,,,,,,,,\n"
+    )
 
 
 def write_row(root, patient):
@@ -47,12 +52,18 @@ def write_row(root, patient):
 
 def same(a, b):
     pairs = [(a.volume(patient), b.volume(patient)) for patient in chain(a.patients, b.patients)]
-    return all(np.array_equal(u.image, v.image) and np.array_equal(u.mask, v.mask) for u, v in pairs)
+    return all(
+        np.array_equal(u.image, v.image) and np.array_equal(u.mask, v.mask) for u, v in pairs
+    )
 
 
 def spy_on_builds(monkeypatch):
     builds, write_array_cache = [], array_cache.write_array_cache
-    monkeypatch.setattr(array_cache, "write_array_cache", lambda *args: [builds.append(args), write_array_cache(*args)])
+    monkeypatch.setattr(
+        array_cache,
+        "write_array_cache",
+        lambda *args: [builds.append(args), write_array_cache(*args)],
+    )
     return builds
 
 

@@ -27,7 +27,11 @@ def fingerprint(cohort):
 def test_packed_once(root, monkeypatch):
     builds = spy_on_builds(monkeypatch)
     first, second = load_cohort(root, progress=False), load_cohort(root, progress=False)
-    assert len(builds) == 1 and same(first, second) and isinstance(second.volume("TCGA_CS_4941").image, np.memmap)
+    assert (
+        len(builds) == 1
+        and same(first, second)
+        and isinstance(second.volume("TCGA_CS_4941").image, np.memmap)
+    )
     with pytest.raises(ValueError, match="read-only"):
         second.volume("TCGA_CS_4941").image[0, 0, 0, 0] = 1
 
@@ -63,11 +67,13 @@ def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(root, monkeypat
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_killed_build_is_never_used_and_can_be_cleared(root):
-    code = ("import os, signal, sys\nfrom lggseg.data import array_cache, cohort\n"
-            "read, calls = array_cache.read_image, iter(range(100))\n"
-            "kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
-            "array_cache.read_image = lambda path: kill() if next(calls) == 8 else read(path)\n"
-            "cohort.load_cohort(cohort.Path(sys.argv[1]))")
+    code = (
+        "import os, signal, sys\nfrom lggseg.data import array_cache, cohort\n"
+        "read, calls = array_cache.read_image, iter(range(100))\n"
+        "kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "array_cache.read_image = lambda path: kill() if next(calls) == 8 else read(path)\n"
+        "cohort.load_cohort(cohort.Path(sys.argv[1]))"
+    )
     assert subprocess.run([sys.executable, "-c", code, str(root)]).returncode == -signal.SIGKILL
     packed = root.parents[1] / "cache" / "packed"
     assert [path.name.startswith(".building-") for path in packed.iterdir()] == [True]
@@ -86,7 +92,9 @@ def test_a_changed_file_is_noticed(root):
     save(path, np.full((16, 20), 255, np.uint8) * (np.arange(20) < 10).astype(np.uint8))
     os.utime(path, ns=times)  # same name, same size, same time: only the change time tells
     after = load_cohort(root, progress=False)
-    assert after.slices.tumour_pixels[3] == 160 and before.volume("TCGA_CS_4941").mask[3].sum() == 16
+    assert (
+        after.slices.tumour_pixels[3] == 160 and before.volume("TCGA_CS_4941").mask[3].sum() == 16
+    )
 
 
 def test_a_touched_removed_or_moved_file_gets_another_pack(root):
@@ -105,7 +113,9 @@ def test_two_builds_at_once(root, monkeypatch):
     def overtaken(found, work, progress):
         write_array_cache(found, work, progress)
         monkeypatch.setattr(array_cache, "write_array_cache", write_array_cache)
-        others.append(load_cohort(root, progress=False))  # another process finishes the same pack first
+        others.append(
+            load_cohort(root, progress=False)
+        )  # another process finishes the same pack first
 
     monkeypatch.setattr(array_cache, "write_array_cache", overtaken)
     cohort = load_cohort(root, progress=False)
@@ -113,10 +123,15 @@ def test_two_builds_at_once(root, monkeypatch):
 
 
 def test_two_processes_at_once(root):
-    code = ("import sys\nfrom lggseg.data.cohort import Path, load_cohort\n"
-            "cohort = load_cohort(Path(sys.argv[1]), progress=False)\n"
-            "print(sum(int(cohort.volume(patient).image.sum()) for patient in cohort.patients))")
-    runs = [subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE) for _ in range(2)]
+    code = (
+        "import sys\nfrom lggseg.data.cohort import Path, load_cohort\n"
+        "cohort = load_cohort(Path(sys.argv[1]), progress=False)\n"
+        "print(sum(int(cohort.volume(patient).image.sum()) for patient in cohort.patients))"
+    )
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
     printed = {run.communicate()[0].decode() for run in runs}
     assert printed == {f"{sum(int(image.sum()) for image, _ in load_volumes(root))}\n"}
     assert len(list((root.parents[1] / "cache" / "packed").iterdir())) == 1
@@ -135,24 +150,36 @@ class SlowFile:
 
 def test_pieces_written_at_once_land_at_their_places(tmp_path):
     rows = np.random.default_rng(0).integers(0, 256, (8, 50), dtype=np.uint8)
-    with array_cache.ArrayFile(tmp_path / "rows.npy", np.uint8, rows.shape) as file, ThreadPoolExecutor(8) as pool:
+    with (
+        array_cache.ArrayFile(tmp_path / "rows.npy", np.uint8, rows.shape) as file,
+        ThreadPoolExecutor(8) as pool,
+    ):
         file.file = SlowFile(file.file)
-        list(pool.map(lambda i: file.write(i, rows[i:i + 1]), range(8)))
+        list(pool.map(lambda i: file.write(i, rows[i : i + 1]), range(8)))
     assert np.array_equal(np.load(tmp_path / "rows.npy"), rows)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no limit of file sizes on Windows")
 def test_a_disk_that_fills_up_while_packing(root):
-    code = ("import resource, sys\nfrom lggseg.data.cohort import LggError, Path, load_cohort\n"
-            "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"  # more raises OSError, as a full disk does
-            "try:\n    load_cohort(Path(sys.argv[1]), progress=False)\nexcept LggError as error:\n    print(error)")
+    code = (
+        "import resource, sys\nfrom lggseg.data.cohort import LggError, Path, load_cohort\n"
+        # More raises OSError, as a full disk does.
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
+        "try:\n    load_cohort(Path(sys.argv[1]), progress=False)\n"
+        "except LggError as error:\n    print(error)"
+    )
     run = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True)
-    assert "cannot be written" in run.stdout and "LGGSEG_CACHE" in run.stdout and run.returncode == 0, run.stderr
+    assert (
+        "cannot be written" in run.stdout and "LGGSEG_CACHE" in run.stdout and run.returncode == 0
+    ), run.stderr
     assert list((root.parents[1] / "cache" / "packed").iterdir()) == []
 
 
 def test_no_room_or_no_right_to_write(root, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(LggError, match="make room or set LGGSEG_CACHE"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(LggError, match="make room or set LGGSEG_CACHE"),
+    ):
         patch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=100))
         load_cohort(root, progress=False)
     (tmp_path / "file").touch()

@@ -20,19 +20,26 @@ def change(path, old, new):
     path.write_bytes(content.replace(old, new))
 
 
-@pytest.mark.parametrize("spoil", [
-    lambda folder: (folder / "images.npy").write_bytes((folder / "images.npy").read_bytes()[:-1]),
-    lambda folder: (folder / "masks.npy").unlink(),
-    lambda folder: (folder / "index.json").unlink(),
-    lambda folder: (folder / "index.json").write_text("{"),
-    lambda folder: (folder / "index.json").write_text("[]"),
-    lambda folder: (folder / "index.json").write_text((folder / "index.json").read_text().replace(folder.name[2:], "")),
-    lambda folder: change(folder / "index.json", b"9, 16, 0", b"9, 15, 0"),  # tumour pixels
-    lambda folder: change(folder / "images.npy", b"|u1", b"|i1"),
-    lambda folder: change(folder / "images.npy", b"16, 16, 20, 3", b"16, 20, 16, 3"),
-    lambda folder: change(folder / "masks.npy", b"|b1", b"|u1"),
-    lambda folder: change(folder / "masks.npy", b"(16, 16", b"(15, 16"),
-])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "images.npy").write_bytes(
+            (folder / "images.npy").read_bytes()[:-1]
+        ),
+        lambda folder: (folder / "masks.npy").unlink(),
+        lambda folder: (folder / "index.json").unlink(),
+        lambda folder: (folder / "index.json").write_text("{"),
+        lambda folder: (folder / "index.json").write_text("[]"),
+        lambda folder: (folder / "index.json").write_text(
+            (folder / "index.json").read_text().replace(folder.name[2:], "")
+        ),
+        lambda folder: change(folder / "index.json", b"9, 16, 0", b"9, 15, 0"),  # tumour pixels
+        lambda folder: change(folder / "images.npy", b"|u1", b"|i1"),
+        lambda folder: change(folder / "images.npy", b"16, 16, 20, 3", b"16, 20, 16, 3"),
+        lambda folder: change(folder / "masks.npy", b"|b1", b"|u1"),
+        lambda folder: change(folder / "masks.npy", b"(16, 16", b"(15, 16"),
+    ],
+)
 def test_a_damaged_cache_is_made_anew(root, monkeypatch, spoil):
     builds = spy_on_builds(monkeypatch)
     folder = load_cohort(root, progress=False).arrays.folder
@@ -56,10 +63,17 @@ def flip(path, place, mask=1):
 HEADER = 128  # bytes before the pixels of an .npy file
 
 
-@pytest.mark.parametrize(("name", "place", "patient"), [
-    ("images.npy", HEADER, "TCGA_CS_4941"), ("images.npy", HEADER + 12 * 960 - 1, "TCGA_CS_4941"),
-    ("images.npy", HEADER + 12 * 960, "TCGA_HT_A61B"), ("images.npy", HEADER + 16 * 960 - 1, "TCGA_HT_A61B"),
-    ("masks.npy", HEADER, "TCGA_CS_4941"), ("masks.npy", HEADER + 16 * 320 - 1, "TCGA_HT_A61B")])
+@pytest.mark.parametrize(
+    ("name", "place", "patient"),
+    [
+        ("images.npy", HEADER, "TCGA_CS_4941"),
+        ("images.npy", HEADER + 12 * 960 - 1, "TCGA_CS_4941"),
+        ("images.npy", HEADER + 12 * 960, "TCGA_HT_A61B"),
+        ("images.npy", HEADER + 16 * 960 - 1, "TCGA_HT_A61B"),
+        ("masks.npy", HEADER, "TCGA_CS_4941"),
+        ("masks.npy", HEADER + 16 * 320 - 1, "TCGA_HT_A61B"),
+    ],
+)
 def test_damaged_pixels_are_found_on_first_use(root, name, place, patient):
     folder, whole = load_cohort(root, progress=False).arrays.folder, load_volumes(root)
     flip(folder / name, place)
@@ -76,19 +90,27 @@ def test_damaged_pixels_are_found_on_first_use(root, name, place, patient):
 
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "index.json"])
 def test_no_flipped_byte_gives_other_pixels(root, name):
-    folder, whole, rng = load_cohort(root, progress=False).arrays.folder, load_volumes(root), np.random.default_rng(0)
+    folder, whole, rng = (
+        load_cohort(root, progress=False).arrays.folder,
+        load_volumes(root),
+        np.random.default_rng(0),
+    )
     for place in rng.permutation(HEADER + 50)[:8]:
         flip(folder / name, place, int(rng.integers(1, 256)))
         try:
             volumes = load_volumes(root)
         except LggError:
             volumes = load_volumes(root)
-        assert all(np.array_equal(a, b) for a, b in zip(chain(*volumes), chain(*whole), strict=True)), place
+        assert all(
+            np.array_equal(a, b) for a, b in zip(chain(*volumes), chain(*whole), strict=True)
+        ), place
 
 
 def test_checksums_are_compared_once_in_a_process(root, monkeypatch):
     cohort, calls = load_cohort(root, progress=False), []
-    monkeypatch.setattr(array_cache.zlib, "crc32", lambda data, crc32=zlib.crc32: calls.append(0) or crc32(data))
+    monkeypatch.setattr(
+        array_cache.zlib, "crc32", lambda data, crc32=zlib.crc32: calls.append(0) or crc32(data)
+    )
     for _ in range(3):
         cohort.volume("TCGA_CS_4941")
     assert len(calls) == 2  # image and mask

@@ -13,7 +13,10 @@ def test_cohort_as_written(root, capsys):
     cohort = open_cohort(root, progress=False)
     assert capsys.readouterr().out == "LGG MRI cohort, 2 patients, 16 slices\n"
     assert cohort.kind == "kaggle" and cohort.patients == ["TCGA_CS_4941", "TCGA_HT_A61B"]
-    for patient, folder, depth, seed in (("TCGA_CS_4941", FIRST, 12, 0), ("TCGA_HT_A61B", SECOND, 4, 1)):
+    for patient, folder, depth, seed in (
+        ("TCGA_CS_4941", FIRST, 12, 0),
+        ("TCGA_HT_A61B", SECOND, 4, 1),
+    ):
         image, mask = write_patient(root / "again", folder, depth, seed=seed)
         volume = cohort.volume(patient)
         assert volume.image.dtype == np.uint8 and np.array_equal(volume.image, image)
@@ -24,7 +27,9 @@ def test_cohort_as_written(root, capsys):
 
 def test_an_id_that_begins_another_id(root):
     write_row(root, "TCGA_CS_494")
-    image, mask = write_patient(root, "TCGA_CS_494_20000101", depth=5, seed=2)  # before 4941 by id, after it by folder
+    image, mask = write_patient(
+        root, "TCGA_CS_494_20000101", depth=5, seed=2
+    )  # before 4941 by id, after it by folder
     volume = load_cohort(root, progress=False).volume("TCGA_CS_494")
     assert np.array_equal(volume.image, image) and np.array_equal(volume.mask, mask)
 
@@ -37,7 +42,9 @@ def test_phantoms_say_so(phantom_cohort):
 
 def test_unknown_patients_get_a_hint(root):
     cohort = load_cohort(root, progress=False)
-    with pytest.raises(LggError, match="'TCGA_CS_4941_19960909'.*has no date, such as TCGA_CS_4941"):
+    with pytest.raises(
+        LggError, match="'TCGA_CS_4941_19960909'.*has no date, such as TCGA_CS_4941"
+    ):
         cohort.volume(FIRST)
     for odd in ("nobody", ["TCGA_CS_4941"], None, np.zeros(2)):
         with pytest.raises(LggError, match="such as TCGA_CS_4941"):
@@ -52,10 +59,18 @@ def test_tables_follow_the_patients(root):
     assert cohort.clusters.RPPACluster.isna().tolist() == [True, False]
 
 
-@pytest.mark.parametrize("change", [
-    lambda text: text.replace("4941", "4941_19960909"), lambda text: text.replace("4941,", "4941_20000101,"),
-    lambda text: text.replace("TCGA_CS", "tcga_cs"), lambda text: text.replace("TCGA_CS_", "TCGA-CS-"),
-    lambda text: text.replace("TCGA_HT_A61B", ' "TCGA_HT_A61B "').replace("4941,", "4941\N{NO-BREAK SPACE},")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("4941", "4941_19960909"),
+        lambda text: text.replace("4941,", "4941_20000101,"),
+        lambda text: text.replace("TCGA_CS", "tcga_cs"),
+        lambda text: text.replace("TCGA_CS_", "TCGA-CS-"),
+        lambda text: text.replace("TCGA_HT_A61B", ' "TCGA_HT_A61B "').replace(
+            "4941,", "4941\N{NO-BREAK SPACE},"
+        ),
+    ],
+)
 def test_ways_to_write_an_id_change_nothing(root, change):
     expected = load_cohort(root, progress=False)
     (root / "data.csv").write_text(change((root / "data.csv").read_text()), encoding="utf-8")
@@ -64,12 +79,24 @@ def test_ways_to_write_an_id_change_nothing(root, change):
     pd.testing.assert_frame_equal(cohort.clinical, expected.clinical)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda text: text.replace("4941", "4914"), "no row for TCGA_CS_4941; .*nearest to it is 'TCGA_CS_4914'"),
-    (lambda text: text.replace("4941", "49\N{ZERO WIDTH SPACE}41"), r"nearest to it is 'TCGA_CS_49\\u200b41'"),
-    (lambda text: text.replace("TCGA_CS_4941", "4941"), "no row for TCGA_CS_4941; "),
-    (lambda text: text.splitlines()[0] + f"\nTCGA_ZZ_9999{17 * ','}\n",
-     "data.csv has no row for TCGA_CS_4941, nor for 1 more; .*commas alone")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda text: text.replace("4941", "4914"),
+            "no row for TCGA_CS_4941; .*nearest to it is 'TCGA_CS_4914'",
+        ),
+        (
+            lambda text: text.replace("4941", "49\N{ZERO WIDTH SPACE}41"),
+            r"nearest to it is 'TCGA_CS_49\\u200b41'",
+        ),
+        (lambda text: text.replace("TCGA_CS_4941", "4941"), "no row for TCGA_CS_4941; "),
+        (
+            lambda text: text.splitlines()[0] + f"\nTCGA_ZZ_9999{17 * ','}\n",
+            "data.csv has no row for TCGA_CS_4941, nor for 1 more; .*commas alone",
+        ),
+    ],
+)
 def test_a_folder_without_its_row_is_refused(root, change, words):
     """As silence, it would empty the patient's clusters."""
     (root / "data.csv").write_text(change((root / "data.csv").read_text()), encoding="utf-8")
@@ -104,7 +131,9 @@ def test_real_missing_sequences(real_cohort):
     assert short(summary.index[summary.pre_missing]) == PRE_MISSING & short(summary.index)
     assert short(summary.index[summary.post_missing]) == POST_MISSING & short(summary.index)
     for patient in real_cohort.patients:
-        assert ("post" in real_cohort.volume(patient).missing) == (patient.removeprefix("TCGA_") in POST_MISSING)
+        assert ("post" in real_cohort.volume(patient).missing) == (
+            patient.removeprefix("TCGA_") in POST_MISSING
+        )
 
 
 @pytest.mark.real

@@ -23,10 +23,15 @@ def test_slices_are_in_numeric_order(root):
     assert first.k.tolist() == list(range(1, 13)) and slices.index.equals(pd.RangeIndex(16))
     assert sorted(first.image) != first.image.tolist()  # text order would be 1, 10, 11, 12, 2
     assert first.tumour_pixels.tolist() == [0, 0, 9, 16] + 8 * [0]
-    assert first.image[9] == f"{FIRST}/{FIRST}_10.tif" and first["mask"][9] == f"{FIRST}/{FIRST}_10_mask.tif"
+    assert (
+        first.image[9] == f"{FIRST}/{FIRST}_10.tif"
+        and first["mask"][9] == f"{FIRST}/{FIRST}_10_mask.tif"
+    )
 
 
-@pytest.mark.parametrize("compression", ["raw", "tiff_deflate", "tiff_adobe_deflate", "tiff_lzw", "packbits"])
+@pytest.mark.parametrize(
+    "compression", ["raw", "tiff_deflate", "tiff_adobe_deflate", "tiff_lzw", "packbits"]
+)
 def test_pixels_are_those_that_pillow_wrote(tmp_path, compression):
     image, mask = write_patient(tmp_path / "made", FIRST)
     save(tmp_path / "image.tif", image[0], compression=compression)
@@ -37,10 +42,22 @@ def test_pixels_are_those_that_pillow_wrote(tmp_path, compression):
     assert np.array_equal(folder.read_mask(tmp_path / "bits.tif"), mask[2])
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"compression": "zlib"}, {"compression": "zlib", "rowsperstrip": 3}, {"compression": "zlib", "predictor": True},
-    {"byteorder": ">"}, {"bigtiff": True}, {"tile": (16, 16)}, {"tile": (16, 16), "compression": "zlib"},
-    {"planarconfig": "separate"}, {"planarconfig": "separate", "compression": "zlib"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"compression": "zlib"},
+        {"compression": "zlib", "rowsperstrip": 3},
+        {"compression": "zlib", "predictor": True},
+        {"byteorder": ">"},
+        {"bigtiff": True},
+        {"tile": (16, 16)},
+        {"tile": (16, 16), "compression": "zlib"},
+        {"planarconfig": "separate"},
+        {"planarconfig": "separate", "compression": "zlib"},
+    ],
+    ids=str,
+)
 def test_pixels_are_those_that_tifffile_wrote(tmp_path, options):
     image, _ = write_patient(tmp_path / "made", FIRST, depth=4)
     stored = np.moveaxis(image[0], 2, 0) if "planarconfig" in options else image[0]
@@ -55,7 +72,7 @@ def test_masks_of_zeros_and_ones(root):
     assert load_cohort(root, progress=False).slices.tumour_pixels.tolist() == before
 
 
-# --- pictures that are not what a slice is: the pixels that Pillow hands out are not those of the file ---
+# --- pictures that are no slices: Pillow would return other pixels than the file holds ---
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
 
@@ -82,16 +99,33 @@ def as_jpeg(path):
 
 ODD_IMAGES = {
     "16-bit": (tiff(COLOURS.astype(np.uint16) * 16, photometric="rgb"), "BitsPerSample is 16"),
-    "16-bit, deflated": (tiff(COLOURS.astype(np.uint16), photometric="rgb", compression="zlib"), "BitsPerSample is 16"),
-    "signed": (tiff(COLOURS.astype(np.int8), photometric="rgb"), "SampleFormat is 2|cannot be read"),
+    "16-bit, deflated": (
+        tiff(COLOURS.astype(np.uint16), photometric="rgb", compression="zlib"),
+        "BitsPerSample is 16",
+    ),
+    "signed": (
+        tiff(COLOURS.astype(np.int8), photometric="rgb"),
+        "SampleFormat is 2|cannot be read",
+    ),
     "float": (tiff(COLOURS.astype(np.float32), photometric="rgb"), "cannot be read"),
     "pages": (tiff(np.stack([COLOURS, COLOURS]), photometric="rgb"), "several pages"),
     "grey pages": (tiff(np.moveaxis(COLOURS, 2, 0), photometric="minisblack"), "several pages"),
-    "palette": (in_mode("P"), "a palette"), "CMYK": (in_mode("CMYK"), "CMYK"),
-    "YCbCr": (in_mode("YCbCr"), "YCbCr|PhotometricInterpretation is 6"),  # as Pillow tells, from 13 on and before
-    "Lab": (in_mode("LAB"), "LAB"), "alpha": (in_mode("RGBA"), "alpha"), "grey": (in_mode("L"), "one channel"),
-    "turned": (turned, "Orientation is 6"), "PNG": (as_png, "cannot be read"), "JPEG": (as_jpeg, "cannot be read"),
-    "three greys": (tiff(COLOURS, photometric="minisblack", planarconfig="contig"), "cannot be read"),
+    "palette": (in_mode("P"), "a palette"),
+    "CMYK": (in_mode("CMYK"), "CMYK"),
+    "YCbCr": (
+        in_mode("YCbCr"),
+        "YCbCr|PhotometricInterpretation is 6",
+    ),  # as Pillow tells, from 13 on and before
+    "Lab": (in_mode("LAB"), "LAB"),
+    "alpha": (in_mode("RGBA"), "alpha"),
+    "grey": (in_mode("L"), "one channel"),
+    "turned": (turned, "Orientation is 6"),
+    "PNG": (as_png, "cannot be read"),
+    "JPEG": (as_jpeg, "cannot be read"),
+    "three greys": (
+        tiff(COLOURS, photometric="minisblack", planarconfig="contig"),
+        "cannot be read",
+    ),
 }
 
 
@@ -105,17 +139,28 @@ def test_no_image_is_read_as_something_else(tmp_path, name):
 
 GREY = np.where(COLOURS[..., 0] > 99, np.uint8(255), np.uint8(0))
 ODD_MASKS = {
-    "16-bit": (tiff(GREY.astype(np.uint16)), "16 bits"), "signed": (tiff(GREY.view(np.int8)), "SampleFormat is 2"),
+    "16-bit": (tiff(GREY.astype(np.uint16)), "16 bits"),
+    "signed": (tiff(GREY.view(np.int8)), "SampleFormat is 2"),
     "float": (tiff(GREY.astype(np.float32)), "floating point"),
     "pages": (tiff(np.stack([GREY, GREY])), "several pages"),
     "white is zero": (tiff(GREY, photometric="miniswhite"), "PhotometricInterpretation is 0"),
     "palette": (lambda path: Image.fromarray(GREY).convert("P").save(path), "a palette"),
     "alpha": (lambda path: Image.fromarray(GREY).convert("LA").save(path), "alpha"),
     "colours": (tiff(COLOURS, photometric="rgb"), "three channels"),
-    "a PNG's palette": (lambda path: Image.fromarray(GREY).convert("P").save(path, "PNG"), "a palette"),
-    "16-bit PNG": (lambda path: Image.fromarray(GREY.astype(np.uint16)).save(path, "PNG"), "16 bits"),
-    "moving PNG": (lambda path: Image.fromarray(GREY).save(
-        path, "PNG", save_all=True, append_images=[Image.fromarray(255 - GREY)]), "several pages"),
+    "a PNG's palette": (
+        lambda path: Image.fromarray(GREY).convert("P").save(path, "PNG"),
+        "a palette",
+    ),
+    "16-bit PNG": (
+        lambda path: Image.fromarray(GREY.astype(np.uint16)).save(path, "PNG"),
+        "16 bits",
+    ),
+    "moving PNG": (
+        lambda path: Image.fromarray(GREY).save(
+            path, "PNG", save_all=True, append_images=[Image.fromarray(255 - GREY)]
+        ),
+        "several pages",
+    ),
 }
 
 
@@ -185,32 +230,84 @@ def emptied(path):
 
 
 def unix(*values):
-    return pytest.param(*values, marks=pytest.mark.skipif(os.name == "nt", reason="not a thing of Windows"))
+    return pytest.param(
+        *values, marks=pytest.mark.skipif(os.name == "nt", reason="not a thing of Windows")
+    )
 
 
-@pytest.mark.parametrize(("name", "spoil", "rule"), [
-    ("5_mask", remove, "5_mask.tif is missing.*needs an image and a mask"), ("5", remove, "5.tif is missing"),
-    ("12", remove, "12.tif is missing"), ("1_mask", smooth, "holds 0 and 255"), ("2_mask", mixed, "0, 1, 255"),
-    ("2_mask", deeper, "16 bits"), ("2_mask", coloured, "three channels"), ("3", flat, "pre-contrast, FLAIR"),
-    ("3", wider, r"3.tif is \(16, 21, 3\)"), ("3_mask", wider, r"3_mask.tif is \(16, 21\)"),
-    ("4", truncated, "4.tif cannot be read"), ("4_mask", emptied, "4_mask.tif cannot be read"),
-    ("6", lambda path: path.rename(path.with_name(f"{FIRST}_06.tif")), "06.tif: a slice is called"),
-    ("12", lambda path: path.rename(path.with_name(f"{FIRST}_1\N{ARABIC-INDIC DIGIT TWO}.tif")), "a slice is called"),
-    ("12", lambda path: path.rename(path.with_suffix(".TIF")), "12.TIF: a slice is called"),
-    ("12", lambda path: path.rename(path.with_suffix(".tiff")), "12.tiff: a slice is called"),
-    ("12", lambda path: path.rename(path.with_name(f"{FIRST}_99999999999.tif")), "12.tif is missing.*1 to 99999999999"),
-    ("6", lambda path: path.parent.rename(path.parent.with_name(FIRST.lower())), "tcga_cs_4941_19960909.*rename it"),
-    ("6", replaced_by(lambda path: path.mkdir()), "6.tif is no plain file"),
-    unix("6", replaced_by(lambda path: path.symlink_to("nowhere.tif")), "6.tif is a link to nothing"),
-    unix("6", replaced_by(lambda path: path.symlink_to(path)), "6.tif is a link to nothing"),
-    unix("6", replaced_by(lambda path: os.mkfifo(path)), "6.tif is no plain file"),
-    unix("6_mask", replaced_by(lambda path: path.symlink_to("/dev/zero")), "6_mask.tif is no plain file"),
-    unix("6", lambda path: path.parent.with_name("TCGA_DU_1111_20000101").symlink_to("nowhere"), "a link to nothing"),
-    ("6", lambda path: path.rename(path.with_name("other_6.tif")), "other_6.tif: a slice is called"),
-    ("6", lambda path: path.parent.rename(path.parent.with_name(f"{FIRST} copy")), "19960909 copy.*rename it"),
-    ("6", lambda path: write_patient(path.parents[1], "TCGA_CS_4941"), "are the same patient"),
-    ("6", lambda path: path.parent.with_name("TCGA_DU_1111_20000101").mkdir(), "TCGA_DU_1111_20000101: no slice"),
-])
+@pytest.mark.parametrize(
+    ("name", "spoil", "rule"),
+    [
+        ("5_mask", remove, "5_mask.tif is missing.*needs an image and a mask"),
+        ("5", remove, "5.tif is missing"),
+        ("12", remove, "12.tif is missing"),
+        ("1_mask", smooth, "holds 0 and 255"),
+        ("2_mask", mixed, "0, 1, 255"),
+        ("2_mask", deeper, "16 bits"),
+        ("2_mask", coloured, "three channels"),
+        ("3", flat, "pre-contrast, FLAIR"),
+        ("3", wider, r"3.tif is \(16, 21, 3\)"),
+        ("3_mask", wider, r"3_mask.tif is \(16, 21\)"),
+        ("4", truncated, "4.tif cannot be read"),
+        ("4_mask", emptied, "4_mask.tif cannot be read"),
+        (
+            "6",
+            lambda path: path.rename(path.with_name(f"{FIRST}_06.tif")),
+            "06.tif: a slice is called",
+        ),
+        (
+            "12",
+            lambda path: path.rename(path.with_name(f"{FIRST}_1\N{ARABIC-INDIC DIGIT TWO}.tif")),
+            "a slice is called",
+        ),
+        ("12", lambda path: path.rename(path.with_suffix(".TIF")), "12.TIF: a slice is called"),
+        ("12", lambda path: path.rename(path.with_suffix(".tiff")), "12.tiff: a slice is called"),
+        (
+            "12",
+            lambda path: path.rename(path.with_name(f"{FIRST}_99999999999.tif")),
+            "12.tif is missing.*1 to 99999999999",
+        ),
+        (
+            "6",
+            lambda path: path.parent.rename(path.parent.with_name(FIRST.lower())),
+            "tcga_cs_4941_19960909.*rename it",
+        ),
+        ("6", replaced_by(lambda path: path.mkdir()), "6.tif is no plain file"),
+        unix(
+            "6",
+            replaced_by(lambda path: path.symlink_to("nowhere.tif")),
+            "6.tif is a link to nothing",
+        ),
+        unix("6", replaced_by(lambda path: path.symlink_to(path)), "6.tif is a link to nothing"),
+        unix("6", replaced_by(lambda path: os.mkfifo(path)), "6.tif is no plain file"),
+        unix(
+            "6_mask",
+            replaced_by(lambda path: path.symlink_to("/dev/zero")),
+            "6_mask.tif is no plain file",
+        ),
+        unix(
+            "6",
+            lambda path: path.parent.with_name("TCGA_DU_1111_20000101").symlink_to("nowhere"),
+            "a link to nothing",
+        ),
+        (
+            "6",
+            lambda path: path.rename(path.with_name("other_6.tif")),
+            "other_6.tif: a slice is called",
+        ),
+        (
+            "6",
+            lambda path: path.parent.rename(path.parent.with_name(f"{FIRST} copy")),
+            "19960909 copy.*rename it",
+        ),
+        ("6", lambda path: write_patient(path.parents[1], "TCGA_CS_4941"), "are the same patient"),
+        (
+            "6",
+            lambda path: path.parent.with_name("TCGA_DU_1111_20000101").mkdir(),
+            "TCGA_DU_1111_20000101: no slice",
+        ),
+    ],
+)
 def test_refusals_name_file_and_rule(root, name, spoil, rule):
     spoil(root / FIRST / f"{FIRST}_{name}.tif")
     start = time.process_time()
@@ -243,6 +340,11 @@ def test_a_folder_that_cannot_be_listed(root, monkeypatch):
 
 
 def test_a_fourth_channel_is_not_left_out(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, 4), np.uint8), photometric="rgb", extrasamples=["unspecified"])
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.zeros((8, 9, 4), np.uint8),
+        photometric="rgb",
+        extrasamples=["unspecified"],
+    )
     with pytest.raises(LggError, match="SamplesPerPixel is 4"):
         folder.read_image(tmp_path / "a.tif")

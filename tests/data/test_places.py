@@ -27,22 +27,33 @@ def test_any_folder_above_the_patients_does(root, inside):
 def test_the_nested_duplicate_is_not_counted(root):
     shutil.copytree(root, root / "lgg-mri-segmentation" / "kaggle_3m")
     shutil.copytree(root, root.parent / "lgg-mri-segmentation" / "kaggle_3m")
-    assert len(open_cohort(root, progress=False).slices) == len(open_cohort(root.parent, progress=False).slices) == 16
+    assert (
+        len(open_cohort(root, progress=False).slices)
+        == len(open_cohort(root.parent, progress=False).slices)
+        == 16
+    )
 
 
 def test_path_before_variable_before_project_before_downloads(root, tmp_path, monkeypatch):
     def copy(place):
         return shutil.copytree(root, place, dirs_exist_ok=True)
 
-    monkeypatch.setattr(places, "__file__", str(tmp_path / "project" / "lggseg" / "data" / "places.py"))
-    monkeypatch.setattr(places, "write_phantom_cohort", lambda place, **_: copy(place / "kaggle_3m"))
+    monkeypatch.setattr(
+        places, "__file__", str(tmp_path / "project" / "lggseg" / "data" / "places.py")
+    )
+    monkeypatch.setattr(
+        places, "write_phantom_cohort", lambda place, **_: copy(place / "kaggle_3m")
+    )
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("LGGSEG_DATA", raising=False)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert open_cohort(progress=False).root.is_relative_to(tmp_path / "cache" / "phantom")
     hub = tmp_path / "hub" / "datasets" / places.KAGGLE_SET
-    old, new = copy(hub / "versions" / "9" / "kaggle_3m"), copy(hub / "versions" / "10" / "kaggle_3m")
+    old, new = (
+        copy(hub / "versions" / "9" / "kaggle_3m"),
+        copy(hub / "versions" / "10" / "kaggle_3m"),
+    )
     (hub / "9.complete").touch()
     assert open_cohort(progress=False).root == old  # version 10 is still being unpacked
     (hub / "10.complete").touch()
@@ -84,6 +95,7 @@ def test_a_place_that_may_not_be_read(root, monkeypatch):
 
 # --- phantoms in the cache ---
 
+
 def test_phantoms_need_a_cache_that_can_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("LGGSEG_CACHE", str(tmp_path / "file"))
@@ -118,7 +130,9 @@ def test_download_through_kagglehub(root, tmp_path, monkeypatch):
         calls.append((handle, os.environ.get("KAGGLEHUB_CACHE")))
         return str(root.parent)
 
-    monkeypatch.setitem(sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=dataset_download))
+    monkeypatch.setitem(
+        sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=dataset_download)
+    )
     monkeypatch.delenv("KAGGLEHUB_CACHE", raising=False)
     assert download_cohort() == root and download_cohort(tmp_path / "here") == root
     assert calls == [(places.KAGGLE_SET, None), (places.KAGGLE_SET, str(tmp_path / "here"))]
@@ -134,10 +148,13 @@ def test_download_through_kagglehub(root, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["ProxyError", "ConnectionError", "Timeout", "HTTPError"])
 def test_a_network_that_refuses_is_told(tmp_path, monkeypatch, kind):
     """Kaggle/kaggle-cli #6, opendatasets #17."""
+
     def dataset_download(handle):
         raise getattr(requests.exceptions, kind)("Unable to connect\nto proxy")
 
-    monkeypatch.setitem(sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=dataset_download))
+    monkeypatch.setitem(
+        sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=dataset_download)
+    )
     words = r"cannot be downloaded \(Unable to connect to proxy\); .*HTTPS_PROXY.*LGGSEG_DATA"
     with pytest.raises(LggError, match=words):
         download_cohort(tmp_path)

@@ -19,7 +19,10 @@ COHORT = made_up(DU=45, HT=34, CS=16, FG=14, EZ=1)
 
 
 def shares(patients):
-    return {site: sum(patient.startswith(f"TCGA_{site}") for patient in patients) for site in ("DU", "HT", "CS", "FG")}
+    return {
+        site: sum(patient.startswith(f"TCGA_{site}") for patient in patients)
+        for site in ("DU", "HT", "CS", "FG")
+    }
 
 
 def test_split_is_a_partition_in_proportion():
@@ -31,20 +34,33 @@ def test_split_is_a_partition_in_proportion():
 
 
 def test_split_depends_on_seed_and_not_on_order():
-    assert split_patients(COHORT, seed=3) == split_patients(COHORT[::-1], seed=3) == split_patients(set(COHORT), seed=3)
+    assert (
+        split_patients(COHORT, seed=3)
+        == split_patients(COHORT[::-1], seed=3)
+        == split_patients(set(COHORT), seed=3)
+    )
     assert len({tuple(split_patients(COHORT, seed=seed)[1]) for seed in range(20)}) == 20
 
 
 def test_without_a_seed_it_is_seed_0_and_five_folds():
     assert split_patients(COHORT) == split_patients(COHORT, (0.8, 0.2), seed=0)
-    assert fold_patients(COHORT) == fold_patients(COHORT, 5, seed=0) != fold_patients(COHORT, 5, seed=1)
+    assert (
+        fold_patients(COHORT)
+        == fold_patients(COHORT, 5, seed=0)
+        != fold_patients(COHORT, 5, seed=1)
+    )
 
 
 @pytest.mark.parametrize(("size", "apart"), [(2, False), (3, True)])
 def test_sites_of_two_are_pooled_and_sites_of_three_are_not(size, apart):
-    """A site in proportion lies on both sides of a split in halves; the pooled ones' patients fall as they may."""
+    """A site in proportion lies on both sides of a split in halves;
+    the pooled ones' patients fall as they may.
+    """
     one, _ = split_patients(made_up(**dict.fromkeys("ABCDEFGHIJ", size)), (0.5, 0.5))
-    assert all(0 < sum(f"_{site}_" in patient for patient in one) < size for site in "ABCDEFGHIJ") is apart
+    assert (
+        all(0 < sum(f"_{site}_" in patient for patient in one) < size for site in "ABCDEFGHIJ")
+        is apart
+    )
 
 
 def test_three_parts_and_one_site():
@@ -53,8 +69,15 @@ def test_three_parts_and_one_site():
 
 
 def test_every_patient_is_held_out_equally_often():
-    held_out = pd.Series(chain(*(split_patients(COHORT, seed=seed)[1] for seed in range(300)))).value_counts() / 300
-    assert len(held_out) == 110 and held_out.min() > 0.1 and held_out.max() < 0.3  # binomial sd 0.023 around 0.2
+    held_out = (
+        pd.Series(
+            chain(*(split_patients(COHORT, seed=seed)[1] for seed in range(300)))
+        ).value_counts()
+        / 300
+    )
+    assert (
+        len(held_out) == 110 and held_out.min() > 0.1 and held_out.max() < 0.3
+    )  # binomial sd 0.023 around 0.2
 
 
 @pytest.mark.parametrize("folds", [2, 5, 10])
@@ -66,12 +89,19 @@ def test_folds_hold_out_every_patient_once(folds):
         assert abs(shares(part)["DU"] - 45 / folds) <= 1.5
 
 
-@pytest.mark.parametrize(("patients", "fractions", "rule"), [
-    (made_up(CS=2), (0.8, 0.2), "too few"), ([], (0.5, 0.5), "too few"), (made_up(CS=9), (0.8, 0.3), "sum to 1"),
-    (made_up(CS=9), (0.8, 0.205), "sum to 1"), (made_up(CS=9), (1.0, 0.0), "positive"),
-    (made_up(CS=9), (float("nan"), 1.0), "positive"), (made_up(CS=9), (), "sum to 1"),
-    (2 * made_up(CS=5), (0.8, 0.2), "twice"),
-])
+@pytest.mark.parametrize(
+    ("patients", "fractions", "rule"),
+    [
+        (made_up(CS=2), (0.8, 0.2), "too few"),
+        ([], (0.5, 0.5), "too few"),
+        (made_up(CS=9), (0.8, 0.3), "sum to 1"),
+        (made_up(CS=9), (0.8, 0.205), "sum to 1"),
+        (made_up(CS=9), (1.0, 0.0), "positive"),
+        (made_up(CS=9), (float("nan"), 1.0), "positive"),
+        (made_up(CS=9), (), "sum to 1"),
+        (2 * made_up(CS=5), (0.8, 0.2), "twice"),
+    ],
+)
 def test_refusals_of_splits(patients, fractions, rule):
     with pytest.raises(LggError, match=rule):
         split_patients(patients, fractions)

@@ -8,13 +8,29 @@ from lggseg.exercises import check, verdict
 from lggseg.exercises.base import Wrong, called, close, number, numbers, words
 
 
-@pytest.mark.parametrize("answer", [4, 4.0, np.int64(4), np.float32(4), np.array(4), np.array([4]), [4], pd.Series([4]),
-                                    torch.tensor(4.0), torch.tensor([4.0]), torch.tensor([[4]])])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        4,
+        4.0,
+        np.int64(4),
+        np.float32(4),
+        np.array(4),
+        np.array([4]),
+        [4],
+        pd.Series([4]),
+        torch.tensor(4.0),
+        torch.tensor([4.0]),
+        torch.tensor([[4]]),
+    ],
+)
 def test_right_in_any_form(answer):
     assert verdict("00.1", answer) == (True, "Right.")
 
 
-@pytest.mark.parametrize("answer", ["4", [4, 4], {}, True, 4j, object(), pd.DataFrame(), lambda: 4, float("nan")])
+@pytest.mark.parametrize(
+    "answer", ["4", [4, 4], {}, True, 4j, object(), pd.DataFrame(), lambda: 4, float("nan")]
+)
 def test_another_kind_is_told_and_nothing_crashes(answer):
     right, told = verdict("00.1", answer)
     assert not right and told.startswith("Not yet: ")
@@ -75,6 +91,9 @@ def leave(*_):
 def test_the_oddest_answers_are_answered():
     inside = []
     inside.append(inside)
-    for exercise, answer, told in (("00.1", inside, "RecursionError"), ("07.3", mute, "Mute"),
-                                   ("07.3", leave, "SystemExit")):
+    for exercise, answer, told in (
+        ("00.1", inside, "RecursionError"),
+        ("07.3", mute, "Mute"),
+        ("07.3", leave, "SystemExit"),
+    ):
         assert told in verdict(exercise, answer).words

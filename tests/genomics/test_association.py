@@ -1,4 +1,6 @@
-"""The association table row by row against scipy, and its habits with what is missing, small or untestable."""
+"""The association table row by row against scipy, and its habits with what is missing,
+small or untestable.
+"""
 
 import subprocess
 import sys
@@ -24,7 +26,18 @@ from lggseg.genomics.association import (
 from lggseg.genomics.fisher import freeman_halton
 from lggseg.measures.shape import shape_features
 
-COLUMNS = ["feature", "cluster", "n", "p_fisher", "p_kruskal", "epsilon_sq", "q_bh", "p_bonferroni", "small", "note"]
+COLUMNS = [
+    "feature",
+    "cluster",
+    "n",
+    "p_fisher",
+    "p_kruskal",
+    "epsilon_sq",
+    "q_bh",
+    "p_bonferroni",
+    "small",
+    "note",
+]
 NUMBERS = COLUMNS[3:8]
 
 
@@ -60,10 +73,20 @@ def test_codes_and_missing_values_read_alike(invented):
     features, clusters = invented
     clusters["other"] = clusters["other"].where(clusters["other"] != 4)  # now float, with NaN
     expected = association_table(features, clusters)
-    for form in (clusters.astype("Int64"), clusters.astype(object), clusters.astype("string").fillna(" ")):
+    for form in (
+        clusters.astype("Int64"),
+        clusters.astype(object),
+        clusters.astype("string").fillna(" "),
+    ):
         pd.testing.assert_frame_equal(association_table(features, form), expected)
     assert expected.n.tolist() == [60, int(clusters.other.notna().sum())] * 2
-    assert category_codes(pd.Series(["1.0", "1", " R2 ", "", None])).tolist() == ["1", "1", "R2", None, None]
+    assert category_codes(pd.Series(["1.0", "1", " R2 ", "", None])).tolist() == [
+        "1",
+        "1",
+        "R2",
+        None,
+        None,
+    ]
 
 
 def test_each_pair_uses_its_own_patients_and_median(invented):
@@ -102,18 +125,32 @@ def test_what_cannot_be_tested_is_nan_and_not_counted(invented):
     assert table.loc[tested, "p_bonferroni"].tolist() == whole.p_bonferroni.tolist()
     notes = table.set_index(["feature", "cluster"]).note
     assert notes["flat", "RNA"] == "the feature has one value only"
-    assert notes["real", "single"] == notes["real", "none"] == notes["missing", "RNA"] == "fewer than two categories"
+    assert (
+        notes["real", "single"]
+        == notes["real", "none"]
+        == notes["missing", "RNA"]
+        == "fewer than two categories"
+    )
     assert notes["real", "RNA"] == ""
 
 
 def test_a_table_of_untestable_pairs_has_all_columns(invented):
     table = association_table(invented[0][["real"]], invented[1][["RNA"]] * 0)
-    assert table.columns.tolist() == COLUMNS and table[NUMBERS].isna().all(axis=None) and table.n.tolist() == [60]
+    assert (
+        table.columns.tolist() == COLUMNS
+        and table[NUMBERS].isna().all(axis=None)
+        and table.n.tolist() == [60]
+    )
 
 
 def test_two_patients_can_be_tested():
     row = compare(pd.Series([1.0, 2.0]), pd.Series(["a", "b"]))
-    assert (row["n"], row["p_fisher"], row["epsilon_sq"], row["note"]) == (2, 1, pytest.approx(1), "")
+    assert (row["n"], row["p_fisher"], row["epsilon_sq"], row["note"]) == (
+        2,
+        1,
+        pytest.approx(1),
+        "",
+    )
     assert untestable(np.array([1.0, 1.0]), np.array([0, 0])) == "fewer than two categories"
 
 
@@ -124,7 +161,11 @@ def test_a_pair_with_too_many_tables_is_refused_alone(invented, monkeypatch):
     monkeypatch.setattr(fisher, "MOST_FILLINGS", 500)
     table = association_table(features, clusters)
     refused = table.cluster == "many"
-    assert table[refused].note.str.contains("10, 10, 10, 10, 10, 10 patients give about 1e5 tables").all()
+    assert (
+        table[refused]
+        .note.str.contains("10, 10, 10, 10, 10, 10 patients give about 1e5 tables")
+        .all()
+    )
     assert table.loc[refused, ["p_fisher", "q_bh", "p_bonferroni"]].isna().all(axis=None)
     assert table.loc[refused, ["p_kruskal", "epsilon_sq"]].notna().all(axis=None)
     pd.testing.assert_frame_equal(table[~refused].reset_index(drop=True), whole)
@@ -169,25 +210,38 @@ def test_infinity_in_words_is_no_category(word):
 
 
 def test_aligned_keeps_what_both_have():
-    values, codes = aligned(pd.DataFrame({"mf": [1, 2, None]}, ["A", "B", "C"]),
-                            pd.DataFrame({"RNA": [3.0, None]}, ["C", "B"]))
-    assert values.mf.to_dict() == pytest.approx({"B": 2, "C": np.nan}, nan_ok=True) and values.mf.dtype == float
+    values, codes = aligned(
+        pd.DataFrame({"mf": [1, 2, None]}, ["A", "B", "C"]),
+        pd.DataFrame({"RNA": [3.0, None]}, ["C", "B"]),
+    )
+    assert (
+        values.mf.to_dict() == pytest.approx({"B": 2, "C": np.nan}, nan_ok=True)
+        and values.mf.dtype == float
+    )
     assert codes.RNA.to_dict() == {"B": None, "C": "3"}
 
 
 def test_features_of_a_cohort(capsys):
     masks = {"P2": np.ones((2, 3, 4), bool), "P1": np.zeros((2, 3, 4), bool)}
-    cohort = SimpleNamespace(patients=list(masks), volume=lambda patient: SimpleNamespace(mask=masks[patient]))
+    cohort = SimpleNamespace(
+        patients=list(masks), volume=lambda patient: SimpleNamespace(mask=masks[patient])
+    )
     features = cohort_features(cohort, progress=False)
     assert features.index.tolist() == ["P2", "P1"] and features.index.name == "patient"
     assert features.columns.tolist() == ["asd", "mf", "bevr"]
-    assert features.loc["P2"].to_dict() == shape_features(masks["P2"]) and features.loc["P1"].isna().all()
+    assert (
+        features.loc["P2"].to_dict() == shape_features(masks["P2"])
+        and features.loc["P1"].isna().all()
+    )
     assert capsys.readouterr().err == ""
     cohort_features(cohort)
     assert "Measuring shapes" in capsys.readouterr().err
 
 
 def test_the_tests_of_tables_load_neither_torch_nor_statsmodels():
-    code = "import sys, lggseg.genomics; print([m for m in ('torch', 'statsmodels', 'matplotlib') if m in sys.modules])"
+    code = (
+        "import sys, lggseg.genomics; heavy = ('torch', 'statsmodels', 'matplotlib');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"

@@ -18,6 +18,7 @@ def test_against_statsmodels(seed):
 def test_what_was_not_tested_does_not_count(correct):
     p = np.array([0.001, 0.2, 0.03])
     assert correct(np.array([np.nan, 0.001, 0.2, np.nan, 0.03])) == pytest.approx(
-        [np.nan, *correct(p)[:2], np.nan, correct(p)[2]], nan_ok=True)
+        [np.nan, *correct(p)[:2], np.nan, correct(p)[2]], nan_ok=True
+    )
     assert np.isnan(correct(np.array([np.nan, np.nan]))).all()
     assert p.tolist() == [0.001, 0.2, 0.03]

@@ -36,8 +36,16 @@ def test_cramers_v_is_one_for_copies_and_about_nothing_for_noise():
     assert np.mean([cramers_v(a, pd.Series(rng.permutation(a))) for _ in range(50)]) < 0.04
 
 
-@pytest.mark.parametrize(("a", "b"), [([1, 2, 1, 2], [1, 1, 1, 1]), ([1, 1], [1, 2]), ([1, 2], ["a", "b"]),
-                                      ([None, None], [1, 2]), ([], [])])
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ([1, 2, 1, 2], [1, 1, 1, 1]),
+        ([1, 1], [1, 2]),
+        ([1, 2], ["a", "b"]),
+        ([None, None], [1, 2]),
+        ([], []),
+    ],
+)
 def test_cramers_v_without_enough_to_go_by(a, b):
     assert np.isnan(cramers_v(pd.Series(a, dtype=object), pd.Series(b, dtype=object)))
 
@@ -53,15 +61,18 @@ def test_auc_counts_pairs():
         auc([1, np.nan], [True, False])
 
 
-@pytest.mark.parametrize(("scores", "labels", "options", "words"), [
-    ([1, 2], [True], {}, "2 scores, 1 labels"),
-    ([1, 2], [True, False], {"resamples": 1}, "1 resamples"),
-    ([1, 2], [True, False], {"level": 1}, "level 1"),
-    ([1, 2], [True, False], {"level": 0.0}, "level 0.0"),
-    (["a", "b"], [True, False], {}, "scores that are numbers"),
-    ([1, 2], ["yes", "no"], {}, "True or False"),
-    ([1, 2], [2, 3], {}, "True or False"),
-])
+@pytest.mark.parametrize(
+    ("scores", "labels", "options", "words"),
+    [
+        ([1, 2], [True], {}, "2 scores, 1 labels"),
+        ([1, 2], [True, False], {"resamples": 1}, "1 resamples"),
+        ([1, 2], [True, False], {"level": 1}, "level 1"),
+        ([1, 2], [True, False], {"level": 0.0}, "level 0.0"),
+        (["a", "b"], [True, False], {}, "scores that are numbers"),
+        ([1, 2], ["yes", "no"], {}, "True or False"),
+        ([1, 2], [2, 3], {}, "True or False"),
+    ],
+)
 def test_auc_refuses(scores, labels, options, words):
     with pytest.raises(LggError, match=words):
         auc(scores, labels, **options)
@@ -74,7 +85,9 @@ def test_auc_interval_repeats_and_covers():
     draws = [rng.normal(size=90) + labels for _ in range(200)]
     held = np.mean([low <= truth <= high for _, low, high in (auc(x, labels, 400) for x in draws)])
     assert 0.89 <= held <= 0.99
-    assert auc(draws[0], labels) == auc(draws[0], labels) == auc(draws[0], labels, 2000, 0.95, seed=0)
+    assert (
+        auc(draws[0], labels) == auc(draws[0], labels) == auc(draws[0], labels, 2000, 0.95, seed=0)
+    )
     assert auc(draws[0], labels, seed=1).value == auc(draws[0], labels).value
 
 

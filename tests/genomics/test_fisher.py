@@ -19,7 +19,9 @@ def fillings(columns, high):
 
 
 def brute_force(table):
-    """Freeman-Halton in whole numbers: every table with these margins, no rounding anywhere but at the end."""
+    """Freeman-Halton in whole numbers: every table with these margins,
+    no rounding anywhere but at the end.
+    """
     columns, high = np.sum(table, axis=0).tolist(), int(np.sum(table[1]))
 
     def ways(row):
@@ -30,7 +32,9 @@ def brute_force(table):
 
 
 def dynamic(table):
-    """The same for larger tables, by a dictionary (patients in the row, weight) -> fillings, in whole numbers."""
+    """The same for larger tables, by a dictionary (patients in the row, weight) -> fillings,
+    in whole numbers.
+    """
     columns, high = np.sum(table, axis=0).tolist(), int(np.sum(table[1]))
     states = {(0, 1): 1}
     for size in columns:
@@ -41,7 +45,9 @@ def dynamic(table):
                 grown[key] = grown.get(key, 0) + number
         states = grown
     seen = int(np.prod([comb(c, int(x)) for c, x in zip(columns, table[1])], dtype=object))
-    below = sum(weight * n for (taken, weight), n in states.items() if taken == high and weight <= seen)
+    below = sum(
+        weight * n for (taken, weight), n in states.items() if taken == high and weight <= seen
+    )
     return float(Fraction(below, comb(sum(columns), high)))
 
 
@@ -66,7 +72,9 @@ def test_every_table_of_some_margins_against_brute_force(high):
         assert freeman_halton(table) == pytest.approx(brute_force(table), rel=1e-12)
 
 
-@pytest.mark.parametrize("columns", [(22, 20, 17, 16, 15), (30, 30, 29, 3), (11,) * 8, (60, 40, 1, 1, 1)])
+@pytest.mark.parametrize(
+    "columns", [(22, 20, 17, 16, 15), (30, 30, 29, 3), (11,) * 8, (60, 40, 1, 1, 1)]
+)
 def test_a_cohorts_size_against_whole_numbers(columns):
     rng = np.random.default_rng(sum(columns))
     row = np.array([rng.integers(size + 1) for size in columns])
@@ -105,19 +113,34 @@ def test_it_repeats_to_the_last_digit_in_any_order():
 def test_equally_likely_tables_count_however_they_are_rounded():
     """In a symmetric table every other arrangement of the columns is as likely as the one seen."""
     table = np.array([[9, 3, 6, 6], [3, 9, 6, 6]])
-    assert freeman_halton(table) == freeman_halton(table[:, [2, 1, 0, 3]]) == pytest.approx(dynamic(table), rel=1e-12)
+    assert (
+        freeman_halton(table)
+        == freeman_halton(table[:, [2, 1, 0, 3]])
+        == pytest.approx(dynamic(table), rel=1e-12)
+    )
 
 
 def test_many_tables_at_once():
     rng = np.random.default_rng(0)
-    tables = [rng.integers(0, 6, (2, k)) + 1 for k in (2, 3, 3, 4, 2)] + [np.array([[3, 1], [1, 3]])] * 2
-    assert exact_p_values(tables).tolist() == pytest.approx([brute_force(t) for t in tables], rel=1e-12)
+    tables = [rng.integers(0, 6, (2, k)) + 1 for k in (2, 3, 3, 4, 2)] + [
+        np.array([[3, 1], [1, 3]])
+    ] * 2
+    assert exact_p_values(tables).tolist() == pytest.approx(
+        [brute_force(t) for t in tables], rel=1e-12
+    )
     assert exact_p_values(tables).tolist() == [freeman_halton(table) for table in tables]
     assert exact_p_values([]).shape == (0,)
 
 
-@pytest.mark.parametrize(("columns", "halves"), [((5, 4, 3, 2), ((5, 2), (4, 3))), ((9, 1, 1, 1), ((9,), (1, 1, 1))),
-                                                 ((4, 4), ((4,), (4,))), ((3,), ((3,), ()))])
+@pytest.mark.parametrize(
+    ("columns", "halves"),
+    [
+        ((5, 4, 3, 2), ((5, 2), (4, 3))),
+        ((9, 1, 1, 1), ((9,), (1, 1, 1))),
+        ((4, 4), ((4,), (4,))),
+        ((3,), ((3,), ())),
+    ],
+)
 def test_columns_are_dealt_to_the_half_with_fewer_fillings(columns, halves):
     """Such as 6 x 3 = 18 ways against 5 x 4 = 20."""
     assert fisher._halves(columns) == halves
@@ -129,11 +152,17 @@ def test_tables_in_blocks_give_the_same(monkeypatch):
     tables = [np.array([np.subtract((9, 8, 7), row), row]) for row in rows]
     whole = exact_p_values(tables)
     monkeypatch.setattr(fisher, "BLOCK", 5)
-    assert exact_p_values(tables).tolist() == whole.tolist() == [freeman_halton(table) for table in tables]
+    assert (
+        exact_p_values(tables).tolist()
+        == whole.tolist()
+        == [freeman_halton(table) for table in tables]
+    )
 
 
 def test_sizes_that_a_full_list_could_not_hold():
-    """More than 1e10 tables; the most likely has p = 1, and with many patients chi-squared comes near."""
+    """More than 1e10 tables; the most likely has p = 1,
+    and with many patients chi-squared comes near.
+    """
     balanced = np.full((2, 10), 11)
     assert count_tables(balanced) > 1e10
     assert freeman_halton(balanced) == 1
@@ -142,7 +171,9 @@ def test_sizes_that_a_full_list_could_not_hold():
 
 
 def test_margins_prune_before_anything_is_counted():
-    """Five columns of 5000 have 1e18 fillings, but with three patients in the row only a few dozen fit."""
+    """Five columns of 5000 have 1e18 fillings,
+    but with three patients in the row only a few dozen fit.
+    """
     table = [[5000] * 4 + [4997], [0] * 4 + [3]]
     assert count_tables(table) == comb(7, 3)
     assert freeman_halton(table) == pytest.approx(5 * comb(5000, 3) / comb(25000, 3), rel=1e-9)
@@ -160,17 +191,39 @@ def test_a_table_too_large_is_refused(monkeypatch):
         freeman_halton([[5, 5], [5, 5]])
 
 
-@pytest.mark.parametrize("table", [[[3, 1], [1, 3]], [[2, 0, 3], [1, 4, 0]], [[7], [5]], [[4, 4], [0, 0]],
-                                   [[1, 2, 3, 4], [4, 3, 2, 1]]])
+@pytest.mark.parametrize(
+    "table",
+    [
+        [[3, 1], [1, 3]],
+        [[2, 0, 3], [1, 4, 0]],
+        [[7], [5]],
+        [[4, 4], [0, 0]],
+        [[1, 2, 3, 4], [4, 3, 2, 1]],
+    ],
+)
 def test_count_is_the_number_of_fillings(table):
     columns = np.sum(table, axis=0).tolist()
     assert count_tables(table) == len(fillings(columns, sum(table[1])))
     assert count_tables(table[::-1]) == count_tables(table)
 
 
-@pytest.mark.parametrize("bad", [np.zeros((2, 3), int), np.ones((3, 3), int), np.array([[1, -1], [2, 2]]),
-                                 [[0.5, 1], [2, 2]], [[np.nan, 1], [2, 2]], [[np.inf, 1], [2, 2]], [[1, 2], [3]],
-                                 [["a", "b"], ["c", "d"]], np.ones((2, 2, 2)), [1, 2], None, np.zeros((2, 0))])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((2, 3), int),
+        np.ones((3, 3), int),
+        np.array([[1, -1], [2, 2]]),
+        [[0.5, 1], [2, 2]],
+        [[np.nan, 1], [2, 2]],
+        [[np.inf, 1], [2, 2]],
+        [[1, 2], [3]],
+        [["a", "b"], ["c", "d"]],
+        np.ones((2, 2, 2)),
+        [1, 2],
+        None,
+        np.zeros((2, 0)),
+    ],
+)
 @pytest.mark.parametrize("function", [freeman_halton, count_tables])
 def test_tables_that_make_no_sense_are_refused(function, bad):
     with pytest.raises(LggError, match="2 x k"):

@@ -18,7 +18,9 @@ from lggseg.genomics import fisher
 def files(invented, tmp_path, monkeypatch):
     """features.csv of the invented cohort, and its clusters wherever `data.csv` is read."""
     features, clusters = invented
-    named = features.assign(bevr=features.real.rank(pct=True), asd=features.noise, mf=-features.noise)
+    named = features.assign(
+        bevr=features.real.rank(pct=True), asd=features.noise, mf=-features.noise
+    )
     named[["asd", "mf", "bevr"]].to_csv(tmp_path / "features.csv")
     clusters = clusters.rename(columns={"RNA": "RNASeqCluster"})
     monkeypatch.setattr(command, "read_clinical", lambda path: (None, clusters))
@@ -26,7 +28,15 @@ def files(invented, tmp_path, monkeypatch):
 
 
 def options(folder, *more):
-    return ["--features", str(folder / "features.csv"), "--clusters", "data.csv", "--permutations", "0", *more]
+    return [
+        "--features",
+        str(folder / "features.csv"),
+        "--clusters",
+        "data.csv",
+        "--permutations",
+        "0",
+        *more,
+    ]
 
 
 def test_table_from_a_csv(files, capsys):
@@ -38,12 +48,29 @@ def test_table_from_a_csv(files, capsys):
     label, medians, blank, head, *rows = printed.splitlines()
     assert (label, blank) == (f"{files / 'features.csv'}: 60 tumours", "")
     assert medians == "medians: asd 0.182, mf -0.182, bevr 0.508"
-    assert head.split() == ["feature", "cluster", "n", "p_fisher", "p_kruskal", "epsilon_sq", "q_bh", "p_bonferroni",
-                            "small"]
-    assert rows[0].split()[:3] == ["asd", "RNASeqCluster", "60"] and rows[0].split()[3] == f"{table.p_fisher[0]:.2g}"
-    assert rows[6:8] == ["", "small: categories with fewer than five patients; tested, but none of them supports a "
-                             "claim alone"]
-    assert rows[8].startswith("AUC of 1/BEVR for R2 against the rest: 0.") and rows[8].endswith(", n 60)")
+    assert head.split() == [
+        "feature",
+        "cluster",
+        "n",
+        "p_fisher",
+        "p_kruskal",
+        "epsilon_sq",
+        "q_bh",
+        "p_bonferroni",
+        "small",
+    ]
+    assert (
+        rows[0].split()[:3] == ["asd", "RNASeqCluster", "60"]
+        and rows[0].split()[3] == f"{table.p_fisher[0]:.2g}"
+    )
+    assert rows[6:8] == [
+        "",
+        "small: categories with fewer than five patients; tested, but none of them supports a "
+        "claim alone",
+    ]
+    assert rows[8].startswith("AUC of 1/BEVR for R2 against the rest: 0.") and rows[8].endswith(
+        ", n 60)"
+    )
     assert rows[9].startswith("20 permutations, false positives at 0.05: per test 0.")
     assert rows[10:] == [f"written: {files / 'table.csv'}"]
 
@@ -56,10 +83,24 @@ def test_options_left_out():
 def test_table_of_a_cohort(invented, tmp_path, monkeypatch, capsys):
     rng, opened, patients = np.random.default_rng(0), [], list(invented[0].index)
     masks = {patient: rng.random((1, 5, 5)) < 0.9 for patient in patients}
-    cohort = SimpleNamespace(label="INVENTED", root=Path("nowhere"), patients=patients, clusters=invented[1],
-                             volume=lambda patient: SimpleNamespace(mask=masks[patient]))
+    cohort = SimpleNamespace(
+        label="INVENTED",
+        root=Path("nowhere"),
+        patients=patients,
+        clusters=invented[1],
+        volume=lambda patient: SimpleNamespace(mask=masks[patient]),
+    )
     monkeypatch.setattr(command, "open_cohort", lambda place: opened.append(place) or cohort)
-    command.main(["--data", "somewhere", "--permutations", "0", "--save-features", str(tmp_path / "shapes.csv")])
+    command.main(
+        [
+            "--data",
+            "somewhere",
+            "--permutations",
+            "0",
+            "--save-features",
+            str(tmp_path / "shapes.csv"),
+        ]
+    )
     assert opened == ["somewhere"] and "INVENTED: 60 tumours" in capsys.readouterr().out
     assert pd.read_csv(tmp_path / "shapes.csv", index_col="patient").index.tolist() == patients
     assert command.read_features(tmp_path / "shapes.csv").columns.tolist() == ["asd", "mf", "bevr"]
@@ -73,7 +114,14 @@ def test_clusters_of_the_cohort_for_features_of_a_file(files, monkeypatch, capsy
     command.main(["--features", str(files / "features.csv"), "--permutations", "0"])
     assert "60 tumours" in capsys.readouterr().out
     with pytest.raises(LggError, match="lies in the cohort's own folder"):
-        command.main(["--features", str(files / "features.csv"), "--out", str(files / "kaggle_3m" / "data.csv")])
+        command.main(
+            [
+                "--features",
+                str(files / "features.csv"),
+                "--out",
+                str(files / "kaggle_3m" / "data.csv"),
+            ]
+        )
     with (files / "features.csv").open("a") as table:
         table.write("P77,0.1,0.1,0.1\n")
     with pytest.raises(LggError, match="data.csv has no row for P77"):
@@ -83,7 +131,9 @@ def test_clusters_of_the_cohort_for_features_of_a_file(files, monkeypatch, capsy
 def test_the_area_is_that_of_one_over_bevr(capsys):
     features = pd.DataFrame({"bevr": [0.2, 0.3, 0.5, 0.9, np.nan]}, list("abcde"))
     command.report_r2(features, pd.DataFrame({"RNASeqCluster": [2.0, 1, 2, 3, 2]}, list("abcde")))
-    assert "R2 against the rest: 0.75 (95 %" in capsys.readouterr().out  # R2 0.2 and 0.5; rest 0.3 and 0.9
+    assert (
+        "R2 against the rest: 0.75 (95 %" in capsys.readouterr().out
+    )  # R2 0.2 and 0.5; rest 0.3 and 0.9
     command.report_r2(features, pd.DataFrame({"RNASeqCluster": [1, 1, 1]}, list("abc")))
     assert "0 positive and 3 negative" in capsys.readouterr().out
     command.report_r2(features, pd.DataFrame({"other": [1, 1, 1]}, list("abc")))
@@ -107,7 +157,11 @@ def test_output_never_replaces_input(files):
         with pytest.raises(LggError, match="named twice"):
             command.main(options(files, option, "data.csv"))
     with pytest.raises(LggError, match="named twice"):
-        command.main(options(files, "--out", str(files / "x.csv"), "--save-features", str(files / "." / "x.csv")))
+        command.main(
+            options(
+                files, "--out", str(files / "x.csv"), "--save-features", str(files / "." / "x.csv")
+            )
+        )
     assert (files / "features.csv").read_bytes() == before and not (files / "x.csv").exists()
 
 
@@ -124,20 +178,34 @@ def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch, written):
         if written:
             path.write_text(written)
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)
     with pytest.raises(LggError, match="table.csv cannot be written: No space left"):
         command.write_csv(pd.DataFrame(), tmp_path / "table.csv")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    ("patient,asd\nP1,0.1\n", r"lacks the columns \['bevr', 'mf'\]"), ("", "holds no patient"),
-    ("\0\0", "features.csv"), (None, "is no file"), ("patient,asd,mf,bevr\n", "holds no patient"),
-    ("patient,asd,mf,bevr\nP1,0.1,0.1,0.1\nP2,0.1,0.1\n", "P2 has 3 fields, the header 4"),  # it was cut short
-    ("patient,asd,mf,bevr\nP1,0,1,0,1,0,1\n", "P1 has 7 fields"), ("patient,asd,mf,bevr\n,1,1,1\n", "has no name"),
-    ("patient,asd,mf,bevr\nP1,0.1,0.1,x\n", "features.csv: bevr of P1 is 'x'; it must be a number, or empty"),
-    ("patient,asd,mf,bevr\nP1,0.1,0.1,1\nP1,1,1,1\n", "'P1' twice"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("patient,asd\nP1,0.1\n", r"lacks the columns \['bevr', 'mf'\]"),
+        ("", "holds no patient"),
+        ("\0\0", "features.csv"),
+        (None, "is no file"),
+        ("patient,asd,mf,bevr\n", "holds no patient"),
+        (
+            "patient,asd,mf,bevr\nP1,0.1,0.1,0.1\nP2,0.1,0.1\n",
+            "P2 has 3 fields, the header 4",
+        ),  # it was cut short
+        ("patient,asd,mf,bevr\nP1,0,1,0,1,0,1\n", "P1 has 7 fields"),
+        ("patient,asd,mf,bevr\n,1,1,1\n", "has no name"),
+        (
+            "patient,asd,mf,bevr\nP1,0.1,0.1,x\n",
+            "features.csv: bevr of P1 is 'x'; it must be a number, or empty",
+        ),
+        ("patient,asd,mf,bevr\nP1,0.1,0.1,1\nP1,1,1,1\n", "'P1' twice"),
+    ],
+)
 def test_a_bad_csv_is_named(tmp_path, content, words):
     if content is not None:
         (tmp_path / "features.csv").write_text(content)
@@ -153,10 +221,13 @@ def test_a_tumour_without_its_row_of_clusters_is_refused(files):
 
 
 def test_ids_and_gaps_of_a_csv_as_programs_write_them(tmp_path):
-    (tmp_path / "features.csv").write_text("\ufeffpatient,bevr,mf,asd,note\ntcga_cs_4941_19960909, 0.5,NA,1e-1,x\n",
-                                           encoding="utf-8")
+    (tmp_path / "features.csv").write_text(
+        "\ufeffpatient,bevr,mf,asd,note\ntcga_cs_4941_19960909, 0.5,NA,1e-1,x\n", encoding="utf-8"
+    )
     features = command.read_features(tmp_path / "features.csv")
-    assert features.columns.tolist() == ["asd", "mf", "bevr"] and features.index.tolist() == ["TCGA_CS_4941"]
+    assert features.columns.tolist() == ["asd", "mf", "bevr"] and features.index.tolist() == [
+        "TCGA_CS_4941"
+    ]
     assert features.iloc[0, [0, 2]].tolist() == [0.1, 0.5] and np.isnan(features.mf.iloc[0])
 
 
@@ -178,21 +249,36 @@ def test_permutations_that_test_nothing_say_so(invented, monkeypatch, capsys):
 
 
 def test_an_error_is_one_line_and_exit_code_2(tmp_path):
-    run = subprocess.run([sys.executable, "-m", "lggseg.genomics", "--features", str(tmp_path / "no.csv")],
-                         capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-m", "lggseg.genomics", "--features", str(tmp_path / "no.csv")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.returncode == 2 and run.stdout == ""
-    assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1 and "no.csv is no file" in run.stderr
+    assert (
+        run.stderr.startswith("error: ")
+        and run.stderr.count("\n") == 1
+        and "no.csv is no file" in run.stderr
+    )
 
 
 def test_nothing_is_written_among_the_patients(tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "open_cohort", lambda data: SimpleNamespace(root=tmp_path / "kaggle_3m"))
+    monkeypatch.setattr(
+        command, "open_cohort", lambda data: SimpleNamespace(root=tmp_path / "kaggle_3m")
+    )
     (tmp_path / "kaggle_3m").mkdir()
     with pytest.raises(LggError, match="lies in the cohort's own folder"):
         command.main(["--out", str(tmp_path / "kaggle_3m" / "data.csv")])
 
 
-@pytest.mark.parametrize(("words", "told"), [(("--clusters", "a.csv"), "--clusters goes with --features"),
-                                             (("--permutations", "1000000000"), "up to 100,000")])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--clusters", "a.csv"), "--clusters goes with --features"),
+        (("--permutations", "1000000000"), "up to 100,000"),
+    ],
+)
 def test_options_that_would_be_overlooked_or_never_end(words, told):
     with pytest.raises(LggError, match=told):
         command.main(words)

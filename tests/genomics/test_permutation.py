@@ -42,10 +42,17 @@ def test_a_thousand_permutations_unless_told_otherwise():
 
 def test_what_cannot_be_tested_is_nan_and_not_counted(invented, monkeypatch):
     features, clusters = invented
-    p = permuted_p_values(features.assign(flat=1.0), clusters.assign(single=1, many=np.arange(60) // 10), 50)
+    p = permuted_p_values(
+        features.assign(flat=1.0), clusters.assign(single=1, many=np.arange(60) // 10), 50
+    )
     assert p.columns[p.isna().all()].tolist() == [
-        ("real", "single"), ("noise", "single"),
-        ("flat", "RNA"), ("flat", "other"), ("flat", "single"), ("flat", "many")]
+        ("real", "single"),
+        ("noise", "single"),
+        ("flat", "RNA"),
+        ("flat", "other"),
+        ("flat", "single"),
+        ("flat", "many"),
+    ]
     monkeypatch.setattr(fisher, "MOST_FILLINGS", 500)
     refused = permuted_p_values(features, clusters.assign(many=np.arange(60) // 10), 50)
     assert refused.columns[refused.isna().all()].tolist() == [("real", "many"), ("noise", "many")]
@@ -55,13 +62,24 @@ def test_what_cannot_be_tested_is_nan_and_not_counted(invented, monkeypatch):
 
 
 def test_rates_by_hand():
-    """Of three tables: one with 0.001, one with 0.04 (lost by either correction), one with 0.05, which is not below."""
+    """Of three tables: one with 0.001, one with 0.04 (lost by either correction), one with 0.05,
+    which is not below.
+    """
     p = pd.DataFrame([[0.001, 0.5], [0.04, 0.6], [0.05, np.nan]])
     assert false_positive_rates(p) == pytest.approx(
-        {"per test": 2 / 5, "any raw": 2 / 3, "any q_bh": 1 / 3, "any p_bonferroni": 1 / 3})
-    assert false_positive_rates(p, 0.0005) == {"per test": 0, "any raw": 0, "any q_bh": 0, "any p_bonferroni": 0}
+        {"per test": 2 / 5, "any raw": 2 / 3, "any q_bh": 1 / 3, "any p_bonferroni": 1 / 3}
+    )
+    assert false_positive_rates(p, 0.0005) == {
+        "per test": 0,
+        "any raw": 0,
+        "any q_bh": 0,
+        "any p_bonferroni": 0,
+    }
     both = pd.DataFrame([[0.03, 0.04]])
-    assert false_positive_rates(both)["any q_bh"] == 1 and false_positive_rates(both)["any p_bonferroni"] == 0
+    assert (
+        false_positive_rates(both)["any q_bh"] == 1
+        and false_positive_rates(both)["any p_bonferroni"] == 0
+    )
 
 
 def test_nothing_to_permute_is_refused(invented):

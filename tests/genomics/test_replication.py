@@ -15,7 +15,9 @@ from lggseg.genomics.replication import correlation
 def manual():
     """60 patients whose BEVR tells R2 (the first twenty) from the rest."""
     rng = np.random.default_rng(0)
-    features = pd.DataFrame(rng.uniform(0.1, 0.3, (60, 3)), [f"P{i}" for i in range(60)], ["asd", "mf", "bevr"])
+    features = pd.DataFrame(
+        rng.uniform(0.1, 0.3, (60, 3)), [f"P{i}" for i in range(60)], ["asd", "mf", "bevr"]
+    )
     features.loc[features.index[20:], "bevr"] += 0.25
     return features
 
@@ -23,12 +25,23 @@ def manual():
 @pytest.fixture()
 def clusters(manual):
     columns = {name: np.arange(60) % 3 for name in CLUSTERS}
-    return pd.DataFrame(columns | {"RNASeqCluster": np.where(np.arange(60) < 20, 2, 1)}, manual.index)
+    return pd.DataFrame(
+        columns | {"RNASeqCluster": np.where(np.arange(60) < 20, 2, 1)}, manual.index
+    )
 
 
-@pytest.mark.parametrize("kept, word", [(1.1, "replicated"), (0.75, "replicated"), (0.74, "weakened"),
-                                        (0.25, "weakened"), (0.24, "not replicated"), (-1, "not replicated"),
-                                        (np.nan, "nothing to replicate")])
+@pytest.mark.parametrize(
+    "kept, word",
+    [
+        (1.1, "replicated"),
+        (0.75, "replicated"),
+        (0.74, "weakened"),
+        (0.25, "weakened"),
+        (0.24, "not replicated"),
+        (-1, "not replicated"),
+        (np.nan, "nothing to replicate"),
+    ],
+)
 def test_rule_and_its_bounds(kept, word):
     assert verdict(kept) == verdict(np.float64(kept)) == word
 
@@ -50,17 +63,28 @@ def test_more_patients_make_the_verdict_surer_and_do_not_change_it():
     manual = pd.Series(random.normal(0, 1, 60)) + 2 * ~is_r2
     predicted = manual + random.normal(0, 2, 60)
     few = kept_lead(manual, predicted, is_r2)
-    many = kept_lead(*(pd.concat([column] * 10, ignore_index=True) for column in (manual, predicted, is_r2)))
+    many = kept_lead(
+        *(pd.concat([column] * 10, ignore_index=True) for column in (manual, predicted, is_r2))
+    )
     assert many.value == pytest.approx(few.value) and verdict(many.value) == verdict(few.value)
     assert many.same_word >= few.same_word and many.high - many.low < few.high - few.low
 
 
 def test_predicted_equal_to_manual_replicates(manual, clusters):
     found = replication(manual, manual.iloc[::-1], clusters)
-    assert found.verdict == "replicated" and np.allclose(found.agreement.r, 1) and (found.agreement.n == 60).all()
+    assert (
+        found.verdict == "replicated"
+        and np.allclose(found.agreement.r, 1)
+        and (found.agreement.n == 60).all()
+    )
     assert found.area["manual"] == found.area["predicted"] and found.area["manual"].value == 1
-    assert found.claims.manual.equals(found.claims.predicted) and list(found.claims.index) == [*CLAIMS]
-    assert found.claims.predicted_holds["bevr", "RNASeqCluster"] and not found.claims.manual_holds["bevr", "CNCluster"]
+    assert found.claims.manual.equals(found.claims.predicted) and list(found.claims.index) == [
+        *CLAIMS
+    ]
+    assert (
+        found.claims.predicted_holds["bevr", "RNASeqCluster"]
+        and not found.claims.manual_holds["bevr", "CNCluster"]
+    )
 
 
 def test_shapes_of_nothing_do_not_replicate(manual, clusters):
@@ -78,7 +102,9 @@ def test_r_and_its_interval_leave_out_missed_tumours(manual, clusters):
     found = replication(manual, predicted, clusters)
     expected = stats.pearsonr(manual.asd[5:], predicted.asd[5:])
     assert found.agreement.r["asd"] == pytest.approx(expected.statistic)
-    assert tuple(found.agreement.loc["asd", ["low", "high"]]) == pytest.approx(expected.confidence_interval())
+    assert tuple(found.agreement.loc["asd", ["low", "high"]]) == pytest.approx(
+        expected.confidence_interval()
+    )
     assert found.agreement.n["asd"] == 55
 
 

@@ -1,4 +1,6 @@
-"""The baseline finds a bright blob in a disc of brain, not the brighter scalp around it, and only one blob."""
+"""The baseline finds a bright blob in a disc of brain, not the brighter scalp around it,
+and only one blob.
+"""
 
 import doctest
 

@@ -22,8 +22,12 @@ def john(points, ellipsoid):
     touching = y[norm > 1 - 1e-6]
     if len(touching) == 0:
         return norm.max() - 1, np.inf
-    equations = np.concatenate([touching.T, np.einsum("ni,nj->ijn", touching, touching).reshape(9, -1)])
-    return norm.max() - 1, optimize.nnls(equations, np.concatenate([np.zeros(3), np.eye(3).ravel()]))[1]
+    equations = np.concatenate(
+        [touching.T, np.einsum("ni,nj->ijn", touching, touching).reshape(9, -1)]
+    )
+    return norm.max() - 1, optimize.nnls(
+        equations, np.concatenate([np.zeros(3), np.eye(3).ravel()])
+    )[1]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -50,9 +54,15 @@ def test_the_ellipsoid_agrees_with_a_general_optimiser():
         return a + np.tril(a, -1).T
 
     found = optimize.minimize(
-        lambda v: -np.linalg.slogdet(matrix(v))[1], [0.2, 0, 0.2, 0, 0, 0.2, 0, 0, 0], method="SLSQP",
-        constraints={"type": "ineq", "fun": lambda v: 1 - ((points @ matrix(v) + v[6:])**2).sum(axis=1)},
-        options={"ftol": 1e-14, "maxiter": 1000})
+        lambda v: -np.linalg.slogdet(matrix(v))[1],
+        [0.2, 0, 0.2, 0, 0, 0.2, 0, 0, 0],
+        method="SLSQP",
+        constraints={
+            "type": "ineq",
+            "fun": lambda v: 1 - ((points @ matrix(v) + v[6:]) ** 2).sum(axis=1),
+        },
+        options={"ftol": 1e-14, "maxiter": 1000},
+    )
     volume = 4 / 3 * math.pi / np.linalg.det(matrix(found.x))
     assert enclosing_ellipsoid(points).volume == pytest.approx(volume, rel=1e-6)
 
@@ -66,20 +76,33 @@ def test_many_points_on_a_ball_are_no_trouble():
 
 
 def test_corners_of_every_voxel_lie_between_those_given():
-    """Of two voxels in a row and one beside them: the ends of each run, as pairs of first and last."""
+    """Of two voxels in a row and one beside them: the ends of each run,
+    as pairs of first and last.
+    """
     mask = np.zeros((1, 2, 3), bool)
     mask[0, 0, :2] = mask[0, 1, 2] = True
     points = corners(mask)
     first, last = np.split(points, 2)
     runs = {tuple(a[:2]): (a[2], b[2]) for a, b in zip(first, last)}
-    assert runs == {(z, y): ends for z in (0, 1) for y, ends in ((0, (0, 2)), (1, (0, 3)), (2, (2, 3)))}
+    assert runs == {
+        (z, y): ends for z in (0, 1) for y, ends in ((0, (0, 2)), (1, (0, 3)), (2, (2, 3)))
+    }
     assert points.dtype == float
     assert {tuple(point) for point in corners(np.array([[[0, 1, 0, 0, 0]]], bool))} == {
-        (z, y, x) for z in (0, 1) for y in (0, 1) for x in (1, 2)}
+        (z, y, x) for z in (0, 1) for y in (0, 1) for x in (1, 2)
+    }
 
 
-@pytest.mark.parametrize("points", [np.zeros((3, 3)), np.eye(3), np.ones((20, 3)), np.full((9, 3), np.nan),
-                                    np.random.default_rng(0).random((9, 3)) * [1, 1, 0]])
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.zeros((3, 3)),
+        np.eye(3),
+        np.ones((20, 3)),
+        np.full((9, 3), np.nan),
+        np.random.default_rng(0).random((9, 3)) * [1, 1, 0],
+    ],
+)
 def test_points_in_a_plane_have_no_ellipsoid(points):
     with pytest.raises(LggError, match="do not all lie in a plane"):
         enclosing_ellipsoid(points)
@@ -87,8 +110,11 @@ def test_points_in_a_plane_have_no_ellipsoid(points):
 
 # ---------------------------------------------------------------- how it gets there
 
+
 def lifted(seed, n=9):
-    """Points (n, 4), the last coordinate 1 and the last point near the middle, and positive weights (n,) of sum 1."""
+    """Points (n, 4), the last coordinate 1 and the last point near the middle,
+    and positive weights (n,) of sum 1.
+    """
     rng = np.random.default_rng(seed)
     points, u = rng.normal(size=(n, 3)), rng.random(n) + 0.1
     points[-1] *= 0.1
@@ -110,11 +136,17 @@ def test_a_shift_of_weight_goes_as_far_as_the_volume_gains(seed):
     u[0] = 0.0
     u /= u.sum()
     for i in range(len(u)):
+
         def along(t):
             return u * (1 - t) + t * np.eye(len(u))[i]  # noqa: B023
+
         end = -u[i] / (1 - u[i])
-        best = optimize.minimize_scalar(lambda t: -log_det(q, along(t)), bounds=(end, 0.99), method="bounded",  # noqa: B023
-                                        options={"xatol": 1e-10}).x
+        best = optimize.minimize_scalar(
+            lambda t: -log_det(q, along(t)),
+            bounds=(end, 0.99),
+            method="bounded",  # noqa: B023
+            options={"xatol": 1e-10},
+        ).x
         moved = module._shift_weight(u, kappas(q, u), i)
         assert moved == pytest.approx(along(best), abs=1e-5)
         assert moved.sum() == pytest.approx(1) and (moved >= 0).all()
@@ -128,25 +160,41 @@ def test_a_vertex_in_the_very_middle_loses_all_its_weight(middle):
 
 
 def test_a_heavy_vertex_near_the_middle_keeps_some_of_its_weight():
-    """The best step is (1.5 - 4) / (4 (1.5 - 1)) = -1.25, and all of it would be gone at -0.6 / 0.4 = -1.5."""
+    """The best step is (1.5 - 4) / (4 (1.5 - 1)) = -1.25,
+    and all of it would be gone at -0.6 / 0.4 = -1.5.
+    """
     moved = module._shift_weight(np.array([0.1, 0.1, 0.2, 0.6]), np.array([5, 5, 5, 1.5]), 3)
     assert moved == pytest.approx([0.225, 0.225, 0.45, 0.1])
 
 
 def newton(q, u, gap=1e-4):
-    """(step, decrement) of Newton's method for log det - 4 sum, from differences of the function's own values."""
+    """(step, decrement) of Newton's method for log det - 4 sum,
+    from differences of the function's own values.
+    """
+
     def rise(w):
         return log_det(q, w) - 4 * w.sum()
+
     e = gap * np.eye(len(u))
     gradient = np.array([(rise(u + d) - rise(u - d)) / (2 * gap) for d in e])
-    hessian = np.array([[(rise(u + a + b) - rise(u + a - b) - rise(u - a + b) + rise(u - a - b)) / (4 * gap**2)
-                         for a in e] for b in e])
+    hessian = np.array(
+        [
+            [
+                (rise(u + a + b) - rise(u + a - b) - rise(u - a + b) + rise(u - a - b))
+                / (4 * gap**2)
+                for a in e
+            ]
+            for b in e
+        ]
+    )
     step = np.linalg.solve(-hessian, gradient)
     return step, math.sqrt(gradient @ step)
 
 
 def test_newton_steps_against_differences():
-    """Whole near the top, damped far from it, and no further than to where the first weight is gone."""
+    """Whole near the top, damped far from it,
+    and no further than to where the first weight is gone.
+    """
     kinds = set()
     for seed in range(40):
         q, u = lifted(seed, n=5)
@@ -172,7 +220,9 @@ def test_newton_leaves_out_what_has_no_weight():
     u[[1, 4]] = 0
     new = module._newton_step(q, u / u.sum())
     assert new[[1, 4]].tolist() == [0, 0]
-    assert new[[0, 2, 3, 5]] == pytest.approx(module._newton_step(q[[0, 2, 3, 5]], u[[0, 2, 3, 5]] / u.sum()))
+    assert new[[0, 2, 3, 5]] == pytest.approx(
+        module._newton_step(q[[0, 2, 3, 5]], u[[0, 2, 3, 5]] / u.sum())
+    )
 
 
 def test_some_ten_rounds_are_enough(monkeypatch):
@@ -188,5 +238,8 @@ def test_some_ten_rounds_are_enough(monkeypatch):
 def test_tolerance_bounds_the_volume(tolerance):
     for seed in range(20):
         points = np.random.default_rng(seed).normal(size=(40, 3))
-        loose, best = enclosing_ellipsoid(points, tolerance).volume, enclosing_ellipsoid(points).volume
+        loose, best = (
+            enclosing_ellipsoid(points, tolerance).volume,
+            enclosing_ellipsoid(points).volume,
+        )
         assert best * (1 - 1e-8) <= loose <= best * (1 + 2 * tolerance)

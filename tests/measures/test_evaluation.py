@@ -20,12 +20,18 @@ def test_scores_per_patient(phantom_cohort):
     a, b = phantom_cohort.patients[:2]
     segmenter = Segmenter(network(0), GridSpec(32, block=1), [[a]])
     table = evaluate(segmenter, phantom_cohort, [a, b], progress=False)
-    assert table.index.tolist() == [a, b] and table.index.name == "patient" and table.seen.tolist() == [True, False]
+    assert (
+        table.index.tolist() == [a, b]
+        and table.index.name == "patient"
+        and table.seen.tolist() == [True, False]
+    )
     assert {"dice", "iou", "sensitivity", "precision", "hd95"} <= set(table.columns)
     volume = phantom_cohort.volume(b)
     mask = segmenter.segment(volume.image)
     assert table.predicted_voxels[b] == mask.sum() and table.tumour_voxels[b] == volume.mask.sum()
-    assert table.dice[b] == pytest.approx(2 * (mask & volume.mask).sum() / (mask.sum() + volume.mask.sum()))
+    assert table.dice[b] == pytest.approx(
+        2 * (mask & volume.mask).sum() / (mask.sum() + volume.mask.sum())
+    )
 
 
 def test_out_of_fold_nobody_is_judged_by_a_network_that_saw_them(phantom_cohort):
@@ -39,7 +45,9 @@ def test_out_of_fold_nobody_is_judged_by_a_network_that_saw_them(phantom_cohort)
 
 
 class Half:
-    """A cohort of two, of which a model that finds nothing but the first voxel finds half, and nothing."""
+    """A cohort of two, of which a model that finds nothing but the first voxel finds half,
+    and nothing.
+    """
 
     patients = ["P2", "P1"]
 
@@ -50,12 +58,21 @@ class Half:
 
 
 def test_without_a_list_all_are_judged(monkeypatch, capsys):
-    """And who was in training is judged too, unless asked for out of fold; a bar tells how far it is."""
+    """And who was in training is judged too, unless asked for out of fold;
+    a bar tells how far it is.
+    """
     segmenter = Segmenter(network(0), GridSpec(32, block=1), [["P1"]])
-    monkeypatch.setattr(Segmenter, "segment", lambda self, image, device: np.array([[[1, 0], [0, 0]]], bool))
+    monkeypatch.setattr(
+        Segmenter, "segment", lambda self, image, device: np.array([[[1, 0], [0, 0]]], bool)
+    )
     table = evaluate(segmenter, Half())
     assert table.index.tolist() == ["P2", "P1"] and table.seen.tolist() == [False, True]
-    assert table.dice.tolist() == pytest.approx([2 / 3, 0]) and table.tumour_voxels.tolist() == [2, 2]
+    assert table.dice.tolist() == pytest.approx([2 / 3, 0]) and table.tumour_voxels.tolist() == [
+        2,
+        2,
+    ]
     assert table.predicted_voxels.tolist() == [1, 1] and "evaluate" in capsys.readouterr().err
-    assert not evaluate(network(0), Half(), progress=False).seen.any()  # a plain network has seen nobody
+    assert not evaluate(
+        network(0), Half(), progress=False
+    ).seen.any()  # a plain network has seen nobody
     assert capsys.readouterr().err == ""

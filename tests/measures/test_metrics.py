@@ -46,7 +46,10 @@ def test_counts_are_plain_numbers_for_any_dimension():
         one, other = rng.random(shape) < 0.5, rng.random(shape) < 0.5
         n = counts(one, other)
         assert all(type(value) is int for value in n)
-        assert n == tuple(int((a & b).sum()) for a, b in [(one, other), (one, ~other), (~one, other), (~one, ~other)])
+        assert n == tuple(
+            int((a & b).sum())
+            for a, b in [(one, other), (one, ~other), (~one, other), (~one, ~other)]
+        )
         assert n._fields == ("tp", "fp", "fn", "tn")
 
 
@@ -60,7 +63,9 @@ def test_ratios_equal_monai(seed):
 
 
 def test_hausdorff_by_hand():
-    """Two columns 3 apart; then one of 40 surface pixels far away, which the 95th percentile forgives."""
+    """Two columns 3 apart; then one of 40 surface pixels far away,
+    which the 95th percentile forgives.
+    """
     one, other = np.zeros((40, 60), bool), np.zeros((40, 60), bool)
     one[:, 5] = other[:, 8] = True
     assert hausdorff95(one, other) == 3
@@ -86,14 +91,19 @@ def test_surface_has_no_inside():
 def test_hausdorff_equals_monai(seed, spacing):
     one, other = blobs(seed), blobs(seed + 10, share=0.04)
     tensors = [torch.from_numpy(m)[None, None] for m in (one, other)]
-    theirs = monai.metrics.compute_hausdorff_distance(*tensors, percentile=95, spacing=spacing, include_background=True)
+    theirs = monai.metrics.compute_hausdorff_distance(
+        *tensors, percentile=95, spacing=spacing, include_background=True
+    )
     assert hausdorff95(one, other, spacing) == pytest.approx(theirs.item(), rel=1e-5)
 
 
 def test_hausdorff_by_brute_force():
     one, other = blobs(5, (24, 24)), blobs(6, (24, 24))
     cross = ndimage.generate_binary_structure(2, 1)
-    a, b = (np.argwhere(m & ndimage.binary_dilation(~np.pad(m, 1), cross)[1:-1, 1:-1]) for m in (one, other))
+    a, b = (
+        np.argwhere(m & ndimage.binary_dilation(~np.pad(m, 1), cross)[1:-1, 1:-1])
+        for m in (one, other)
+    )
     distance = np.linalg.norm(a[:, None] - b[None], axis=-1)
     expected = max(np.percentile(distance.min(0), 95), np.percentile(distance.min(1), 95))
     assert hausdorff95(one, other) == pytest.approx(expected)
@@ -103,21 +113,34 @@ def test_hausdorff_symmetry_identity_and_place():
     one, other = blobs(1), blobs(2)
     assert hausdorff95(one, other) == hausdorff95(other, one)
     assert hausdorff95(one, one) == 0
-    assert hausdorff95(*(np.pad(m, ((5, 2), (9, 0), (1, 30))) for m in (np.pad(one, 1), np.pad(other, 1)))) \
-        == hausdorff95(np.pad(one, 1), np.pad(other, 1))
+    assert hausdorff95(
+        *(np.pad(m, ((5, 2), (9, 0), (1, 30))) for m in (np.pad(one, 1), np.pad(other, 1)))
+    ) == hausdorff95(np.pad(one, 1), np.pad(other, 1))
 
 
 EMPTY = np.zeros_like(TRUTH)
 
 
-@pytest.mark.parametrize(("prediction", "truth", "ratio", "distance"), [
-    (EMPTY, EMPTY, math.nan, math.nan), (EMPTY, TRUTH, 0.0, math.inf), (PREDICTION, EMPTY, 0.0, math.inf),
-])
+@pytest.mark.parametrize(
+    ("prediction", "truth", "ratio", "distance"),
+    [
+        (EMPTY, EMPTY, math.nan, math.nan),
+        (EMPTY, TRUTH, 0.0, math.inf),
+        (PREDICTION, EMPTY, 0.0, math.inf),
+    ],
+)
 def test_empty_mask_rule(prediction, truth, ratio, distance):
-    expected = {"dice": ratio, "iou": ratio, "sensitivity": ratio, "precision": ratio, "hd95": distance}
+    expected = {
+        "dice": ratio,
+        "iou": ratio,
+        "sensitivity": ratio,
+        "precision": ratio,
+        "hd95": distance,
+    }
     assert scores(prediction, truth) == pytest.approx(expected, nan_ok=True)
-    assert [f(prediction, truth) for f in (dice, iou, sensitivity, precision, hausdorff95)] \
-        == pytest.approx(list(expected.values()), nan_ok=True)
+    assert [
+        f(prediction, truth) for f in (dice, iou, sensitivity, precision, hausdorff95)
+    ] == pytest.approx(list(expected.values()), nan_ok=True)
 
 
 def test_no_overlap_is_zero():
@@ -128,17 +151,25 @@ def test_scores_agree_with_the_single_measures():
     one, other = blobs(3), blobs(4)
     result = scores(one, other, spacing=(2, 1, 1))
     assert list(result) == ["dice", "iou", "sensitivity", "precision", "hd95"]
-    assert result == {"dice": dice(one, other), "iou": iou(one, other), "sensitivity": sensitivity(one, other),
-                      "precision": precision(one, other), "hd95": hausdorff95(one, other, (2, 1, 1))}
+    assert result == {
+        "dice": dice(one, other),
+        "iou": iou(one, other),
+        "sensitivity": sensitivity(one, other),
+        "precision": precision(one, other),
+        "hd95": hausdorff95(one, other, (2, 1, 1)),
+    }
 
 
 @pytest.mark.parametrize("measure", [counts, dice, hausdorff95, scores])
-@pytest.mark.parametrize(("prediction", "words"), [
-    (TRUTH * np.uint8(255), r"prediction is a uint8 array.*mask > 0"),
-    (TRUTH.astype(float), r"float64.*probability >= 0.5"),
-    (TRUTH.tolist(), "prediction is a list"),
-    (TRUTH[:2], r"\(2, 4\).*\(3, 4\).*own grid"),
-])
+@pytest.mark.parametrize(
+    ("prediction", "words"),
+    [
+        (TRUTH * np.uint8(255), r"prediction is a uint8 array.*mask > 0"),
+        (TRUTH.astype(float), r"float64.*probability >= 0.5"),
+        (TRUTH.tolist(), "prediction is a list"),
+        (TRUTH[:2], r"\(2, 4\).*\(3, 4\).*own grid"),
+    ],
+)
 def test_bad_masks(measure, prediction, words):
     with pytest.raises(LggError, match=words):
         measure(prediction, TRUTH)
@@ -151,15 +182,31 @@ def test_a_bad_truth_is_named_too():
         counts(np.array(True), np.array(True))
 
 
-@pytest.mark.parametrize("spacing", [(1, 1, 1), (1,), (1, 0), (1, -2), (1, math.nan), (1, math.inf), ("a", "b"),
-                                     "wide", 1, {}, [1, [2]]])
+@pytest.mark.parametrize(
+    "spacing",
+    [
+        (1, 1, 1),
+        (1,),
+        (1, 0),
+        (1, -2),
+        (1, math.nan),
+        (1, math.inf),
+        ("a", "b"),
+        "wide",
+        1,
+        {},
+        [1, [2]],
+    ],
+)
 def test_bad_spacing(spacing):
     with pytest.raises(LggError, match="one positive number for each of the 2 axes"):
         hausdorff95(PREDICTION, TRUTH, spacing)
 
 
 def test_a_volume_is_quick():
-    """A large tumour and a far false positive in 40 slices of 256 x 256: 0.15 s of processor time where measured."""
+    """A large tumour and a far false positive in 40 slices of 256 x 256:
+    0.15 s of processor time where measured.
+    """
     z, y, x = np.ogrid[:40, :256, :256]
     truth = ((z - 20) / 12) ** 2 + ((y - 120) / 50) ** 2 + ((x - 120) / 45) ** 2 < 1
     prediction = np.roll(truth, (1, 4), axis=(0, 1))

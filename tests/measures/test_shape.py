@@ -1,4 +1,6 @@
-"""Shape features on bodies whose answers are known, and against independent ways to compute them."""
+"""Shape features on bodies whose answers are known,
+and against independent ways to compute them.
+"""
 
 import math
 
@@ -47,11 +49,15 @@ def plain_asd_mf(dy, dx):
     window = math.floor(len(r) / 10 + 0.5)
     window += window % 2 == 0
     half = window // 2
-    rest = [r[i] - sum(r[(i + j) % len(r)] for j in range(-half, half + 1)) / window for i in range(len(r))]
+    rest = [
+        r[i] - sum(r[(i + j) % len(r)] for j in range(-half, half + 1)) / window
+        for i in range(len(r))
+    ]
     return float(np.mean([np.std(values) for values in bins if values])), float(np.std(rest))
 
 
 # ---------------------------------------------------------------- BEVR
+
 
 @pytest.mark.parametrize("sides", [(1, 1, 1), (7, 7, 7), (1, 1, 9), (1, 20, 5), (4, 6, 30)])
 def test_every_box_has_the_ratio_of_a_cube(sides):
@@ -59,13 +65,19 @@ def test_every_box_has_the_ratio_of_a_cube(sides):
 
 
 def test_a_ball_nears_one_as_voxels_shrink():
-    small, large = (bevr(body(lambda z, y, x: z**2 + y**2 + x**2 <= r**2, (r, r, r))) for r in (8, 32))  # noqa: B023
+    def ball(r):
+        return body(lambda z, y, x: z**2 + y**2 + x**2 <= r**2, (r, r, r))
+
+    small = bevr(ball(8))
+    large = bevr(ball(32))
     assert 0.75 < small < 0.92 < large < 1
 
 
 def test_an_ellipsoid_equals_the_ball_it_is_stretched_from():
     ball = bevr(body(lambda z, y, x: z**2 + y**2 + x**2 <= 30**2, (30, 30, 30)))
-    assert bevr(body(lambda z, y, x: (z / 10)**2 + (y / 40)**2 + (x / 25)**2 <= 1)) == pytest.approx(ball, abs=0.05)
+    assert bevr(
+        body(lambda z, y, x: (z / 10) ** 2 + (y / 40) ** 2 + (x / 25) ** 2 <= 1)
+    ) == pytest.approx(ball, abs=0.05)
 
 
 def test_two_opposite_voxels_by_hand():
@@ -91,6 +103,7 @@ def test_slice_spacing_cancels(seed):
 
 # ---------------------------------------------------------------- ASD and MF
 
+
 def test_a_disc_is_nearly_flat():
     assert asd(disc()) < 0.01
     assert mf(disc()) < 0.01
@@ -98,7 +111,9 @@ def test_a_disc_is_nearly_flat():
 
 @pytest.mark.parametrize("side", [1, 2, 5, 21, 40])
 def test_a_square_by_hand(side):
-    """Marching squares cuts each pixel edge between inside and outside in the middle: 4 x side points."""
+    """Marching squares cuts each pixel edge between inside and outside in the middle:
+    4 x side points.
+    """
     along, out = np.arange(side) - (side - 1) / 2, np.full(side, side / 2)
     dx = np.concatenate([out, along[::-1], -out, along])
     dy = np.concatenate([along, out, along[::-1], -out])
@@ -119,8 +134,10 @@ def test_a_star_against_its_formula():
 
 
 def test_more_irregular_is_larger_whatever_the_size():
-    mild, wild, big = (body(lambda z, y, x: star(y, x, amplitude, size), (0, 130, 130))  # noqa: B023
-                       for amplitude, size in ((0.1, 45), (0.3, 45), (0.1, 90)))
+    mild, wild, big = (
+        body(lambda z, y, x: star(y, x, amplitude, size), (0, 130, 130))  # noqa: B023
+        for amplitude, size in ((0.1, 45), (0.3, 45), (0.1, 90))
+    )
     for feature in (asd, mf):
         assert feature(wild) > 2 * feature(mild)
         assert feature(big) == pytest.approx(feature(mild), rel=0.05)
@@ -165,7 +182,16 @@ def test_quarter_turns_and_mirrors():
 
 
 def test_sectors_start_along_x_and_turn_towards_y():
-    assert sectors(np.radians([0, 35.9, 36.1, 90, 180, 323, 325, 359.9])).tolist() == [0, 0, 1, 2, 5, 8, 9, 9]
+    assert sectors(np.radians([0, 35.9, 36.1, 90, 180, 323, 325, 359.9])).tolist() == [
+        0,
+        0,
+        1,
+        2,
+        5,
+        8,
+        9,
+        9,
+    ]
 
 
 def test_smoothing_wraps_around_and_is_odd():
@@ -176,6 +202,7 @@ def test_smoothing_wraps_around_and_is_odd():
 
 # ---------------------------------------------------------------- the edges of the domain
 
+
 def test_one_voxel():
     mask = np.zeros((3, 4, 5), bool)
     mask[1, 2, 3] = True
@@ -184,12 +211,22 @@ def test_one_voxel():
 
 def test_an_empty_mask_has_no_shape():
     empty = np.zeros((3, 4, 5), bool)
-    assert all(math.isnan(value) for value in (asd(empty), mf(empty), bevr(empty), *shape_features(empty).values()))
+    assert all(
+        math.isnan(value)
+        for value in (asd(empty), mf(empty), bevr(empty), *shape_features(empty).values())
+    )
     assert list(shape_features(empty)) == list(shape_features(~empty)) == ["asd", "mf", "bevr"]
 
 
-@pytest.mark.parametrize("bad", [np.zeros((4, 4), bool), np.zeros((2, 4, 4), np.uint8), [[[True]]],
-                                 np.zeros((1, 2, 3, 4), bool)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((4, 4), bool),
+        np.zeros((2, 4, 4), np.uint8),
+        [[[True]]],
+        np.zeros((1, 2, 3, 4), bool),
+    ],
+)
 def test_anything_but_a_bool_volume_is_refused(bad):
     with pytest.raises(LggError, match=r"bool \(D, H, W\)"):
         shape_features(bad)
@@ -205,7 +242,12 @@ def test_the_mask_is_left_alone():
 def test_short_and_long_names_are_one():
     assert lggseg.asd is asd is angular_standard_deviation is lggseg.angular_standard_deviation
     assert lggseg.mf is mf is margin_fluctuation is lggseg.margin_fluctuation
-    assert lggseg.bevr is bevr is bounding_ellipsoid_volume_ratio is lggseg.bounding_ellipsoid_volume_ratio
+    assert (
+        lggseg.bevr
+        is bevr
+        is bounding_ellipsoid_volume_ratio
+        is lggseg.bounding_ellipsoid_volume_ratio
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))

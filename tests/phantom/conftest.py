@@ -1,4 +1,6 @@
-"""Shared by the phantoms' tests: the default cohort, planned and with its masks, and slices of a tidy head."""
+"""Shared by the phantoms' tests: the default cohort, planned and with its masks,
+and slices of a tidy head.
+"""
 
 import numpy as np
 import pytest
@@ -13,13 +15,27 @@ from lggseg.phantom.tissue import Plane
 def default():
     """Plan, table (by patient) and masks (by folder) of the default cohort; nothing is written."""
     plan, table = plan_cohort()
-    return plan, table.set_index("Patient"), {patient.folder: draw_masks(patient) for patient in plan}
+    return (
+        plan,
+        table.set_index("Patient"),
+        {patient.folder: draw_masks(patient) for patient in plan},
+    )
 
 
 @pytest.fixture
 def look():
-    return Look(ventricles=1.0, rims=0.0, contrast=1.5, softness=0.02, enhancing=np.inf, rim=False, lesions=[],
-                scalp=0.05, diploe=0.5, fat_after=1.0)
+    return Look(
+        ventricles=1.0,
+        rims=0.0,
+        contrast=1.5,
+        softness=0.02,
+        enhancing=np.inf,
+        rim=False,
+        lesions=[],
+        scalp=0.05,
+        diploe=0.5,
+        fat_after=1.0,
+    )
 
 
 class Tidy(Plane):

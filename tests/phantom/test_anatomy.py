@@ -1,4 +1,6 @@
-"""Where things lie: levels, fields, and tumours of the size, side and number of parts they should have."""
+"""Where things lie: levels, fields, and tumours of the size,
+side and number of parts they should have.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +22,11 @@ from lggseg.phantom.patient import Look
 
 def test_level_of_a_ball():
     level = lambda x, y, z: ball(x, y, z, (1, 0, 0), (0.5, 0.5, 2))  # noqa: E731
-    assert level(1, 0, 0) == 0.5 and level(1.5, 0, 0) == level(1, 0, 2) == 0 and level(1, 0.75, 0) == -0.25
+    assert (
+        level(1, 0, 0) == 0.5
+        and level(1.5, 0, 0) == level(1, 0, 2) == 0
+        and level(1, 0.75, 0) == -0.25
+    )
 
 
 def test_noise_is_standard_and_smooth():
@@ -33,7 +39,9 @@ def test_resample_is_linear_interpolation():
     field = np.random.default_rng(1).random((2, 8, 8)).astype(np.float32)
     place = ((np.arange(32) + 0.5) / 4 - 0.5).clip(0, 7)
     grid = np.meshgrid([0, 1], place, place, indexing="ij")
-    np.testing.assert_allclose(resample(field, 32), ndimage.map_coordinates(field, grid, order=1), atol=1e-6)
+    np.testing.assert_allclose(
+        resample(field, 32), ndimage.map_coordinates(field, grid, order=1), atol=1e-6
+    )
 
 
 def test_largest_parts():
@@ -47,10 +55,14 @@ def test_the_scalp_varies_around_the_head_and_with_height(default):
     x, y, z = coordinates(patient, 64)
     thickness = scalp(patient.rng(5), x, y, z, 0.05)
     middle = len(x) // 2
-    back, temple = (thickness[middle][here].mean() for here in (y[middle] > 0.8, np.abs(x[middle]) > 0.8))
+    back, temple = (
+        thickness[middle][here].mean() for here in (y[middle] > 0.8, np.abs(x[middle]) > 0.8)
+    )
     assert back > 1.15 * temple and 0.02 < thickness.min() and thickness.max() < 0.2
     behind = (y > 0.9) & (np.abs(x) < 0.2)
-    assert thickness[0][behind[0]].mean() > 1.3 * thickness[middle][behind[middle]].mean()  # the neck
+    assert (
+        thickness[0][behind[0]].mean() > 1.3 * thickness[middle][behind[middle]].mean()
+    )  # the neck
     assert thickness[middle].std() > 0.1 * thickness[middle].mean()
 
 
@@ -75,7 +87,11 @@ def test_tumours_vary_as_they_should(default):
     voxels = np.array([mask.sum() for mask in masks.values()])
     assert voxels.min() > 1000 and voxels.max() > 5 * voxels.min()
     assert 0.008 < np.mean([mask.mean() for mask in masks.values()]) < 0.02
-    assert 0.3 < sum(mask.any((1, 2)).sum() for mask in masks.values()) / sum(map(len, masks.values())) < 0.42
+    assert (
+        0.3
+        < sum(mask.any((1, 2)).sum() for mask in masks.values()) / sum(map(len, masks.values()))
+        < 0.42
+    )
     parts = [ndimage.label(mask, np.ones((3, 3, 3)))[1] for mask in masks.values()]
     assert parts.count(1) >= 45 and sum(n > 1 for n in parts) >= 4
     contrast = np.array([Look.draw(patient.rng(3)).contrast for patient in plan])

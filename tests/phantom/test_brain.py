@@ -1,4 +1,6 @@
-"""Grey, white, fluid, stem, coverings, vessels and tumour, each with its own look in each sequence."""
+"""Grey, white, fluid, stem, coverings, vessels and tumour,
+each with its own look in each sequence.
+"""
 
 import numpy as np
 import pytest
@@ -32,7 +34,9 @@ def test_the_stem_changes_its_shape_with_height(tidy):
     midbrain, pons, medulla = (tidy(z) for z in (-0.26, -0.46, -0.65))
     levels = [stem(plane.x, plane.y, plane.z) for plane in (midbrain, pons, medulla)]
     assert width(levels[1])[0] > width(levels[0])[0] > width(levels[2])[0] > 15
-    row = levels[0][round(127.5 + 100 * -0.045)]  # in front of the body: two peduncles and the notch between them
+    row = levels[0][
+        round(127.5 + 100 * -0.045)
+    ]  # in front of the body: two peduncles and the notch between them
     assert np.flatnonzero(np.diff((row > 0).astype(int))).size == 4 and row[128] < 0
     assert (stem(midbrain.x, midbrain.y, 0.3) < 0).all()
 
@@ -70,4 +74,8 @@ def test_a_tumour_is_bright_in_flair_alone(tidy, look):
     level[100:140, 60:100] = 0.05
     plane = drawn(tidy(0.3, tumour=level), look)
     pre, flair, post = plane.at(-0.45, -0.1)
-    assert flair > 1.3 * SIGNAL["grey"][FLAIR] and pre < SIGNAL["grey"][PRE] + 0.02 and post < SIGNAL["grey"][POST]
+    assert (
+        flair > 1.3 * SIGNAL["grey"][FLAIR]
+        and pre < SIGNAL["grey"][PRE] + 0.02
+        and post < SIGNAL["grey"][POST]
+    )

@@ -10,11 +10,17 @@ PATIENT = Patient("TCGA_DU_P001_19990101", "DU", (0, 1), 20, 1.0, 2, 0.3, ())
 
 def test_sites_share_the_cohort():
     assert sum(scanner.fraction for scanner in SCANNERS.values()) == pytest.approx(1)
-    assert all(15 <= low <= high <= 28 for low, high in (scanner.slices for scanner in SCANNERS.values()))
+    assert all(
+        15 <= low <= high <= 28 for low, high in (scanner.slices for scanner in SCANNERS.values())
+    )
 
 
 def test_draws_of_one_purpose_do_not_move_those_of_another():
-    first, again, other = PATIENT.rng(2).random(4), PATIENT.rng(2).random(4), PATIENT.rng(3).random(4)
+    first, again, other = (
+        PATIENT.rng(2).random(4),
+        PATIENT.rng(2).random(4),
+        PATIENT.rng(3).random(4),
+    )
     assert (first == again).all() and not np.isin(first, other).any()
 
 

@@ -1,4 +1,6 @@
-"""The phantom cohort's files: the real layout, the same bytes from the same seed, whole or not at all."""
+"""The phantom cohort's files: the real layout, the same bytes from the same seed,
+whole or not at all.
+"""
 
 import doctest
 import hashlib
@@ -17,32 +19,50 @@ from lggseg.phantom.table import COLUMNS, plan_cohort
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    return write_phantom_cohort(tmp_path_factory.mktemp("small"), patients=4, seed=3, progress=False)
+    return write_phantom_cohort(
+        tmp_path_factory.mktemp("small"), patients=4, seed=3, progress=False
+    )
 
 
 def volumes(root):
-    """(folder's name, images (D,256,256,3), masks (D,256,256)) of every patient, slices in numeric order."""
+    """(folder's name, images (D,256,256,3), masks (D,256,256)) of every patient,
+    slices in numeric order.
+    """
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         names = [f"{folder.name}_{k}" for k in range(1, len(list(folder.iterdir())) // 2 + 1)]
-        yield (folder.name, np.stack([imread(folder / f"{name}.tif") for name in names]),
-               np.stack([imread(folder / f"{name}_mask.tif") for name in names]))
+        yield (
+            folder.name,
+            np.stack([imread(folder / f"{name}.tif") for name in names]),
+            np.stack([imread(folder / f"{name}_mask.tif") for name in names]),
+        )
 
 
 def digest(root):
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(root.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_layout(small):
     folders = [path for path in small.iterdir() if path.is_dir()]
     assert small.name == "kaggle_3m" and len(folders) == 4
-    assert sorted(p.name for p in small.iterdir() if p.is_file()) == ["PHANTOM.txt", "README.md", "data.csv"]
+    assert sorted(p.name for p in small.iterdir() if p.is_file()) == [
+        "PHANTOM.txt",
+        "README.md",
+        "data.csv",
+    ]
     for folder in folders:
         assert re.fullmatch(r"TCGA_(CS|DU|EZ|FG|HT)_P\d{3}_(199|200)\d[01]\d[0-3]\d", folder.name)
         count = len(list(folder.glob("*_mask.tif")))
-        slices = {f"{folder.name}_{k}{end}.tif" for k in range(1, count + 1) for end in ("", "_mask")}
+        slices = {
+            f"{folder.name}_{k}{end}.tif" for k in range(1, count + 1) for end in ("", "_mask")
+        }
         assert {path.name for path in folder.iterdir()} == slices and 15 <= count <= 28
-    assert [path.name for path in small.parent.iterdir()] == ["kaggle_3m"]  # nothing temporary is left
+    assert [path.name for path in small.parent.iterdir()] == [
+        "kaggle_3m"
+    ]  # nothing temporary is left
 
 
 def test_pixels(small):
@@ -51,17 +71,31 @@ def test_pixels(small):
         assert mask.shape == image.shape[:3] and set(np.unique(mask)) == {0, 255}
         assert image.max() > 120 and np.median(image[:, :8]) < 25  # a head in dark air
         rows = np.flatnonzero((mask > 0).any((1, 2)))
-        assert len(rows) >= 2 and (np.diff(rows) >= 1).all() and 0 < rows[0] and rows[-1] < len(mask) - 1
+        assert (
+            len(rows) >= 2
+            and (np.diff(rows) >= 1).all()
+            and 0 < rows[0]
+            and rows[-1] < len(mask) - 1
+        )
 
 
 def test_the_drawing_is_that_of_its_version(small):
-    """Who changes what is drawn raises PHANTOM_VERSION, or old caches pass for new: these numbers notice."""
-    found = {name: (len(mask), *image.mean((0, 1, 2)), np.count_nonzero(mask)) for name, image, mask in volumes(small)}
-    assert cohort.PHANTOM_VERSION == "6" and found == {name: pytest.approx(numbers, rel=1e-3) for name, numbers in {
-        "TCGA_HT_P001_20000513": (16, 32.180, 31.324, 36.370, 16009),
-        "TCGA_CS_P002_20061106": (20, 35.356, 34.674, 41.351, 28677),
-        "TCGA_FG_P003_20061013": (22, 27.409, 27.409, 27.409, 34589),  # both T1 are missing
-        "TCGA_DU_P004_19940125": (21, 27.885, 26.145, 32.022, 3927)}.items()}
+    """Who changes what is drawn raises PHANTOM_VERSION, or old caches pass for new:
+    these numbers notice.
+    """
+    found = {
+        name: (len(mask), *image.mean((0, 1, 2)), np.count_nonzero(mask))
+        for name, image, mask in volumes(small)
+    }
+    assert cohort.PHANTOM_VERSION == "6" and found == {
+        name: pytest.approx(numbers, rel=1e-3)
+        for name, numbers in {
+            "TCGA_HT_P001_20000513": (16, 32.180, 31.324, 36.370, 16009),
+            "TCGA_CS_P002_20061106": (20, 35.356, 34.674, 41.351, 28677),
+            "TCGA_FG_P003_20061013": (22, 27.409, 27.409, 27.409, 34589),  # both T1 are missing
+            "TCGA_DU_P004_19940125": (21, 27.885, 26.145, 32.022, 3927),
+        }.items()
+    }
 
 
 def test_a_tumour_continues_from_slice_to_slice(small):
@@ -82,7 +116,9 @@ def test_the_table_on_disk(small):
     text = (small / "data.csv").read_text()
     table = pd.read_csv(small / "data.csv")
     assert tuple(table.columns) == COLUMNS and ".0" not in text
-    assert set(table["Patient"]) == {path.name.rpartition("_")[0] for path in small.iterdir() if path.is_dir()}
+    assert set(table["Patient"]) == {
+        path.name.rpartition("_")[0] for path in small.iterdir() if path.is_dir()
+    }
     assert table["Patient"].is_monotonic_increasing
 
 
@@ -90,8 +126,14 @@ def test_same_seed_same_bytes(small, tmp_path):
     again = write_phantom_cohort(tmp_path / "again", patients=4, seed=3, progress=False)
     assert digest(again) == digest(small)
     other = write_phantom_cohort(tmp_path / "other", patients=2, seed=4, progress=False)
-    images = [{code for path, code in digest(root).items() if re.search(r"_\d+\.tif$", path) and "mask" not in path}
-              for root in (small, other)]
+    images = [
+        {
+            code
+            for path, code in digest(root).items()
+            if re.search(r"_\d+\.tif$", path) and "mask" not in path
+        }
+        for root in (small, other)
+    ]
     assert images[0] and images[1] and not images[0] & images[1]
 
 

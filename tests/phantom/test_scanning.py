@@ -39,14 +39,23 @@ def test_grey_air_is_in_one_sequence_of_who_says_so(default):
 
 def test_an_offset_does_not_touch_a_copy_of_flair(default):
     patient = replace(default[0][0], air=50, missing=("pre", "post"))
-    image = acquire(np.full((3, 8, 8), 0.5, np.float32), np.zeros((8, 8)), patient, np.random.default_rng(0),
-                    np.ones((8, 8)))
+    image = acquire(
+        np.full((3, 8, 8), 0.5, np.float32),
+        np.zeros((8, 8)),
+        patient,
+        np.random.default_rng(0),
+        np.ones((8, 8)),
+    )
     assert (image[..., 0] == image[..., 1]).all() and (image[..., 2] == image[..., 1]).all()
 
 
 def test_a_signed_sequence_has_tissue_on_both_sides_of_air():
-    """Air and bone stay at 0, what is as bright as NULL too; fluid is below, white matter and fat above."""
-    before = np.array([0, 0.06, 0.13, NULL, 0.5, 0.95])  # air, bone, fluid, a tissue at NULL, white matter, fat
+    """Air and bone stay at 0, what is as bright as NULL too; fluid is below,
+    white matter and fat above.
+    """
+    before = np.array(
+        [0, 0.06, 0.13, NULL, 0.5, 0.95]
+    )  # air, bone, fluid, a tissue at NULL, white matter, fat
     canvas = np.stack([before, before, before])[:, None]
     shown = inversion_recovery(canvas, np.ones((1, 6)))[0]
     assert shown[:2].tolist() == [0, 0] and shown[3] == pytest.approx(0)

@@ -13,8 +13,13 @@ def test_soft_borders():
 
 def test_signals_tell_the_sequences_apart():
     pre, flair, post = (dict(zip(SIGNAL, column)) for column in zip(*SIGNAL.values()))
-    assert pre["fluid"] < pre["grey"] < pre["white"] and flair["fluid"] < flair["white"] < flair["grey"]
-    assert post["white"] / post["grey"] < pre["white"] / pre["grey"]  # contrast medium in the blood of the grey
+    assert (
+        pre["fluid"] < pre["grey"] < pre["white"]
+        and flair["fluid"] < flair["white"] < flair["grey"]
+    )
+    assert (
+        post["white"] / post["grey"] < pre["white"] / pre["grey"]
+    )  # contrast medium in the blood of the grey
     for tissue in ("dura", "mucosa", "plexus", "vessel"):
         assert post[tissue] > 1.5 * pre[tissue] and post[tissue] > post["white"]
 
@@ -37,7 +42,9 @@ def test_a_spot_is_its_ellipsoid_and_nothing_else(tidy, mirror):
     plane, whole = tidy(0.1), tidy(0.1)
     plane.spot("vessel", (0.3, -0.2, 0.15), (0.1, 0.06, 0.2), 0.03, mirror=mirror)
     for x in (0.3, -0.3) if mirror else (0.3,):
-        whole.paint(soft(ball(whole.x, whole.y, 0.1, (x, -0.2, 0.15), (0.1, 0.06, 0.2)), 0.03), "vessel")
+        whole.paint(
+            soft(ball(whole.x, whole.y, 0.1, (x, -0.2, 0.15), (0.1, 0.06, 0.2)), 0.03), "vessel"
+        )
     assert plane.image.any() and np.array_equal(plane.image, whole.image)
 
 

@@ -13,11 +13,15 @@ from lggseg.viewer import SliceViewer
 
 @pytest.fixture
 def scan():
-    """(image, mask, probability) of 6 slices of 64 x 64; slice i is grey 20 i, tumour in 1 to 4, largest in 3."""
-    image = np.broadcast_to(20 * np.arange(6, dtype=np.uint8)[:, None, None, None], (6, 64, 64, 3)).copy()
+    """(image, mask, probability) of 6 slices of 64 x 64; slice i is grey 20 i, tumour in 1 to 4,
+    largest in 3.
+    """
+    image = np.broadcast_to(
+        20 * np.arange(6, dtype=np.uint8)[:, None, None, None], (6, 64, 64, 3)
+    ).copy()
     mask = np.zeros((6, 64, 64), bool)
     for at, side in ((1, 4), (2, 8), (3, 20), (4, 10)):
-        mask[at, 10:10 + side, 10:10 + side] = True
+        mask[at, 10 : 10 + side, 10 : 10 + side] = True
     return image, mask, ndimage.gaussian_filter(mask.astype(np.float32), (0, 2, 2)).clip(0, 1)
 
 

@@ -18,8 +18,10 @@ def model(model):
 
 def test_layer_outputs_are_what_the_layers_return(model):
     x, by_hand = torch.randn(2, 3, 32, 32), {}
-    hooks = [model.encoder[1].register_forward_hook(lambda m, i, o: by_hand.update(e=o.clone())),
-             model.up[0].register_forward_hook(lambda m, i, o: by_hand.update(u=o.clone()))]
+    hooks = [
+        model.encoder[1].register_forward_hook(lambda m, i, o: by_hand.update(e=o.clone())),
+        model.up[0].register_forward_hook(lambda m, i, o: by_hand.update(u=o.clone())),
+    ]
     with torch.no_grad():
         logits = model.eval()(x)
     for hook in hooks:
@@ -27,7 +29,9 @@ def test_layer_outputs_are_what_the_layers_return(model):
     model.train()
     caught = layer_outputs(model, x)
     assert np.allclose(caught["head"], logits) and np.allclose(caught["encoder.1"], by_hand["e"])
-    assert np.allclose(caught["up.0"], by_hand["u"])  # with the skip connection, added by the model's own hook
+    assert np.allclose(
+        caught["up.0"], by_hand["u"]
+    )  # with the skip connection, added by the model's own hook
     assert list(caught)[0] == "encoder.0" and list(caught)[-1] == "head"
     assert model.training and all(len(layer._forward_hooks) <= 1 for layer in model.modules())
 
@@ -49,12 +53,18 @@ def test_in_place_layers_do_not_spoil_what_was_caught():
 
 def test_activation_viewer(model):
     viewer = ActivationViewer(model, torch.randn(2, 3, 32, 32), layer="encoder.0", width=64)
-    assert viewer.caption() == "input 1 of 2 · encoder.0 · 4 channels of 32 x 32" and viewer.render().shape == (68, 68)
+    assert (
+        viewer.caption() == "input 1 of 2 · encoder.0 · 4 channels of 32 x 32"
+        and viewer.render().shape == (68, 68)
+    )
     before = viewer.picture.value
     viewer.slice_slider.value = 1
     assert viewer.picture.value != before
     viewer.layer.value = "bottom"
-    assert viewer.caption() == "input 2 of 2 · bottom · 16 channels of 8 x 8" and len(viewer.figure().axes) == 1
+    assert (
+        viewer.caption() == "input 2 of 2 · bottom · 16 channels of 8 x 8"
+        and len(viewer.figure().axes) == 1
+    )
     assert repr(viewer) == "ActivationViewer(UNet: 9 layers, 2 inputs)"
     viewer.close()
     single = ActivationViewer(model, torch.randn(3, 32, 32), width=64)
@@ -64,9 +74,14 @@ def test_activation_viewer(model):
         ActivationViewer(model, torch.randn(3, 32, 32), layer="x")
 
 
-@pytest.mark.parametrize(("x", "channels", "words"), [
-    (np.zeros((1, 3, 8, 8), np.float32), 4, "x is"), (torch.zeros(0, 3, 8, 8), 4, "x is"),
-    (torch.zeros(1, 3, 8, 8), 0, "channels is 0")])
+@pytest.mark.parametrize(
+    ("x", "channels", "words"),
+    [
+        (np.zeros((1, 3, 8, 8), np.float32), 4, "x is"),
+        (torch.zeros(0, 3, 8, 8), 4, "x is"),
+        (torch.zeros(1, 3, 8, 8), 0, "channels is 0"),
+    ],
+)
 def test_input_that_cannot_be_shown_is_refused(x, channels, words):
     with pytest.raises(LggError, match=words):
         ActivationViewer(nn.Sequential(nn.Conv2d(3, 2, 1)), x, channels=channels)

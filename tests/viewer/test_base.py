@@ -1,4 +1,6 @@
-"""What all viewers share, under ipywidgets 7.7.1 and 8 alike: bytes follow controls, nothing leaks, nothing lags."""
+"""What all viewers share, under ipywidgets 7.7.1 and 8 alike: bytes follow controls,
+nothing leaks, nothing lags.
+"""
 
 import gc
 import subprocess
@@ -21,14 +23,21 @@ def test_the_picture_follows_the_slider_at_once(scan, make):
         assert abs(pixels(viewer) - 20 * at).max() <= 1
     from_page(viewer.slice_slider, 4)
     assert abs(pixels(viewer) - 80).max() <= 1
-    assert (viewer.slice_slider.min, viewer.slice_slider.max, viewer.slice_slider.continuous_update) == (0, 5, True)
+    assert (
+        viewer.slice_slider.min,
+        viewer.slice_slider.max,
+        viewer.slice_slider.continuous_update,
+    ) == (0, 5, True)
 
 
 def test_figure_shows_the_same(scan, make):
     viewer = make(*scan, patient="TCGA_XX_0000")
     figure = viewer.figure()
-    axes, = figure.axes
-    assert np.array_equal(axes.images[0].get_array(), viewer.render()) and axes.get_title() == viewer.caption()
+    (axes,) = figure.axes
+    assert (
+        np.array_equal(axes.images[0].get_array(), viewer.render())
+        and axes.get_title() == viewer.caption()
+    )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(viewer.legend())
 
 
@@ -79,11 +88,15 @@ def test_no_leak_over_2000_steps(scan, make):
 
 
 def test_a_step_costs_less_than_15_ms():
-    """At 512 px with truth and probability map; CPU time of this thread, so that a busy machine does not matter."""
+    """At 512 px with truth and probability map; CPU time of this thread,
+    so that a busy machine does not matter.
+    """
     image = np.random.default_rng(0).integers(0, 255, (4, 256, 256, 3), np.uint8)
     mask = np.zeros((4, 256, 256), bool)
     mask[:, 60:160, 80:190] = True
-    viewer = SliceViewer(image, mask, ndimage.gaussian_filter(mask.astype(np.float32), (0, 4, 4)).clip(0, 1))
+    viewer = SliceViewer(
+        image, mask, ndimage.gaussian_filter(mask.astype(np.float32), (0, 4, 4)).clip(0, 1)
+    )
     viewer.style["prediction"].value, costs = "probability", []
     assert viewer.render().shape == (512, 512, 3)
     for i in range(60):
@@ -95,7 +108,10 @@ def test_a_step_costs_less_than_15_ms():
 
 
 def test_only_a_figure_costs_matplotlib():
-    code = ("import sys, numpy; from lggseg import SliceViewer; viewer = SliceViewer(numpy.zeros((1, 8, 8), 'uint8'));"
-            "print('matplotlib' in sys.modules); viewer.figure(); print('matplotlib' in sys.modules)")
+    code = (
+        "import sys, numpy; from lggseg import SliceViewer;"
+        "viewer = SliceViewer(numpy.zeros((1, 8, 8), 'uint8'));"
+        "print('matplotlib' in sys.modules); viewer.figure(); print('matplotlib' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\nTrue\n"

@@ -13,8 +13,18 @@ from lggseg.viewer.colours import TRUTH
 
 
 def test_window_maps_low_to_black_and_high_to_white():
-    assert overlay.windowed(np.array([0, 50, 100, 150, 255], np.uint8), 50, 150).tolist() == [0, 0, 127, 255, 255]
-    assert overlay.windowed(np.array([99, 100, 101], np.uint8), 100, 100).tolist() == [0, 0, 255]  # no division by 0
+    assert overlay.windowed(np.array([0, 50, 100, 150, 255], np.uint8), 50, 150).tolist() == [
+        0,
+        0,
+        127,
+        255,
+        255,
+    ]
+    assert overlay.windowed(np.array([99, 100, 101], np.uint8), 100, 100).tolist() == [
+        0,
+        0,
+        255,
+    ]  # no division by 0
 
 
 @pytest.mark.parametrize("width", [1, 2])
@@ -23,8 +33,12 @@ def test_boundaries_are_scipys_erosion_and_dilation(width):
     mask = overlay.enlarge(mask, 3)
     cross = np.zeros((2 * width + 1,) * 2, bool)
     cross[width, [0, -1]] = cross[[0, -1], width] = cross[width, width] = True
-    assert np.array_equal(overlay.boundary(mask, width), mask & ~ndimage.binary_erosion(mask, cross))
-    assert np.array_equal(overlay.boundary(mask, width, outside=True), ndimage.binary_dilation(mask, cross) & ~mask)
+    assert np.array_equal(
+        overlay.boundary(mask, width), mask & ~ndimage.binary_erosion(mask, cross)
+    )
+    assert np.array_equal(
+        overlay.boundary(mask, width, outside=True), ndimage.binary_dilation(mask, cross) & ~mask
+    )
 
 
 def test_blend_is_a_weighted_mean():
@@ -60,12 +74,27 @@ def test_channel_tiles_scale_each_channel_by_itself():
     channels = np.array([[[0, 1]], [[-5, 5]], [[7, 7]]], float)  # three channels of 1 x 2
     tiles = overlay.channel_tiles(channels, side=4, gap=1)
     assert tiles.shape == (4, 6)
-    assert tiles[0].tolist() == [0, 255, 60, 0, 255, 60] and tiles[2].tolist() == [0, 0, 60, 60, 60, 60]
+    assert tiles[0].tolist() == [0, 255, 60, 0, 255, 60] and tiles[2].tolist() == [
+        0,
+        0,
+        60,
+        60,
+        60,
+        60,
+    ]
 
 
 def test_pictures_need_neither_matplotlib_nor_widgets():
-    code = "import sys, lggseg.viewer.overlay; print(sorted({'matplotlib', 'ipywidgets'} & sys.modules.keys()))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = (
+        "import sys, lggseg.viewer.overlay;"
+        "print(sorted({'matplotlib', 'ipywidgets'} & sys.modules.keys()))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "float16", "bfloat16", "uint8", "bool"])

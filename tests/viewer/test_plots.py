@@ -36,13 +36,21 @@ def outlines(ax):
     found = []
     for contour in (c for c in ax.collections if isinstance(c, mpl.contour.ContourSet)):
         box = contour.get_paths()[0].get_extents()
-        found.append((mpl.colors.to_hex(contour.get_edgecolor()[0]).upper(), (box.x0, box.x1, box.y0, box.y1)))
+        found.append(
+            (
+                mpl.colors.to_hex(contour.get_edgecolor()[0]).upper(),
+                (box.x0, box.x1, box.y0, box.y1),
+            )
+        )
     return found
 
 
 def test_outlines_lie_around_the_masks():
     ax = plots.show_slice(IMAGE, MASK, np.roll(MASK, 3, axis=1), title="slice 7")
-    assert outlines(ax) == [(plots.TRUTH, (9.5, 19.5, 4.5, 8.5)), (plots.PREDICTION, (12.5, 22.5, 4.5, 8.5))]
+    assert outlines(ax) == [
+        (plots.TRUTH, (9.5, 19.5, 4.5, 8.5)),
+        (plots.PREDICTION, (12.5, 22.5, 4.5, 8.5)),
+    ]
     assert ax.get_title() == "slice 7"
     assert np.array_equal(ax.images[0].get_array(), IMAGE)
     assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 29.5), (19.5, -0.5))
@@ -64,11 +72,14 @@ def test_grey_values_are_not_stretched():
     assert scores.images[0].get_clim() == (-3, 2)
 
 
-@pytest.mark.parametrize(("image", "mask", "words"), [
-    (IMAGE[None], None, "index the volume"),
-    (IMAGE[..., :2], None, r"\(20, 30, 2\)"),
-    (IMAGE, MASK.T, "height and width"),
-])
+@pytest.mark.parametrize(
+    ("image", "mask", "words"),
+    [
+        (IMAGE[None], None, "index the volume"),
+        (IMAGE[..., :2], None, r"\(20, 30, 2\)"),
+        (IMAGE, MASK.T, "height and width"),
+    ],
+)
 def test_bad_shapes(image, mask, words):
     with pytest.raises(LggError, match=words):
         plots.show_slice(image, mask)
@@ -107,7 +118,9 @@ def test_legend():
 
 
 def test_panels_say_what_and_whose():
-    figure, axes = plots.panels(1, 3, size=(9, 3), title="Brightness", data="PHANTOM cohort", sharey=True)
+    figure, axes = plots.panels(
+        1, 3, size=(9, 3), title="Brightness", data="PHANTOM cohort", sharey=True
+    )
     assert figure.get_suptitle() == "Brightness\nPHANTOM cohort" and axes.shape == (3,)
     figure, ax = plots.panels(size=(4, 3), title="Alone")
     assert figure.get_suptitle() == "Alone" and isinstance(ax, mpl.axes.Axes)
@@ -128,7 +141,9 @@ def test_a_region_and_signed_levels_keep_their_scale():
 def test_dots_by_group_draws_every_patient_once():
     values = pd.Series([1, 2, 3, np.nan, 5, 6.0])
     groups = pd.Series(["b", "a", "b", "b", None, "c"])
-    ax = plots.dots_by_group(values, groups, plt.subplots()[1], colours={"a": plots.SKY}, order=["a", "b", "d"])
+    ax = plots.dots_by_group(
+        values, groups, plt.subplots()[1], colours={"a": plots.SKY}, order=["a", "b", "d"]
+    )
     dots = [one.get_offsets() for one in ax.collections]
     assert [one[:, 1].tolist() for one in dots] == [[2], [1, 3]]
     assert all(np.abs(one[:, 0] - place).max() < 0.2 for place, one in enumerate(dots))
@@ -139,7 +154,9 @@ def test_heat_writes_numbers_or_notes_and_leaves_gaps():
     table = pd.DataFrame({"x": [0.25, np.nan], "y": [1.0, 0.5]}, index=["p", "q"])
     ax = plots.heat(table, plt.subplots()[1], 0, 1)
     assert [text.get_text() for text in ax.texts] == ["0.25", "1.00", "0.50"]
-    noted = plots.heat(table, plt.subplots()[1], 0, 1, notes=table.map(lambda value: "*"), label="share")
+    noted = plots.heat(
+        table, plt.subplots()[1], 0, 1, notes=table.map(lambda value: "*"), label="share"
+    )
     assert [text.get_text() for text in noted.texts] == ["*"] * 3 and len(noted.figure.axes) == 2
 
 
@@ -156,7 +173,9 @@ def test_the_sections_of_an_ellipsoid_lie_on_it():
     for height in ellipsoid.centre[0] + np.array([-2.0, 0, 1.5]):
         section = plots.ellipsoid_section(ellipsoid, height, 12)
         off = np.column_stack([np.full(12, height), section]) - ellipsoid.centre
-        np.testing.assert_allclose(np.sum(off @ np.linalg.inv(ellipsoid.matrix) * off, axis=1), 1, rtol=1e-6)
+        np.testing.assert_allclose(
+            np.sum(off @ np.linalg.inv(ellipsoid.matrix) * off, axis=1), 1, rtol=1e-6
+        )
     assert np.isnan(plots.ellipsoid_section(ellipsoid, ellipsoid.centre[0] + 1e3)).all()
 
 
@@ -168,17 +187,25 @@ def test_the_tumour_s_slices_lie_in_their_sections():
     assert [ax.get_title() for ax in axes] == ["slice 2", "slice 3", "slice 4"]
     for ax in axes:
         x, y = ax.lines[0].get_xydata().T
-        assert x.min() < 4.5 and x.max() > 14.5 and y.min() < 5.5 and y.max() > 12.5  # around the pixels' corners
+        assert (
+            x.min() < 4.5 and x.max() > 14.5 and y.min() < 5.5 and y.max() > 12.5
+        )  # around the pixels' corners
 
 
 def test_outline_and_signal_are_coloured_by_sector():
     mask = np.zeros((2, 40, 40), bool)
     mask[1, 10:30, 8:32] = True
     line = largest_outline(mask)
-    picture = plots.outline_by_sector(np.zeros((40, 40), np.uint8), line, plt.subplots()[1], title="slice 2")
+    picture = plots.outline_by_sector(
+        np.zeros((40, 40), np.uint8), line, plt.subplots()[1], title="slice 2"
+    )
     signal = plots.signal_by_sector(line, plt.subplots()[1])
     assert len(picture.lines) == 10 and picture.get_title() == "slice 2"
-    assert len(picture.collections[0].get_offsets()) == len(signal.collections[0].get_offsets()) == len(line.radius)
+    assert (
+        len(picture.collections[0].get_offsets())
+        == len(signal.collections[0].get_offsets())
+        == len(line.radius)
+    )
     assert len(np.unique(signal.collections[0].get_facecolors(), axis=0)) == 5
 
 
@@ -188,8 +215,15 @@ def test_examples_in_docstrings_print_what_they_say():
 
 def test_activation_shapes_by_hand():
     assert plots.activation_shapes(UNet(features=4, depth=3), 32) == {
-        "encoder.0": (4, 32, 32), "encoder.1": (8, 16, 16), "bottom": (16, 8, 8), "up.0": (16, 16, 16),
-        "decoder.0": (8, 16, 16), "up.1": (8, 32, 32), "decoder.1": (4, 32, 32), "head": (1, 32, 32)}
+        "encoder.0": (4, 32, 32),
+        "encoder.1": (8, 16, 16),
+        "bottom": (16, 8, 8),
+        "up.0": (16, 16, 16),
+        "decoder.0": (8, 16, 16),
+        "up.1": (8, 32, 32),
+        "decoder.1": (4, 32, 32),
+        "head": (1, 32, 32),
+    }
 
 
 def test_looking_leaves_the_model_as_it_was():
@@ -208,11 +242,16 @@ def test_looking_leaves_the_model_as_it_was():
 def test_architecture_of_any_depth(depth):
     ax = plots.architecture(UNet(features=2, depth=depth), size=64)
     words = [text.get_text() for text in ax.texts]
-    assert [word for word in words if word.startswith("push")] == [f"push {i}" for i in reversed(range(1, depth))]
+    assert [word for word in words if word.startswith("push")] == [
+        f"push {i}" for i in reversed(range(1, depth))
+    ]
     channels = [int(word) for word in words if word.isdecimal()]
-    assert sorted(channels) == sorted([3, 1] + [2 * 2**level for level in range(depth)]
-                                      + [4 * 2**level for level in range(depth - 1)]
-                                      + [2 * 2**level for level in range(depth - 1)])
+    assert sorted(channels) == sorted(
+        [3, 1]
+        + [2 * 2**level for level in range(depth)]
+        + [4 * 2**level for level in range(depth - 1)]
+        + [2 * 2**level for level in range(depth - 1)]
+    )
     left, right = ax.get_xlim()
     bottom, top = ax.get_ylim()
     boxes = sorted((patch.get_bbox() for patch in ax.patches), key=lambda box: box.x0)
@@ -220,7 +259,9 @@ def test_architecture_of_any_depth(depth):
         assert left < box.x0 < box.x1 < right and bottom < box.y0 < box.y1 < top
     levels = [round(-(box.y0 + box.y1) / 2) for box in boxes]
     turn = levels.index(depth - 1)  # the letter U: down to the bottom, and up again
-    assert levels[:turn] == sorted(levels[:turn]) and levels[turn:] == sorted(levels[turn:], reverse=True)
+    assert levels[:turn] == sorted(levels[:turn]) and levels[turn:] == sorted(
+        levels[turn:], reverse=True
+    )
 
 
 def test_up_convolutions_arrive_at_their_own_half():

@@ -22,7 +22,9 @@ def test_sequences_are_the_channels(make):
         seen[name] = pixels(viewer)[32, 32].tolist()
         assert ("missing" in viewer.caption()) == (name == "pre-contrast")
     grey = {"pre-contrast": 40, "FLAIR": 120, "post-contrast": 200}
-    assert {name: seen[name] for name in grey} == {name: [value] * 3 for name, value in grey.items()}
+    assert {name: seen[name] for name in grey} == {
+        name: [value] * 3 for name, value in grey.items()
+    }
     assert np.allclose(seen["all three as colours"], [40, 120, 200], atol=2)
 
 
@@ -31,7 +33,9 @@ def test_contours_fills_opacity_and_off(scan, make):
     viewer = make(image, mask, mask)
     viewer.slice_slider.value, viewer.opacity.value = 3, 1
     picture = viewer.render()
-    assert tuple(picture[10, 20]) == rgb(TRUTH) and tuple(picture[9, 20]) == rgb(PREDICTION)  # inside, just outside
+    assert tuple(picture[10, 20]) == rgb(TRUTH) and tuple(picture[9, 20]) == rgb(
+        PREDICTION
+    )  # inside, just outside
     assert picture[20, 20].tolist() == picture[50, 50].tolist() == [60] * 3
     viewer.style["truth"].value = "fill"
     assert viewer.render()[20, 20].tolist() == [round(0.6 * 60 + 0.4 * c) for c in rgb(TRUTH)]
@@ -43,8 +47,14 @@ def test_contours_fills_opacity_and_off(scan, make):
 
 def test_a_viewer_begins_with_flair_contours_and_the_whole_window(scan, make):
     viewer = make(*scan)
-    assert (viewer.sequence.value, viewer.window.value, viewer.opacity.value) == ("FLAIR", (0, 255), 0.9)
-    assert viewer.threshold.value == 0.5 and {menu.value for menu in viewer.style.values()} == {"contour"}
+    assert (viewer.sequence.value, viewer.window.value, viewer.opacity.value) == (
+        "FLAIR",
+        (0, 255),
+        0.9,
+    )
+    assert viewer.threshold.value == 0.5 and {menu.value for menu in viewer.style.values()} == {
+        "contour"
+    }
 
 
 def test_threshold_decides_what_counts(scan, make):
@@ -81,7 +91,10 @@ def test_controls_without_a_use_are_hidden(scan, make):
     assert hidden(viewer) == set() and "probability" in viewer.style["prediction"].options
     viewer.style["prediction"].value = "probability"
     viewer.show(image, mask, mask)  # the same widgets, now with a plain mask
-    assert "probability" not in viewer.style["prediction"].options and viewer.style["prediction"].value == "fill"
+    assert (
+        "probability" not in viewer.style["prediction"].options
+        and viewer.style["prediction"].value == "fill"
+    )
 
 
 def test_title_dice_and_the_empty_mask_rule(scan, make):
@@ -93,7 +106,10 @@ def test_title_dice_and_the_empty_mask_rule(scan, make):
     wanted = {0: "undefined (both empty)", 2: "0.67", 3: "1.00", 5: "0.00"}
     for at, words in wanted.items():
         viewer.slice_slider.value = at
-        assert viewer.caption() == f"TCGA_<b> · PHANTOM (synthetic) · slice {at + 1} of 6 · slice Dice {words}"
+        assert (
+            viewer.caption()
+            == f"TCGA_<b> · PHANTOM (synthetic) · slice {at + 1} of 6 · slice Dice {words}"
+        )
     assert "TCGA_&lt;b&gt;" in viewer.title.value and TRUTH in viewer.title.value
 
 
@@ -104,7 +120,9 @@ def test_starts_at_and_jumps_to_the_largest_tumour(scan, make):
     viewer.slice_slider.value = 0
     viewer.jump.click()
     assert viewer.slice_slider.value == 3
-    assert make(image, mask & False, np.roll(mask, 1, axis=0)).slice_slider.value == 4  # the prediction's
+    assert (
+        make(image, mask & False, np.roll(mask, 1, axis=0)).slice_slider.value == 4
+    )  # the prediction's
     assert make(image).slice_slider.value == 3  # the middle
 
 
@@ -118,19 +136,25 @@ def test_play_and_slider_move_together(scan, make):
 
 def test_masks_of_any_coding(scan, make):
     image, mask, _ = scan
-    pictures = {make(image, coded).picture.value for coded in (mask, mask.astype(int), mask.astype(np.uint8) * 255)}
+    pictures = {
+        make(image, coded).picture.value
+        for coded in (mask, mask.astype(int), mask.astype(np.uint8) * 255)
+    }
     assert len(pictures) == 1
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda i, m, p: (i.astype(float), m, p), "uint8"),
-    (lambda i, m, p: (i[0], m, p), "uint8"),
-    (lambda i, m, p: (i[:0], None, None), "at least one slice"),
-    (lambda i, m, p: (i, m[:3], p), r"mask has shape \(3, 64, 64\)"),
-    (lambda i, m, p: (i, m, p[:, :9]), "prediction has shape"),
-    (lambda i, m, p: (i, m, 10 * p - 5), "sigmoid"),
-    (lambda i, m, p: (i, m, p * np.nan), "probabilities"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda i, m, p: (i.astype(float), m, p), "uint8"),
+        (lambda i, m, p: (i[0], m, p), "uint8"),
+        (lambda i, m, p: (i[:0], None, None), "at least one slice"),
+        (lambda i, m, p: (i, m[:3], p), r"mask has shape \(3, 64, 64\)"),
+        (lambda i, m, p: (i, m, p[:, :9]), "prediction has shape"),
+        (lambda i, m, p: (i, m, 10 * p - 5), "sigmoid"),
+        (lambda i, m, p: (i, m, p * np.nan), "probabilities"),
+    ],
+)
 def test_bad_input_is_refused(scan, change, words):
     before = all_widgets()
     with pytest.raises(LggError, match=words):
@@ -141,7 +165,8 @@ def test_bad_input_is_refused(scan, change, words):
 
 def test_repr_is_stable(scan, make):
     assert repr(make(*scan, patient="TCGA_XX_0000")) == (
-        "SliceViewer(TCGA_XX_0000: 6 slices, 64 x 64, truth and prediction)")
+        "SliceViewer(TCGA_XX_0000: 6 slices, 64 x 64, truth and prediction)"
+    )
     assert repr(make(scan[0])) == "SliceViewer(scan: 6 slices, 64 x 64, image only)"
 
 
@@ -154,9 +179,15 @@ def test_a_reader_sees_the_data_sets_numbers(scan, make):
     assert not viewer.slice_slider.readout
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"width": 0}, "width is 0"), ({"threshold": 50}, "threshold is 50"), ({"threshold": np.nan}, "threshold is nan"),
-    ({"missing": ("flair",)}, "missing names 'flair'")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"width": 0}, "width is 0"),
+        ({"threshold": 50}, "threshold is 50"),
+        ({"threshold": np.nan}, "threshold is nan"),
+        ({"missing": ("flair",)}, "missing names 'flair'"),
+    ],
+)
 def test_options_that_cannot_be_shown_are_refused(scan, options, words):
     with pytest.raises(LggError, match=words):
         SliceViewer(*scan, **options)
@@ -170,5 +201,9 @@ def test_masks_of_what_is_no_number_are_refused(scan, value):
 
 def test_tensors_that_need_a_gradient_are_shown(scan, make):
     image, mask, probability = scan
-    viewer = make(torch.from_numpy(image), torch.from_numpy(mask), torch.from_numpy(probability).requires_grad_())
+    viewer = make(
+        torch.from_numpy(image),
+        torch.from_numpy(mask),
+        torch.from_numpy(probability).requires_grad_(),
+    )
     np.testing.assert_array_equal(pixels(viewer), pixels(make(image, mask, probability)))

@@ -33,7 +33,10 @@ def test_patients_are_read_when_chosen(phantom_cohort):
     viewer.patient_menu.value = third
     assert set(cohort.asked) == {first, third}
     volume = phantom_cohort.volume(third)
-    assert np.array_equal(viewer.image, volume.image) and viewer.slice_slider.max == len(volume.image) - 1
+    assert (
+        np.array_equal(viewer.image, volume.image)
+        and viewer.slice_slider.max == len(volume.image) - 1
+    )
     assert viewer.slice_slider.value == volume.mask.sum(axis=(1, 2)).argmax()
     assert "PHANTOM" in viewer.caption() and third in viewer.caption()
     assert repr(viewer).startswith(f"CohortViewer({third}: ")
@@ -70,9 +73,14 @@ def test_the_recipes_threshold_and_components_count(phantom_cohort, model, monke
         return found
 
     monkeypatch.setattr(Segmenter, "probability", answer)
-    viewer = CohortViewer(phantom_cohort, model.with_recipe(threshold=0.55, min_component_share=0.5))
+    viewer = CohortViewer(
+        phantom_cohort, model.with_recipe(threshold=0.55, min_component_share=0.5)
+    )
     viewer.wait()
-    assert viewer.threshold.value == 0.55 and viewer.predicted().sum() == viewer.predicted(2).sum() == 81
+    assert (
+        viewer.threshold.value == 0.55
+        and viewer.predicted().sum() == viewer.predicted(2).sum() == 81
+    )
     viewer.close()
 
 
@@ -87,14 +95,21 @@ def test_the_page_stays_alive_while_predicting(phantom_cohort, model, monkeypatc
     monkeypatch.setattr(Segmenter, "probability", slow)
     viewer = CohortViewer(phantom_cohort, model)
     first, second, third, *_ = viewer.patient_menu.options
-    assert started.wait(30) and viewer.progress.layout.visibility == "visible" and first in viewer.progress.description
+    assert (
+        started.wait(30)
+        and viewer.progress.layout.visibility == "visible"
+        and first in viewer.progress.description
+    )
     from_page(viewer.slice_slider, 0)
     assert viewer.slice_slider.value == 0 and viewer.prediction is None
     viewer.patient_menu.value = second  # queued, then passed over
     viewer.patient_menu.value = third
     go.set()
     viewer.wait()
-    assert set(viewer._predictions) == {first, third} and viewer.prediction is viewer._predictions[third]
+    assert (
+        set(viewer._predictions) == {first, third}
+        and viewer.prediction is viewer._predictions[third]
+    )
     viewer.close()
 
 
