@@ -1,4 +1,7 @@
-"""How Sphinx builds the site from build/site-source; see dev/tools/build_site.py. Nothing is loaded from elsewhere."""
+"""How Sphinx builds the site from build/site-source; see dev/tools/build_site.py.
+
+Nothing is loaded from elsewhere.
+"""
 
 import sys
 import tomllib
@@ -13,7 +16,9 @@ from dev.tools.reference import as_rst  # noqa: E402
 from dev.tools.static_viewers import mathml  # noqa: E402
 
 meta = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-repository = tomllib.loads((ROOT / "dev" / "tools" / "series.toml").read_text(encoding="utf-8"))["repository"]
+repository = tomllib.loads((ROOT / "dev" / "tools" / "series.toml").read_text(encoding="utf-8"))[
+    "repository"
+]
 
 project = "From raw brain MRI to genomics"
 release = meta["version"]
@@ -41,10 +46,20 @@ html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
-    "use_download_button": False, "use_fullscreen_button": False, "show_navbar_depth": 1, "show_toc_level": 2,
-    "home_page_in_toc": False, "navbar_persistent": [],
-    "footer_content_items": ["extra-footer"], "extra_footer": "Material for learning. This is not a medical device.",
-    **({"repository_url": f"https://github.com/{repository}", "use_repository_button": True} if repository else {})}
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "show_navbar_depth": 1,
+    "show_toc_level": 2,
+    "home_page_in_toc": False,
+    "navbar_persistent": [],
+    "footer_content_items": ["extra-footer"],
+    "extra_footer": "Material for learning. This is not a medical device.",
+    **(
+        {"repository_url": f"https://github.com/{repository}", "use_repository_button": True}
+        if repository
+        else {}
+    ),
+}
 
 
 def draw_inline(visitor, node):
@@ -65,5 +80,7 @@ def skip(app, what, name, obj, skipped, options):
 def setup(app):
     app.connect("autodoc-skip-member", skip)
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_block, None))
-    app.connect("autodoc-process-docstring",
-                lambda app, what, name, obj, options, lines: lines.__setitem__(slice(None), as_rst(lines)))
+    app.connect(
+        "autodoc-process-docstring",
+        lambda app, what, name, obj, options, lines: lines.__setitem__(slice(None), as_rst(lines)),
+    )

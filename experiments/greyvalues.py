@@ -1,17 +1,20 @@
 """Which grey values should become a z-score of 0, and which of 1? A table without any training.
 
-A rule takes the head of a patient and gives a centre and a spread per sequence; z-scores are (grey level - air -
-centre) / spread. A good rule gives tumours of all patients the same z-scores, and healthy brain, too:
+A rule takes the head of a patient and gives a centre and a spread per sequence; z-scores are (grey
+level - air - centre) / spread. A good rule gives tumours of all patients the same z-scores, and
+healthy brain, too:
 
-- `tumour`, `sd`, `cv`: the tumour's median z-score per patient: mean, standard deviation, and their quotient, left out
-  where the mean is nearer to 0 than one standard deviation, as in T1
-- `healthy`, `healthy_sd`: the 95th percentile of healthy brain per patient: mean and standard deviation
-- `pooled`: area under the curve of tumour against healthy brain, voxels of all patients together, each patient
-  weighing the same: how well one threshold does for everybody
-- `own`: mean over patients of the area within one patient, which no choice of centre and spread can change
+- `tumour`, `sd`, `cv`: the tumour's median z-score per patient: mean, standard deviation, and their
+  quotient, left out where the mean is nearer to 0 than one standard deviation, as in T1
+- `healthy`, `healthy_sd`: the 95th percentile of healthy brain per patient: mean and standard
+  deviation
+- `pooled`: area under the curve of tumour against healthy brain, voxels of all patients together,
+  each patient weighing the same: how well one threshold does for everybody
+- `own`: mean over patients of the area within one patient, which no choice of centre and spread can
+  change
 
-Healthy brain is the inner head outside the manual mask, and grey levels are smoothed, as `find_head` smooths them.
-Per-slice rules change grey levels before, so their `own` differs.
+Healthy brain is the inner head outside the manual mask, and grey levels are smoothed, as
+`find_head` smooths them. Per-slice rules change grey levels before, so their `own` differs.
 """
 
 import argparse
@@ -49,7 +52,8 @@ class Inside:
     Attributes
     ----------
     levels : float32 (n, height, width), smoothed, counted from air
-    tissue, filled, inner : bool (n, height, width), what is brighter than air in FLAIR; the same with its holes
+    tissue, filled, inner : bool (n, height, width), what is brighter than air in FLAIR; the same
+        with its holes
         filled; and that without scalp and skull
     """
 
@@ -90,7 +94,9 @@ def inner_range(inside: Inside) -> tuple[float, float]:
 
 
 def peak(inside: Inside) -> float:
-    """The commonest grey level of the inner head, which is white matter's: the mode of a smoothed histogram."""
+    """The commonest grey level of the inner head, which is white matter's: the mode of a smoothed
+    histogram.
+    """
     values = inside.levels[inside.inner]
     counts, edges = np.histogram(values, 200, np.percentile(values, [0.5, 99.5]))
     highest = ndimage.gaussian_filter1d(counts.astype(float), 5).argmax()
@@ -124,7 +130,9 @@ PER_SLICE = {
 
 
 def slice_factor(inside: Inside, power: float) -> np.ndarray:
-    """What brings each slice's median in the inner head to the stack's, to a power: float (n,); 1 where it has none."""
+    """What brings each slice's median in the inner head to the stack's, to a power: float (n,); 1
+    where it has none.
+    """
     factor = np.ones(len(inside.levels))
     medians = [
         np.median(values[where]) if where.any() else np.nan
@@ -137,7 +145,9 @@ def slice_factor(inside: Inside, power: float) -> np.ndarray:
 
 
 def insides(volume: Volume) -> tuple[list[Inside], np.ndarray]:
-    """The three sequences of a patient, and the manual mask, bool (n, height, width), on the same pixels."""
+    """The three sequences of a patient, and the manual mask, bool (n, height, width), on the same
+    pixels.
+    """
     image = np.ascontiguousarray(volume.image)
     head = find_head(image)
     smooth = [smoothed(image[head.slices, :, :, sequence]) for sequence in MriSequence]
@@ -177,13 +187,17 @@ def share_per_bin(values: np.ndarray) -> np.ndarray:
 
 
 def area(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Area under the curve from two histograms: chance that a tumour voxel is brighter than a healthy one."""
+    """Area under the curve from two histograms: chance that a tumour voxel is brighter than a
+    healthy one.
+    """
     below = np.cumsum(negative) - negative / 2
     return float(positive @ below)
 
 
 def patient_rows(volume: Volume) -> Iterator[dict]:
-    """One row per sequence and rule; none for a sequence that is missing or a patient without tumour."""
+    """One row per sequence and rule; none for a sequence that is missing or a patient without
+    tumour.
+    """
     sequences, mask = insides(volume)
     if not mask.any():
         return

@@ -1,8 +1,10 @@
-"""The trainings that notebooks 03 and 04 compare, each repeated with several seeds: a row per training.
+"""The trainings that notebooks 03 and 04 compare, each repeated with several seeds: a row per
+training.
 
-`unet` trains the small networks of notebook 03 (how deep, how wide, with which skip connections, from which start),
-`training` those of notebook 04 (which split, which loss, averaged weights or not). Rows of the cohort at hand take the
-place of its earlier rows in the file; those of other cohorts stay.
+`unet` trains the small networks of notebook 03 (how deep, how wide, with which skip connections,
+from which start), `training` those of notebook 04 (which split, which loss, averaged weights or
+not). Rows of the cohort at hand take the place of its earlier rows in the file; those of other
+cohorts stay.
 """
 
 import argparse
@@ -46,6 +48,7 @@ LOSSES = {"Dice + BCE": DiceBCELoss(), "BCE": BCE, "Dice": dice_loss}
 
 
 # --- notebook 03 ---
+
 
 class CutUNet(UNet):
     """A U-Net whose skip connections of the levels `cut` carry zeros; level 1 is on top."""
@@ -91,7 +94,9 @@ def train_unet(model: UNet, slices: SliceDataset, seed: int, peak: float = 5e-3)
 
 
 def unet_scores(model: UNet, slices: SliceDataset) -> dict[str, float]:
-    """Dice of all pixels together (`pooled`), and the mean of the Dice of each patient (`patients`)."""
+    """Dice of all pixels together (`pooled`), and the mean of the Dice of each patient
+    (`patients`).
+    """
     images, masks = (torch.stack(part) for part in zip(*slices))
     with torch.no_grad():
         found = torch.cat([model(batch) for batch in images.split(16)]) > 0
@@ -106,20 +111,46 @@ def unet_runs() -> list[dict]:
     """What is trained for each seed: comparison, variant, and the settings of the network."""
     runs = []
     for depth in range(2, 7):
-        runs.append({"comparison": "depth", "variant": f"depth {depth}", "depth": depth, "features": 8})
+        runs.append(
+            {"comparison": "depth", "variant": f"depth {depth}", "depth": depth, "features": 8}
+        )
     for depth in (2, 3, 4):
-        runs.append({"comparison": "usual start", "variant": f"depth {depth}", "depth": depth, "features": 8})
+        runs.append(
+            {
+                "comparison": "usual start",
+                "variant": f"depth {depth}",
+                "depth": depth,
+                "features": 8,
+            }
+        )
     for depth, features in EQUAL_WEIGHTS.items():
-        runs.append({"comparison": "equal weights", "variant": f"depth {depth}", "depth": depth, "features": features,
-                     "growth": 1})
+        runs.append(
+            {
+                "comparison": "equal weights",
+                "variant": f"depth {depth}",
+                "depth": depth,
+                "features": features,
+                "growth": 1,
+            }
+        )
     for missing, cut in CUTS.items():
-        runs.append({"comparison": "trained without", "variant": missing, "depth": 4, "features": 8, "cut": cut})
+        runs.append(
+            {
+                "comparison": "trained without",
+                "variant": missing,
+                "depth": 4,
+                "features": 8,
+                "cut": cut,
+            }
+        )
     return runs
 
 
 def unet_rows(cohort: Cohort, seeds: int) -> Iterator[dict]:
     """A row per network of notebook 03."""
-    known, unknown = (tumour_slices(cohort, part) for part in split_patients(cohort.patients, (0.8, 0.2), seed=0))
+    known, unknown = (
+        tumour_slices(cohort, part) for part in split_patients(cohort.patients, (0.8, 0.2), seed=0)
+    )
     share = float(np.mean([mask.mean() for _, mask in known]))
     for seed in range(seeds):
         for run in tqdm(unet_runs(), f"seed {seed}", leave=False):
@@ -141,7 +172,11 @@ def cut_rows(model: CutUNet, slices: SliceDataset, row: dict) -> Iterator[dict]:
     """Rows of a trained network whose skip connections are cut afterwards."""
     for missing, cut in CUTS.items():
         model.cut = cut
-        yield row | {"comparison": "cut after training", "variant": missing} | unet_scores(model, slices)
+        yield (
+            row
+            | {"comparison": "cut after training", "variant": missing}
+            | unet_scores(model, slices)
+        )
 
 
 # --- notebook 04 ---
@@ -149,13 +184,23 @@ def cut_rows(model: CutUNet, slices: SliceDataset, row: dict) -> Iterator[dict]:
 SMALL = TrainConfig(size=128, growth=1.5)
 
 
-def train_small(slices: Subset, loss_function: Callable, look: Callable, seed: int, peak: float = 3e-3,
-                decay: float = 0.97) -> Iterator[dict]:
+def train_small(
+    slices: Subset,
+    loss_function: Callable,
+    look: Callable,
+    seed: int,
+    peak: float = 3e-3,
+    decay: float = 0.97,
+) -> Iterator[dict]:
     """Train on `slices`; every LOOK_EVERY steps what `look(network, average)` says."""
-    network = build_model(TrainConfig(size=128, growth=1.5, seed=seed)).to(memory_format=torch.channels_last)
+    network = build_model(TrainConfig(size=128, growth=1.5, seed=seed)).to(
+        memory_format=torch.channels_last
+    )
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=peak, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=STEPS_04 + 1, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, peak, total_steps=STEPS_04 + 1, pct_start=0.15
+    )
     augment = Augment(0.5)
     torch.manual_seed(seed)
     drawn = RandomSampler(slices, replacement=True, num_samples=8 * STEPS_04)
@@ -173,25 +218,30 @@ def train_small(slices: Subset, loss_function: Callable, look: Callable, seed: i
 
 
 def study(cohort: Cohort, seed: int) -> tuple[SliceDataset, dict[str, np.ndarray], np.ndarray]:
-    """The slices of all patients of the study, the rows that each split trains on, and the rows asked for."""
+    """The slices of all patients of the study, the rows that each split trains on, and the rows
+    asked for.
+    """
     train, _, test = split_patients(cohort.patients, (0.65, 0.15, 0.2), seed=0)
     rng = np.random.default_rng(seed)
-    others = rng.permutation(train)[:2 * len(test)]
+    others = rng.permutation(train)[: 2 * len(test)]
     slices = SliceDataset(cohort, [*test, *others], SMALL.recipe, soft=True)
     owner = slices.rows.patient
     of_test = owner.isin(test).to_numpy()
-    of_half = owner.isin(others[:len(test)]).to_numpy()
+    of_half = owner.isin(others[: len(test)]).to_numpy()
     # The study itself knows the test patients and as many others; shuffled, and cut in two.
     shuffled = rng.permutation(np.flatnonzero(of_test | of_half))
-    at_random = shuffled[-of_half.sum():]
-    parts = {"by patient": np.flatnonzero(of_half),
-             "by patient, twice the heads": rng.permutation(np.flatnonzero(~of_test))[:of_half.sum()],
-             "at random": at_random}
+    at_random = shuffled[-of_half.sum() :]
+    parts = {
+        "by patient": np.flatnonzero(of_half),
+        "by patient, twice the heads": rng.permutation(np.flatnonzero(~of_test))[: of_half.sum()],
+        "at random": at_random,
+    }
     return slices, parts, np.setdiff1d(np.flatnonzero(of_test), at_random)
 
 
 def looker(slices: SliceDataset, asked: np.ndarray) -> Callable:
-    """A function of network and average: the Dice of both, of all pixels of the slices asked for."""
+    """A function of network and average: the Dice of both, of all pixels of the slices asked for.
+    """
     images, masks = (torch.stack(part) for part in zip(*(slices[i] for i in asked)))
 
     def score(network: nn.Module) -> float:
@@ -211,14 +261,18 @@ def training_rows(cohort: Cohort, seeds: int) -> Iterator[dict]:
         slices, parts, asked = study(cohort, seed)
         look = looker(slices, asked)
 
-        runs = [(split, "Dice + BCE") for split in parts] + [("by patient", "BCE"), ("by patient", "Dice")]
+        runs = [(split, "Dice + BCE") for split in parts] + [
+            ("by patient", "BCE"),
+            ("by patient", "Dice"),
+        ]
         for split, loss in tqdm(runs, f"seed {seed}", leave=False):
             for seen in train_small(Subset(slices, parts[split]), LOSSES[loss], look, seed):
                 yield {"split": split, "loss": loss, "seed": seed} | seen
 
 
 def write(rows: pd.DataFrame, kind: str, out: Path) -> None:
-    """Put the rows of this kind of cohort into the file `out`, and leave those of the other kind."""
+    """Put the rows of this kind of cohort into the file `out`, and leave those of the other kind.
+    """
     rows.insert(0, "cohort", kind)
     if out.exists():
         before = pd.read_csv(out)
@@ -229,7 +283,9 @@ def write(rows: pd.DataFrame, kind: str, out: Path) -> None:
 def options() -> argparse.ArgumentParser:
     parser = command("lessons", __doc__)
     parser.add_argument("table", choices=("unet", "training"))
-    parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="seeds 0 to N - 1 (default: 3)")
+    parser.add_argument(
+        "--seeds", type=positive, default=3, metavar="N", help="seeds 0 to N - 1 (default: 3)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write")
     return parser
 

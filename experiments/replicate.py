@@ -1,9 +1,10 @@
-"""Does the 2019 paper's finding hold for the shapes of out-of-fold masks? By the rule of notebook 07.
+"""Does the 2019 paper's finding hold for the shapes of out-of-fold masks? By the rule of notebook
+07.
 
-Predicted shapes come from the table that the release wrote, manual ones are measured from the cohort's masks or read
-with --manual. Where the table has `bevr_raw`, BEVR before small pieces were removed, the same is
-said of it. The outcome becomes lggseg/published/replication.csv, and is stamped into
-lggseg/published/README.md.
+Predicted shapes come from the table that the release wrote, manual ones are measured from the
+cohort's masks or read with --manual. Where the table has `bevr_raw`, BEVR before small pieces were
+removed, the same is said of it. The outcome becomes lggseg/published/replication.csv, and is
+stamped into lggseg/published/README.md.
 """
 
 import argparse
@@ -21,9 +22,11 @@ from .release import ROOT, stamp
 
 
 def table(found: Replication, uncleaned: Replication | None = None) -> pd.DataFrame:
-    """Everything in one table: what, manual, predicted, low, high (the interval of `predicted`), uncleaned.
+    """Everything in one table: what, manual, predicted, low, high (the interval of `predicted`),
+    uncleaned.
 
-    `uncleaned` is the same by masks whose small pieces were not removed; only what rests on BEVR is told of them.
+    `uncleaned` is the same by masks whose small pieces were not removed; only what rests on BEVR is
+    told of them.
     """
     rows = measured(found)
     frame = pd.DataFrame(rows, columns=["what", "manual", "predicted", "low", "high"])
@@ -40,20 +43,41 @@ def measured(found: Replication) -> list[dict]:
     for name, row in found.agreement.iterrows():
         rows.append({"what": f"r of {name}", "predicted": row.r, "low": row.low, "high": row.high})
     area = found.area["predicted"]
-    rows.append({"what": "AUC of 1/bevr for R2", "manual": found.area["manual"].value, "predicted": area.value,
-                 "low": area.low, "high": area.high})
-    rows.append({"what": "lead over chance that is kept", "manual": 1.0, "predicted": found.kept.value,
-                 "low": found.kept.low, "high": found.kept.high})
+    rows.append(
+        {
+            "what": "AUC of 1/bevr for R2",
+            "manual": found.area["manual"].value,
+            "predicted": area.value,
+            "low": area.low,
+            "high": area.high,
+        }
+    )
+    rows.append(
+        {
+            "what": "lead over chance that is kept",
+            "manual": 1.0,
+            "predicted": found.kept.value,
+            "low": found.kept.low,
+            "high": found.kept.high,
+        }
+    )
     rows.append({"what": "draws with the same verdict", "predicted": found.kept.same_word})
     rows.append({"what": "p (Bonferroni) of bevr and RNASeqCluster", **found.bonferroni})
     for (feature, cluster), row in found.claims.iterrows():
-        rows.append({"what": f"p of {feature} and {cluster}, paper < {row.paper:g}", "manual": row.manual,
-                     "predicted": row.predicted})
+        rows.append(
+            {
+                "what": f"p of {feature} and {cluster}, paper < {row.paper:g}",
+                "manual": row.manual,
+                "predicted": row.predicted,
+            }
+        )
     return rows
 
 
 def without_cleaning(path: str, predicted: pd.DataFrame) -> pd.DataFrame | None:
-    """The predicted shapes with BEVR as it was before small pieces were removed, if the table has it."""
+    """The predicted shapes with BEVR as it was before small pieces were removed, if the table has
+    it.
+    """
     stored = pd.read_csv(path).set_index("patient")
     if "bevr_raw" not in stored:
         return None
@@ -62,29 +86,44 @@ def without_cleaning(path: str, predicted: pd.DataFrame) -> pd.DataFrame | None:
 
 def told(found: Replication, patients: int) -> str:
     """The outcome in sentences."""
-    agreement = ", ".join(f"{name.upper()} {row.r:.2f} ({row.low:.2f} to {row.high:.2f})"
-                          for name, row in found.agreement.iterrows())
+    agreement = ", ".join(
+        f"{name.upper()} {row.r:.2f} ({row.low:.2f} to {row.high:.2f})"
+        for name, row in found.agreement.iterrows()
+    )
     manual, predicted = found.area["manual"], found.area["predicted"]
-    return (f"{patients} patients, {patients - int(found.agreement.n['bevr'])} of them without a predicted shape. "
-            f"Correlation r of predicted with manual shapes: {agreement}. The area under the curve for R2 is "
-            f"{predicted.value:.2f} ({predicted.low:.2f} to {predicted.high:.2f}), where the manual masks of the same "
-            f"patients give {manual.value:.2f} ({manual.low:.2f} to {manual.high:.2f}). BEVR with RNASeq has "
-            f"p = {found.claims.predicted['bevr', 'RNASeqCluster']:.2g} (manual: "
-            f"{found.claims.manual['bevr', 'RNASeqCluster']:.2g}); after Bonferroni's correction "
-            f"{found.bonferroni['predicted']:.2g} (manual: {found.bonferroni['manual']:.2g}). Of the paper's "
-            f"{len(found.claims)} claims {found.claims.predicted_holds.sum()} hold at its own bounds (manual: "
-            f"{found.claims.manual_holds.sum()}). Of the manual masks' lead over chance {found.kept.value:.0%} is kept "
-            f"({found.kept.low:.0%} to {found.kept.high:.0%}). By the rule of notebook 07 the finding is "
-            f"**{found.verdict}**, in {found.kept.same_word:.0%} of resampled cohorts, too.")
+    return (
+        f"{patients} patients, {patients - int(found.agreement.n['bevr'])} of them without a predicted shape. "
+        f"Correlation r of predicted with manual shapes: {agreement}. The area under the curve for R2 is "
+        f"{predicted.value:.2f} ({predicted.low:.2f} to {predicted.high:.2f}), where the manual masks of the same "
+        f"patients give {manual.value:.2f} ({manual.low:.2f} to {manual.high:.2f}). BEVR with RNASeq has "
+        f"p = {found.claims.predicted['bevr', 'RNASeqCluster']:.2g} (manual: "
+        f"{found.claims.manual['bevr', 'RNASeqCluster']:.2g}); after Bonferroni's correction "
+        f"{found.bonferroni['predicted']:.2g} (manual: {found.bonferroni['manual']:.2g}). Of the paper's "
+        f"{len(found.claims)} claims {found.claims.predicted_holds.sum()} hold at its own bounds (manual: "
+        f"{found.claims.manual_holds.sum()}). Of the manual masks' lead over chance {found.kept.value:.0%} is kept "
+        f"({found.kept.low:.0%} to {found.kept.high:.0%}). By the rule of notebook 07 the finding is "
+        f"**{found.verdict}**, in {found.kept.same_word:.0%} of resampled cohorts, too."
+    )
 
 
 def options() -> argparse.ArgumentParser:
     parser = command("replicate", __doc__)
-    parser.add_argument("--features", default=str(ROOT / "lggseg" / "published" / "oof_features.csv"), metavar="CSV",
-                        help="predicted shapes: patient, asd, mf, bevr (default: lggseg/published/oof_features.csv)")
-    parser.add_argument("--manual", metavar="CSV", help="manual shapes, the same columns; else measured")
-    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR",
-                        help="the project, whose lggseg/published is filled")
+    parser.add_argument(
+        "--features",
+        default=str(ROOT / "lggseg" / "published" / "oof_features.csv"),
+        metavar="CSV",
+        help="predicted shapes: patient, asd, mf, bevr (default: lggseg/published/oof_features.csv)",
+    )
+    parser.add_argument(
+        "--manual", metavar="CSV", help="manual shapes, the same columns; else measured"
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=ROOT,
+        metavar="DIR",
+        help="the project, whose lggseg/published is filled",
+    )
     return parser
 
 

@@ -42,7 +42,8 @@ FAILED, GOOD = 0.5, 0.7  # a catastrophe is below the first where the clean scan
 
 
 class Judges:
-    """Who judges: networks, of which each patient gets those that never saw them, and maps made before.
+    """Who judges: networks, of which each patient gets those that never saw them, and maps made
+    before.
 
     Parameters
     ----------
@@ -76,7 +77,9 @@ class Judges:
         return chosen
 
     def maps(self, volume: Volume, folder: Path) -> list[Path]:
-        """The files of maps of a patient: those made before, and that of the networks, made in `folder` if need be."""
+        """The files of maps of a patient: those made before, and that of the networks, made in
+        `folder` if need be.
+        """
         name = f"{volume.patient}.npz"
         paths = [other / name for other in self.folders]
         if self.runs or self.files:
@@ -122,7 +125,9 @@ def version(name: str, volume: Volume) -> tuple[np.ndarray, np.ndarray]:
 
 
 def member_maps(segmenters: list[Segmenter], image: np.ndarray) -> np.ndarray:
-    """Probability by each network of all segmenters, as bytes: uint8 (members, slices, height, width)."""
+    """Probability by each network of all segmenters, as bytes: uint8 (members, slices, height,
+    width).
+    """
     return np.concatenate(
         [to_bytes(segmenter.member_probabilities(image)) for segmenter in segmenters]
     )
@@ -140,7 +145,8 @@ def predict(segmenters: list[Segmenter], volume: Volume, path: Path) -> None:
 
 
 def judge(volume: Volume, paths: list[Path], threshold: float, share: float) -> pd.DataFrame:
-    """Dice and signs of trouble of a patient: one row per version and judge, the members together and each alone.
+    """Dice and signs of trouble of a patient: one row per version and judge, the members together
+    and each alone.
 
     Parameters
     ----------
@@ -191,7 +197,9 @@ def part_of_patients(patients: list[str], part: tuple[int, int]) -> list[str]:
 
 
 def claim(out: Path, settings: dict) -> None:
-    """Remember what the folder's tables were made with; LggError where they were made with something else."""
+    """Remember what the folder's tables were made with; LggError where they were made with
+    something else.
+    """
     path = out / "robustness.json"
     if path.exists():
         there = json.loads(path.read_text(encoding="utf-8"))
@@ -215,7 +223,9 @@ def read_table(out: Path) -> pd.DataFrame:
 
 
 def score(table: pd.DataFrame, who: str = TOGETHER) -> pd.DataFrame:
-    """One row per patient: clean, changed (mean), both (their mean), worst, and the number of catastrophes."""
+    """One row per patient: clean, changed (mean), both (their mean), worst, and the number of
+    catastrophes.
+    """
     counted = table[(table.judge == who) & ~table.change.isin([*HARSH_CHANGES])]
     dices = counted.pivot(index="patient", columns="change", values="dice")
     changed = dices.drop(columns=CLEAN)
@@ -256,7 +266,9 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparison(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Per figure: mean of this table's patients minus the other's, patient by patient, with its interval."""
+    """Per figure: mean of this table's patients minus the other's, patient by patient, with its
+    interval.
+    """
     figures = ["clean", "changed", "both", "worst"]
     gain = score(table)[figures] - score(other)[figures]
     rows = {name: difference(values.dropna().to_numpy()) for name, values in gain.items()}

@@ -1,8 +1,8 @@
 """Judge shipped weights on the patients of a cohort that they never saw.
 
-Whoever has all 110 patients of the data set can run it: the shipped weights learned from 80, and the other 30 judge
-them. Printed are mean, median and worst Dice with 95 % intervals by bootstrap over patients, then the same by hospital;
---out keeps one row per patient.
+Whoever has all 110 patients of the data set can run it: the shipped weights learned from 80, and
+the other 30 judge them. Printed are mean, median and worst Dice with 95 % intervals by bootstrap
+over patients, then the same by hospital; --out keeps one row per patient.
 """
 
 import argparse
@@ -36,7 +36,9 @@ def unseen_patients(segmenter: Segmenter, cohort: Cohort) -> list[str]:
 
 
 def by_hospital(scores: pd.DataFrame) -> pd.DataFrame:
-    """Number of patients, mean, median and worst Dice of each hospital, which is the second part of a patient's id."""
+    """Number of patients, mean, median and worst Dice of each hospital, which is the second part of
+    a patient's id.
+    """
     hospital = scores.index.str.split("_").str[1].rename("hospital")
     return scores.dice.groupby(hospital).agg(["size", "mean", "median", "min"])
 

@@ -1,7 +1,8 @@
 """Brain MRI, from scan to genomics: the small package under the notebooks.
 
-The names are listed once, in `__init__.pyi`, where type checkers and editors read them; at run time each is loaded when
-it is first used, so `import lggseg` is quick and `python -m lggseg.train` runs clean.
+The names are listed once, in `__init__.pyi`, where type checkers and editors read them; at run time
+each is loaded when it is first used, so `import lggseg` is quick and `python -m lggseg.train` runs
+clean.
 """
 
 import lazy_loader

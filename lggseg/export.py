@@ -243,8 +243,8 @@ def level_channels(network: UNet) -> list[int]:
 def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> dict:
     """Write `out`/NAME-1.onnx, NAME-2.onnx, ... and return what a program must know to use them.
 
-    The dictionary holds name, licence, recipe, members (file, size in bytes, channels taken), and the
-    names and channels of the activations.
+    The dictionary holds name, licence, recipe, members (file, size in bytes, channels taken), and
+    the names and channels of the activations.
     """
     members = []
     for number, network in enumerate(model.networks, start=1):

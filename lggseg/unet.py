@@ -35,45 +35,77 @@ class UNetBlock(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int):
         layers = []
         for channels in (in_channels, out_channels):
-            layers += [nn.Conv2d(channels, out_channels, 3, padding=1, bias=False),  # the norm has the bias
-                       nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(
+                    channels, out_channels, 3, padding=1, bias=False
+                ),  # the norm has the bias
+                nn.BatchNorm2d(out_channels),
+                nn.ReLU(inplace=True),
+            ]
         super().__init__(*layers)
 
 
 class UNet(nn.Module):
     """U-Net with `depth` levels; float (N,in_channels,H,W) to logits (N,out_channels,H,W).
 
-    The first level has `features` channels and each further one `growth` times as many (growth=1 keeps the
-    width constant). Each level but the first halves height and width, so both must divide by
-    2**(depth-1). Logits are unbounded: a sigmoid makes probabilities of them. Raises LggError for
-    settings, channels or sizes that cannot work.
+    The first level has `features` channels and each further one `growth` times as many (growth=1
+    keeps the width constant). Each level but the first halves height and width, so both must divide
+    by 2**(depth-1). Logits are unbounded: a sigmoid makes probabilities of them. Raises LggError
+    for settings, channels or sizes that cannot work.
     """
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 1, features: int = 16, depth: int = 5,
-                 growth: float = 2):
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        features: int = 16,
+        depth: int = 5,
+        growth: float = 2,
+    ):
         super().__init__()
         if depth < 2:
-            raise LggError(f"depth is {depth}; a U-Net has at least two levels: use 2 or more (5 is usual)")
+            raise LggError(
+                f"depth is {depth}; a U-Net has at least two levels: use 2 or more (5 is usual)"
+            )
         widths = [round(features * growth**level) for level in range(depth)]
         if min(in_channels, out_channels, *widths) < 1:
-            raise LggError(f"in_channels {in_channels}, out_channels {out_channels} and the levels' widths {widths} "
-                           "must all be at least 1; raise features or growth")
-        self.architecture = {"in_channels": in_channels, "out_channels": out_channels, "features": features,
-                             "depth": depth, "growth": growth}  # what a checkpoint needs to build it again
+            raise LggError(
+                f"in_channels {in_channels}, out_channels {out_channels} and the levels' widths {widths} "
+                "must all be at least 1; raise features or growth"
+            )
+        self.architecture = {
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "features": features,
+            "depth": depth,
+            "growth": growth,
+        }  # what a checkpoint needs to build it again
         self.in_channels, self.depth = in_channels, depth
-        self.encoder = nn.ModuleList(UNetBlock(*pair) for pair in pairwise([in_channels, *widths[:-1]]))
+        self.encoder = nn.ModuleList(
+            UNetBlock(*pair) for pair in pairwise([in_channels, *widths[:-1]])
+        )
         self.pool = nn.MaxPool2d(2)
         self.bottom = UNetBlock(*widths[-2:])
         self._go_up(widths[-1], widths[-2::-1], widths[-2::-1], out_channels)
 
-    def _go_up(self, below: int, skips: Sequence[int], widths: Sequence[int], out_channels: int) -> None:
-        """Make the right half, and the hooks: level by level upwards, a skip's channels and the block's own."""
-        self.up = nn.ModuleList(nn.ConvTranspose2d(*pair, 2, stride=2) for pair in pairwise([below, *widths]))
-        self.decoder = nn.ModuleList(UNetBlock(skip + width, width) for skip, width in zip(skips, widths, strict=True))
+    def _go_up(
+        self, below: int, skips: Sequence[int], widths: Sequence[int], out_channels: int
+    ) -> None:
+        """Make the right half, and the hooks: level by level upwards, a skip's channels and the
+        block's own.
+        """
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(*pair, 2, stride=2) for pair in pairwise([below, *widths])
+        )
+        self.decoder = nn.ModuleList(
+            UNetBlock(skip + width, width) for skip, width in zip(skips, widths, strict=True)
+        )
         self.head = nn.Conv2d(widths[-1], out_channels, 1)
         self.stack = ActivationStack()
         for block in self.encoder:
-            block.register_forward_hook(self._push)  # a bound method: it follows the model into copies and pickles
+            block.register_forward_hook(
+                self._push
+            )  # a bound method: it follows the model into copies and pickles
         for up in self.up:
             up.register_forward_hook(self._pop)
 
@@ -92,7 +124,9 @@ class UNet(nn.Module):
             self.stack.items = None
 
     def _push(self, block: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        if self.stack.items is not None:  # None: the block runs on its own, as when recomputed in a backward pass
+        if (
+            self.stack.items is not None
+        ):  # None: the block runs on its own, as when recomputed in a backward pass
             self.stack.items.append(output)
 
     def _pop(self, up: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
@@ -103,10 +137,14 @@ class UNet(nn.Module):
 
     def _check(self, image: torch.Tensor) -> None:
         if image.ndim != 4 or image.shape[1] != self.in_channels:
-            raise LggError(f"input is {tuple(image.shape)}; this network takes (N, {self.in_channels}, H, W)")
+            raise LggError(
+                f"input is {tuple(image.shape)}; this network takes (N, {self.in_channels}, H, W)"
+            )
         step = 2 ** (self.depth - 1)
         height, width = image.shape[2:]
         if height % step or width % step or 0 in (height, width):
             fit = [max(step, -(-side // step) * step) for side in (height, width)]
-            raise LggError(f"input is {height} x {width} pixels; at depth {self.depth} both must divide by {step}: "
-                           f"pad to {fit[0]} x {fit[1]}, or use a smaller depth")
+            raise LggError(
+                f"input is {height} x {width} pixels; at depth {self.depth} both must divide by {step}: "
+                f"pad to {fit[0]} x {fit[1]}, or use a smaller depth"
+            )

@@ -1,4 +1,6 @@
-"""Shared by all tests: where caches go, a small phantom cohort, the real patients where they are at hand."""
+"""Shared by all tests: where caches go, a small phantom cohort, the real patients where they are at
+hand.
+"""
 
 import os
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""The examples in the docstrings print what they say, and every public function of these files has one."""
+"""The examples in the docstrings print what they say, and every public function of these files has
+one.
+"""
 
 import doctest
 import inspect
@@ -7,10 +9,18 @@ from importlib import import_module
 import pandas as pd
 import pytest
 
-MODULES = ["measures.metrics", "training.losses", "prepare.network_grid", "measures.shape", "measures.ellipsoid",
-           "genomics.association",
-           "genomics.corrections",
-           "genomics.effect_size", "genomics.fisher", "genomics.permutation"]
+MODULES = [
+    "measures.metrics",
+    "training.losses",
+    "prepare.network_grid",
+    "measures.shape",
+    "measures.ellipsoid",
+    "genomics.association",
+    "genomics.corrections",
+    "genomics.effect_size",
+    "genomics.fisher",
+    "genomics.permutation",
+]
 
 
 def module(name):
@@ -18,24 +28,44 @@ def module(name):
 
 
 # Examples where they help:
-OTHERS = ["sequences", "patient_ids", "masks", "published_tables", "data.splits", "prepare.head_finder",
-          "prepare.scanner", "model.postprocess", "model.checkpoint", "viewer.colours", "exercises.base"]
+OTHERS = [
+    "sequences",
+    "patient_ids",
+    "masks",
+    "published_tables",
+    "data.splits",
+    "prepare.head_finder",
+    "prepare.scanner",
+    "model.postprocess",
+    "model.checkpoint",
+    "viewer.colours",
+    "exercises.base",
+]
 
 
 @pytest.mark.parametrize("name", MODULES + OTHERS)
 def test_examples(name):
-    with pd.option_context("display.precision", 6):  # pandas' own; a notebook that a test runs may change it
+    with pd.option_context(
+        "display.precision", 6
+    ):  # pandas' own; a notebook that a test runs may change it
         result = doctest.testmod(module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0 and result.failed == 0
 
 
 def public(name):
     """The functions that a file defines for others."""
-    return [value for key, value in vars(module(name)).items()
-            if inspect.isfunction(value) and value.__module__ == f"lggseg.{name}" and not key.startswith("_")]
+    return [
+        value
+        for key, value in vars(module(name)).items()
+        if inspect.isfunction(value)
+        and value.__module__ == f"lggseg.{name}"
+        and not key.startswith("_")
+    ]
 
 
-@pytest.mark.parametrize("function", [value for name in MODULES for value in public(name)], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "function", [value for name in MODULES for value in public(name)], ids=lambda f: f.__name__
+)
 def test_every_public_function_has_an_example_and_types(function):
     assert ">>>" in function.__doc__
     arguments = inspect.signature(function).parameters.values()

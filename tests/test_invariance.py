@@ -1,7 +1,8 @@
-"""What does not change a picture's content must not change its mask: on phantoms, and on real patients where they are.
+"""What does not change a picture's content must not change its mask: on phantoms, and on real
+patients where they are.
 
-Every change hands back a scan and the way from its mask to the unchanged scan's grid; Dice is against the unchanged
-scan's own mask.
+Every change hands back a scan and the way from its mask to the unchanged scan's grid; Dice is
+against the unchanged scan's own mask.
 """
 
 import numpy as np
@@ -19,7 +20,9 @@ def random(image: np.ndarray) -> np.random.Generator:
 
 
 def offset(image, channels, per_slice=False):
-    """Grey air: levels moved up, in some sequences, by one number or by one per slice; without clipping."""
+    """Grey air: levels moved up, in some sequences, by one number or by one per slice; without
+    clipping.
+    """
     dim = (image * 0.75).astype(np.uint8)
     levels = random(image).integers(20, 60, (len(image) if per_slice else 1, 1, 1, len(channels)))
     moved = dim.copy()
@@ -42,15 +45,22 @@ def gamma(image, power):
 
 
 def resized(image, scale):
-    zoomed = [ndimage.zoom(one.astype(np.float32), (scale, scale, 1), order=1, grid_mode=True, mode="nearest")
-              for one in image]
+    zoomed = [
+        ndimage.zoom(
+            one.astype(np.float32), (scale, scale, 1), order=1, grid_mode=True, mode="nearest"
+        )
+        for one in image
+    ]
     return np.rint(zoomed).clip(0, 255).astype(np.uint8)
 
 
 def sampled(mask, scale):
     """A mask of another size at the places of the unchanged pixels' middles."""
-    return mask[:, int(scale / 2)::int(scale)][:, :, int(scale / 2)::int(scale)] if scale > 1 else \
-        mask.repeat(round(1 / scale), axis=1).repeat(round(1 / scale), axis=2)
+    return (
+        mask[:, int(scale / 2) :: int(scale)][:, :, int(scale / 2) :: int(scale)]
+        if scale > 1
+        else mask.repeat(round(1 / scale), axis=1).repeat(round(1 / scale), axis=2)
+    )
 
 
 def hot(image):
@@ -62,11 +72,21 @@ def hot(image):
 CHANGES = {  # name: (bound, image -> changed image, changed mask -> mask on the unchanged grid)
     "factor per sequence": (STRICT, factor, None),
     "mirror": (STRICT, lambda image: image[:, :, ::-1], lambda mask: mask[:, :, ::-1]),
-    "frame of air": (STRICT, lambda image: np.pad(image, ((0, 0), (31, 8), (20, 45), (0, 0))),
-                     lambda mask: mask[:, 31:-8, 20:-45]),
-    "slices of air": (STRICT, lambda image: np.pad(image, ((3, 2), (0, 0), (0, 0), (0, 0))), lambda mask: mask[3:-2]),
-    "not square": (STRICT, lambda image: np.pad(image, ((0, 0), (0, 0), (0, 60), (0, 0))),
-                   lambda mask: mask[:, :, :-60]),
+    "frame of air": (
+        STRICT,
+        lambda image: np.pad(image, ((0, 0), (31, 8), (20, 45), (0, 0))),
+        lambda mask: mask[:, 31:-8, 20:-45],
+    ),
+    "slices of air": (
+        STRICT,
+        lambda image: np.pad(image, ((3, 2), (0, 0), (0, 0), (0, 0))),
+        lambda mask: mask[3:-2],
+    ),
+    "not square": (
+        STRICT,
+        lambda image: np.pad(image, ((0, 0), (0, 0), (0, 60), (0, 0))),
+        lambda mask: mask[:, :, :-60],
+    ),
     "gamma 0.8": (LOOSE, lambda image: gamma(image, 0.8), None),
     "gamma 1.25": (LOOSE, lambda image: gamma(image, 1.25), None),
     "512 pixels": (LOOSE, lambda image: resized(image, 2), lambda mask: sampled(mask, 2)),
@@ -79,7 +99,11 @@ class Scan:
     """One patient's scan, its manual mask, and the mask that the network gives it."""
 
     def __init__(self, volume, model):
-        self.image, self.truth, self.model = np.ascontiguousarray(volume.image), np.asarray(volume.mask), model
+        self.image, self.truth, self.model = (
+            np.ascontiguousarray(volume.image),
+            np.asarray(volume.mask),
+            model,
+        )
         self.mask = model.segment(self.image)
 
     def score(self, image, back=None, against=None) -> float:
@@ -89,7 +113,9 @@ class Scan:
 
 @pytest.fixture(scope="module", params=range(3))
 def phantom(request, phantom_cohort):
-    return Scan(phantom_cohort.volume(phantom_cohort.patients[request.param]), load_pretrained("phantom"))
+    return Scan(
+        phantom_cohort.volume(phantom_cohort.patients[request.param]), load_pretrained("phantom")
+    )
 
 
 @pytest.fixture(scope="module", params=range(0, 60, 20))
@@ -105,7 +131,10 @@ def check_change(scan, name):
 def check_offsets(scan):
     for channels, per_slice in (([0], False), ([1], True), ([0, 1, 2], False), ([0, 2], True)):
         moved, unmoved = offset(scan.image, channels, per_slice)
-        assert scan.score(moved, against=scan.model.segment(unmoved)) >= STRICT, (channels, per_slice)
+        assert scan.score(moved, against=scan.model.segment(unmoved)) >= STRICT, (
+            channels,
+            per_slice,
+        )
     twice, dim = doubled(scan.image)
     assert scan.score(twice, against=scan.model.segment(dim)) >= STRICT
 

@@ -1,4 +1,5 @@
-"""The wheel is complete: it installs elsewhere, imports from there, and carries weights and licences.
+"""The wheel is complete: it installs elsewhere, imports from there, and carries weights and
+licences.
 
 And what it says it needs is what it imports.
 """
@@ -31,10 +32,14 @@ def run(*command, **options) -> str:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """A folder into which the wheel, built from a copy of the sources, was installed."""
-    source, wheels, target = (tmp_path_factory.mktemp(name) for name in ("source", "wheels", "target"))
+    source, wheels, target = (
+        tmp_path_factory.mktemp(name) for name in ("source", "wheels", "target")
+    )
     for name in FILES:
         shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "lggseg", source / "lggseg", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "lggseg", source / "lggseg", ignore=shutil.ignore_patterns("__pycache__")
+    )
     run("-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, source)
     [wheel] = wheels.glob("lggseg-*.whl")
     run("-m", "pip", "install", "--no-deps", "--target", target, wheel)
@@ -47,7 +52,9 @@ def elsewhere(installed: Path, code: str) -> str:
 
 
 def test_imports_from_the_wheel(installed):
-    assert elsewhere(installed, "import lggseg; print(lggseg.__file__)") == str(installed / "lggseg" / "__init__.py")
+    assert elsewhere(installed, "import lggseg; print(lggseg.__file__)") == str(
+        installed / "lggseg" / "__init__.py"
+    )
 
 
 def test_wheel_has_every_file_of_the_package(installed):
@@ -70,13 +77,18 @@ def test_wheel_names_both_licences_and_holds_them(installed):
     assert sorted(metadata.get_all("License-File")) == ["LICENSE", "lggseg/weights/LICENSE"]
     assert "MIT License" in (folder / "licenses" / "LICENSE").read_text(encoding="utf-8")
     weights = (folder / "licenses" / "lggseg" / "weights" / "LICENSE").read_text(encoding="utf-8")
-    assert "creativecommons.org/licenses/by-nc-sa/4.0/legalcode" in weights and "Mateusz Buda" in weights
+    assert (
+        "creativecommons.org/licenses/by-nc-sa/4.0/legalcode" in weights
+        and "Mateusz Buda" in weights
+    )
 
 
 def test_requirements_are_those_of_the_package_and_the_notebooks():
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     listed = [line for line in lines if not line.startswith("#")]
-    assert sorted(listed) == sorted(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["notebooks"])
+    assert sorted(listed) == sorted(
+        PROJECT["dependencies"] + PROJECT["optional-dependencies"]["notebooks"]
+    )
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -87,20 +99,26 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-installed_as = cache(packages_distributions)  # module -> packages; it reads every package's list of files
+installed_as = cache(
+    packages_distributions
+)  # module -> packages; it reads every package's list of files
 
 
 def imported(source: str) -> set[str]:
     """The packages of others that the code imports, by the names that they are installed by."""
     nodes = list(ast.walk(ast.parse(source)))
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    modules += [
+        node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level
+    ]
     tops = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"lggseg"}
     return {normal(installed_as().get(top, [top])[0]) for top in tops}
 
 
 def test_core_requirements_are_what_the_package_imports():
-    found = set().union(*(imported(path.read_text(encoding="utf-8")) for path in (ROOT / "lggseg").rglob("*.py")))
+    found = set().union(
+        *(imported(path.read_text(encoding="utf-8")) for path in (ROOT / "lggseg").rglob("*.py"))
+    )
     optional = names([one for extra in OPTIONAL for one in PROJECT["optional-dependencies"][extra]])
     assert found - optional == names(PROJECT["dependencies"])
 
@@ -108,6 +126,10 @@ def test_core_requirements_are_what_the_package_imports():
 def test_notebooks_import_nothing_else():
     needed = names(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["notebooks"])
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        cells = [
+            cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
+        ]
         plain = [re.sub(r"^[%!].*$", "", cell.source, flags=re.MULTILINE) for cell in cells]
-        assert set().union(*map(imported, plain)) - needed - {"ipython"} == set(), path.name  # the kernel's own
+        assert set().union(*map(imported, plain)) - needed - {"ipython"} == set(), (
+            path.name
+        )  # the kernel's own

@@ -25,7 +25,9 @@ def head(shape=(3, 40, 48), seed=0) -> np.ndarray:
 
 
 def network(threshold: float = 0.0, patients=()) -> Segmenter:
-    """A small untrained network; at threshold 0 everything is tumour, so that every file is written."""
+    """A small untrained network; at threshold 0 everything is tumour, so that every file is
+    written.
+    """
     torch.manual_seed(0)
     recipe = GridSpec(32, block=1, threshold=threshold)
     return Segmenter(UNet(features=4, depth=3), recipe, [patients] if patients else ()).eval()

@@ -1,4 +1,6 @@
-"""README and its neighbours: short, no dead link, no command that is not there, code that runs, columns explained."""
+"""README and its neighbours: short, no dead link, no command that is not there, code that runs,
+columns explained.
+"""
 
 import os
 import re
@@ -25,13 +27,17 @@ def test_is_short():
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     here, targets = (ROOT / page).parent, re.findall(r"\]\(([^)#\s]+)", text(page))
-    assert [target for target in targets if "://" not in target and not (here / target).exists()] == []
+    assert [
+        target for target in targets if "://" not in target and not (here / target).exists()
+    ] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_targets_of_make_exist(page):
     named = set(re.findall(r"`?\bmake (?:CPU=1 )?([a-z][a-z0-9-]*)\b(?=[` ]|$)", text(page)))
-    code = {name for name in named if f"`make {name}" in text(page) or f"\nmake {name}" in text(page)}
+    code = {
+        name for name in named if f"`make {name}" in text(page) or f"\nmake {name}" in text(page)
+    }
     assert code <= set(re.findall(r"^([a-z0-9-]+):", text("Makefile"), re.MULTILINE))
 
 
@@ -43,7 +49,9 @@ def python_blocks() -> list[str]:
 def run_python(code: str, folder: Path) -> str:
     """What the code prints, run in a folder."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    run = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=environment)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, env=environment
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -70,7 +78,7 @@ def test_every_table_of_results_is_explained():
     page = text("lggseg/published/README.md")
     for table in (ROOT / "lggseg" / "published").glob("*.csv"):
         columns = table.read_text(encoding="utf-8").splitlines()[0].split(",")
-        entry = page[page.index(f"[{table.name}]"):].split("\n- ")[0]
+        entry = page[page.index(f"[{table.name}]") :].split("\n- ")[0]
         assert [column for column in columns if f"`{column}`" not in entry] == [], table.name
 
 

@@ -1,4 +1,5 @@
-"""The U-Net: the same function as one written out plainly, and unharmed by what is done to models."""
+"""The U-Net: the same function as one written out plainly, and unharmed by what is done to models.
+"""
 
 import copy
 import io
@@ -17,7 +18,9 @@ from lggseg.unet import ActivationStack, UNet, UNetBlock
 
 
 class Plain(nn.Module):
-    """A U-Net of three levels written out: no loop, no hook, no block; layers in the order of UNet's."""
+    """A U-Net of three levels written out: no loop, no hook, no block; layers in the order of
+    UNet's.
+    """
 
     def __init__(self, w=4):
         super().__init__()
@@ -66,7 +69,9 @@ def image():
 
 
 def gradients(model, image):
-    """Output and gradients of the input and of every parameter, in training mode, from the same start."""
+    """Output and gradients of the input and of every parameter, in training mode, from the same
+    start.
+    """
     model.train().zero_grad()
     image = image.clone().requires_grad_()
     output = model(image)
@@ -81,7 +86,9 @@ def hook_owners(model):
 
 
 def whole(model, image):
-    """`model` is a complete UNet of its own: its hooks are bound to it, it runs, and nothing stays behind."""
+    """`model` is a complete UNet of its own: its hooks are bound to it, it runs, and nothing stays
+    behind.
+    """
     assert len(hook_owners(model)) == 2 * (model.depth - 1)
     assert all(owner is model for owner in hook_owners(model))
     output = model(image)
@@ -111,7 +118,9 @@ def test_depths(depth):
 
 def test_growth_one_keeps_the_width():
     model = build(growth=1, features=6, depth=4)
-    assert {m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)} == {6, 1}
+    assert {
+        m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
+    } == {6, 1}
     assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 1, 16, 16)
 
 
@@ -126,25 +135,38 @@ def test_every_encoder_level_reaches_the_output(model, image):
     """Cutting one skip connection changes the output: none is dead."""
     output = model(image)
     for block in model.encoder:
-        cut = block.register_forward_hook(lambda module, inputs, out: None if module.training else out * 1.5)
+        cut = block.register_forward_hook(
+            lambda module, inputs, out: None if module.training else out * 1.5
+        )
         assert not torch.allclose(model(image), output)
         cut.remove()
     assert torch.equal(model(image), output)
 
 
-@pytest.mark.parametrize(("settings", "words"), [
-    ({"depth": 1}, "use 2 or more"), ({"features": 0}, "at least 1"), ({"in_channels": 0}, "at least 1"),
-    ({"features": 4, "growth": 0.25, "depth": 4}, "raise features or growth"),
-])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"depth": 1}, "use 2 or more"),
+        ({"features": 0}, "at least 1"),
+        ({"in_channels": 0}, "at least 1"),
+        ({"features": 4, "growth": 0.25, "depth": 4}, "raise features or growth"),
+    ],
+)
 def test_settings_that_cannot_work(settings, words):
     with pytest.raises(LggError, match=words):
         UNet(**settings)
 
 
-@pytest.mark.parametrize(("shape", "words"), [
-    ((1, 3, 250, 256), "pad to 252 x 256"), ((1, 3, 8, 17), "divide by 4.*pad to 8 x 20"),
-    ((1, 3, 2, 0), "pad to 4 x 4"), ((1, 1, 32, 32), r"takes \(N, 3, H, W\)"), ((3, 32, 32), r"\(N, 3, H, W\)"),
-])
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((1, 3, 250, 256), "pad to 252 x 256"),
+        ((1, 3, 8, 17), "divide by 4.*pad to 8 x 20"),
+        ((1, 3, 2, 0), "pad to 4 x 4"),
+        ((1, 1, 32, 32), r"takes \(N, 3, H, W\)"),
+        ((3, 32, 32), r"\(N, 3, H, W\)"),
+    ],
+)
 def test_inputs_that_cannot_work(model, shape, words):
     with pytest.raises(LggError, match=words):
         model(torch.zeros(shape))
@@ -180,7 +202,9 @@ def test_state_dict(model, image):
 
 
 def test_ema_copy(model, image):
-    averaged = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5))
+    averaged = torch.optim.swa_utils.AveragedModel(
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5)
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1)
@@ -226,7 +250,9 @@ def test_parts_run_on_their_own(model, image):
 
 
 def run_together(models, images):
-    """Run models[i](images[i]) in one thread each, all of them at the same depth of the network at the same time."""
+    """Run models[i](images[i]) in one thread each, all of them at the same depth of the network at
+    the same time.
+    """
     outputs, gate = [None] * len(images), threading.Barrier(len(images))
 
     def wait(*_):
@@ -236,8 +262,13 @@ def run_together(models, images):
         with torch.no_grad():
             outputs[i] = models[i](images[i])
 
-    stops = {id(module): module for model in models for module in (*model.encoder, *model.up)}.values()
-    hooks = [module.register_forward_pre_hook(wait) for module in {id(m._forward_pre_hooks): m for m in stops}.values()]
+    stops = {
+        id(module): module for model in models for module in (*model.encoder, *model.up)
+    }.values()
+    hooks = [
+        module.register_forward_pre_hook(wait)
+        for module in {id(m._forward_pre_hooks): m for m in stops}.values()
+    ]
     threads = [threading.Thread(target=work, args=(i,)) for i in range(len(images))]
     for thread in threads:
         thread.start()
@@ -272,7 +303,9 @@ def test_data_parallel_replicas(model, image):
     images = [image, image.flip(-1) + 1]
     expected = [model(x) for x in images]
     replicas = [replicate(model), replicate(model)]
-    assert replicas[0].encoder[0]._forward_hooks is model.encoder[0]._forward_hooks  # torch shares them
+    assert (
+        replicas[0].encoder[0]._forward_hooks is model.encoder[0]._forward_hooks
+    )  # torch shares them
     assert torch.equal(replicas[0](images[0]), expected[0])
     for output, wanted in zip(run_together(replicas, images), expected, strict=True):
         torch.testing.assert_close(output, wanted)
@@ -306,7 +339,8 @@ class Checkpointed(nn.Module):
 
 
 def test_checkpointing_each_part(model, image):
-    """In the backward pass every part runs again, its hook with it, when no forward is under way."""
+    """In the backward pass every part runs again, its hook with it, when no forward is under way.
+    """
     expected = gradients(model, image)
     for parts in (model.encoder, model.up, model.decoder):
         for i, part in enumerate(parts):
@@ -331,7 +365,10 @@ def test_compiled_in_two_threads(model, image):
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     compiled(image)
     outputs = [None, None]
-    threads = [threading.Thread(target=lambda i=i: outputs.__setitem__(i, compiled(image + i))) for i in range(2)]
+    threads = [
+        threading.Thread(target=lambda i=i: outputs.__setitem__(i, compiled(image + i)))
+        for i in range(2)
+    ]
     for thread in threads:
         thread.start()
         thread.join()
@@ -342,7 +379,9 @@ def test_compiled_in_two_threads(model, image):
 @pytest.mark.parametrize("strict", [True, False])
 def test_export(model, image, strict):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # strict mode reports the stack as a side effect
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # strict mode reports the stack as a side effect
         sizes = ({0: torch.export.Dim("n", max=64)},)
         program = torch.export.export(model, (image,), dynamic_shapes=sizes, strict=strict)
         for x in (image, image[:1].repeat(5, 1, 1, 1)):
@@ -350,15 +389,27 @@ def test_export(model, image, strict):
     assert model.stack.items is None
 
 
-@pytest.mark.skipif(tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7), reason="fails at a batch norm there")
+@pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 7), reason="fails at a batch norm there"
+)
 def test_onnx(model, image, tmp_path):
     import onnxruntime
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
-        torch.onnx.export(model, (image,), tmp_path / "unet.onnx", dynamo=True, input_names=["image"], verbose=False,
-                          external_data=False, dynamic_shapes=({0: torch.export.Dim("n", max=64)},))
-    session = onnxruntime.InferenceSession(str(tmp_path / "unet.onnx"), providers=["CPUExecutionProvider"])
+        torch.onnx.export(
+            model,
+            (image,),
+            tmp_path / "unet.onnx",
+            dynamo=True,
+            input_names=["image"],
+            verbose=False,
+            external_data=False,
+            dynamic_shapes=({0: torch.export.Dim("n", max=64)},),
+        )
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "unet.onnx"), providers=["CPUExecutionProvider"]
+    )
     for x in (image, image[:1].repeat(5, 1, 1, 1)):
         (output,) = session.run(None, {"image": x.numpy()})
         torch.testing.assert_close(torch.from_numpy(output), model(x), rtol=1e-3, atol=1e-5)
@@ -368,7 +419,9 @@ def test_channels_last_stays(model, image):
     expected = model(image)
     model = model.to(memory_format=torch.channels_last)
     seen = []
-    hook = model.decoder[-1].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    hook = model.decoder[-1].register_forward_pre_hook(
+        lambda module, inputs: seen.append(inputs[0])
+    )
     torch.testing.assert_close(model(image.contiguous(memory_format=torch.channels_last)), expected)
     hook.remove()
     assert seen[0].is_contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,6 @@
-"""`make bench`: one table of ratios, each measured in this run against the usual way, written out in this folder."""
+"""`make bench`: one table of ratios, each measured in this run against the usual way, written out
+in this folder.
+"""
 
 import argparse
 import os
@@ -11,9 +13,16 @@ from . import ceiling, feed, genomics, opening, prediction, scaling, table, trai
 from .bench import Bench
 from .timing import Row
 
-FAMILIES = {"open": opening.rows, "feed": feed.rows, "train": training.rows,
-            "predict": prediction.rows, "viewer": viewer.rows, "genomics": genomics.rows, "scaling": scaling.rows,
-            "machine": ceiling.rows}
+FAMILIES = {
+    "open": opening.rows,
+    "feed": feed.rows,
+    "train": training.rows,
+    "predict": prediction.rows,
+    "viewer": viewer.rows,
+    "genomics": genomics.rows,
+    "scaling": scaling.rows,
+    "machine": ceiling.rows,
+}
 
 
 def measure(bench: Bench, names: list[str]) -> list[Row]:
@@ -23,17 +32,29 @@ def measure(bench: Bench, names: list[str]) -> list[Row]:
         start = time.monotonic()
         rows = FAMILIES[name](bench)
         found += rows
-        print(*map(table.line, rows), f"  ({name}: {time.monotonic() - start:.0f} s)", sep="\n", flush=True)
+        print(
+            *map(table.line, rows),
+            f"  ({name}: {time.monotonic() - start:.0f} s)",
+            sep="\n",
+            flush=True,
+        )
     return found
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m dev.benchmarks", description=__doc__)
-    parser.add_argument("--real", metavar="FOLDER", help="kaggle_3m, unpacked; without it, phantoms")
-    parser.add_argument("--only", nargs="+", choices=FAMILIES, default=[*FAMILIES], help="these families of rows")
-    parser.add_argument("--quick", action="store_true", help="a minute, to see that all works: tiny, one round")
-    parser.add_argument("--write", action="store_true",
-                        help="put the table into dev/benchmarks/README.md")
+    parser.add_argument(
+        "--real", metavar="FOLDER", help="kaggle_3m, unpacked; without it, phantoms"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=FAMILIES, default=[*FAMILIES], help="these families of rows"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a minute, to see that all works: tiny, one round"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into dev/benchmarks/README.md"
+    )
     options = parser.parse_args(argv)
     if options.write and (options.quick or options.only != [*FAMILIES]):
         parser.error("--write keeps the whole table; leave --only and --quick out")

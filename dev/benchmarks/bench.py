@@ -13,7 +13,9 @@ from lggseg.patient_ids import PATIENT_FOLDER
 
 @dataclass
 class Bench:
-    """The folder of patients `root`, in how many rounds, and whether only to show that the command works."""
+    """The folder of patients `root`, in how many rounds, and whether only to show that the command
+    works.
+    """
 
     root: Path
     repeats: int = 5
@@ -35,7 +37,9 @@ class Bench:
     def patient(self) -> Volume:
         """The patient of middle depth among those who have all sequences and a tumour."""
         table = self.cohort.summary
-        whole = table[~table.pre_missing & ~table.post_missing & (table.tumour_voxels > 0)].sort_values("slices")
+        whole = table[
+            ~table.pre_missing & ~table.post_missing & (table.tumour_voxels > 0)
+        ].sort_values("slices")
         return self.cohort.volume(whole.index[len(whole) // 2])
 
     def close(self) -> None:
@@ -50,7 +54,8 @@ def folders(root: Path) -> list[Path]:
 
 
 def linked(root: Path, patients: int, place: Path) -> Path:
-    """`place` as a cohort of the first patients of another: its table, and links to their folders."""
+    """`place` as a cohort of the first patients of another: its table, and links to their folders.
+    """
     if not place.exists():
         place.mkdir(parents=True)
         for entry in [*folders(root)[:patients], root / "data.csv"]:

@@ -15,18 +15,27 @@ from .bench import Bench
 from .timing import Ratio, Row, clock, rounds
 
 CPU = torch.device("cpu")
-SHAPES = ((32, 112), (64, 56), (128, 56), (256, 28))  # channels, pixels a side, as in the U-Net: the best one counts
+SHAPES = (
+    (32, 112),
+    (64, 56),
+    (128, 56),
+    (256, 28),
+)  # channels, pixels a side, as in the U-Net: the best one counts
 
 
 def convolution(least: float = 0.05) -> float:
-    """Most operations a second of a 3x3 convolution of 16 slices, channels last, in the format training takes here."""
+    """Most operations a second of a 3x3 convolution of 16 slices, channels last, in the format
+    training takes here.
+    """
     return max(rate(F.conv2d, *convolved(*shape), least) for shape in SHAPES)
 
 
 def convolved(channels: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Slices and kernels of a convolution."""
     image, kernel = torch.randn(16, channels, side, side), torch.randn(channels, channels, 3, 3)
-    return image.contiguous(memory_format=torch.channels_last), kernel.contiguous(memory_format=torch.channels_last)
+    return image.contiguous(memory_format=torch.channels_last), kernel.contiguous(
+        memory_format=torch.channels_last
+    )
 
 
 def product(least: float = 0.2) -> float:
@@ -42,7 +51,9 @@ def rate(task: Callable, a: torch.Tensor, b: torch.Tensor, least: float) -> floa
 
 
 def operations(task: Callable[[], object]) -> int:
-    """Multiplications and additions in the convolutions and matrix products of a call, backward passes too."""
+    """Multiplications and additions in the convolutions and matrix products of a call, backward
+    passes too.
+    """
     with FlopCounterMode(display=False) as counter:
         task()
     return counter.get_total_flops()
@@ -65,4 +76,10 @@ def read(files: list[Path]) -> float:
 def rows(bench: Bench) -> list[Row]:
     """The two peaks beside each other."""
     costs = 1 / rounds(bench.repeats, convolution, product)
-    return [Row("machine: the fastest 3x3 convolution", "product of two matrices", Ratio.of(costs[:, 1] / costs[:, 0]))]
+    return [
+        Row(
+            "machine: the fastest 3x3 convolution",
+            "product of two matrices",
+            Ratio.of(costs[:, 1] / costs[:, 0]),
+        )
+    ]

@@ -1,4 +1,6 @@
-"""Shape features, against the textbook's ellipsoid; the exact test, against going through every table."""
+"""Shape features, against the textbook's ellipsoid; the exact test, against going through every
+table.
+"""
 
 from itertools import product
 from math import comb
@@ -17,7 +19,9 @@ from .timing import Row, clock, compare
 
 
 def textbook_ellipsoid(points: np.ndarray, tolerance: float = 1e-3) -> float:
-    """Volume of the smallest ellipsoid around points (n,3) by Khachiyan's algorithm as it is usually copied."""
+    """Volume of the smallest ellipsoid around points (n,3) by Khachiyan's algorithm as it is
+    usually copied.
+    """
     n, d = points.shape
     lifted, u = np.column_stack([points, np.ones(n)]).T, np.full(n, 1 / n)
     change = 1.0
@@ -36,12 +40,17 @@ def textbook_ellipsoid(points: np.ndarray, tolerance: float = 1e-3) -> float:
 def features_by_the_textbook(mask: np.ndarray) -> dict[str, float]:
     """The three features one by one, on the whole volume."""
     points = corners(mask)
-    return {"asd": asd(mask), "mf": mf(mask),
-            "bevr": mask.sum() / textbook_ellipsoid(points[ConvexHull(points).vertices])}
+    return {
+        "asd": asd(mask),
+        "mf": mf(mask),
+        "bevr": mask.sum() / textbook_ellipsoid(points[ConvexHull(points).vertices]),
+    }
 
 
 def every_table(table: np.ndarray) -> float:
-    """Exact p of Freeman and Halton's test by going through all tables with the margins of a 2 x k table."""
+    """Exact p of Freeman and Halton's test by going through all tables with the margins of a 2 x k
+    table.
+    """
     columns, high = table.sum(axis=0).tolist(), int(table[1].sum())
     ways = [[comb(size, k) for k in range(size + 1)] for size in columns]
     seen = np.prod([float(way[k]) for way, k in zip(ways, table[1])])
@@ -56,8 +65,12 @@ def every_table(table: np.ndarray) -> float:
     return least / total
 
 
-def largest_table(bench: Bench, features: list[dict[str, float]], patients: list[str]) -> np.ndarray:
-    """Of the tables that BEVR makes with the genomic clusters, the one with most others of its margins."""
+def largest_table(
+    bench: Bench, features: list[dict[str, float]], patients: list[str]
+) -> np.ndarray:
+    """Of the tables that BEVR makes with the genomic clusters, the one with most others of its
+    margins.
+    """
     values = np.array([one["bevr"] for one in features])
     found = []
     for column in bench.cohort.clusters.columns:
@@ -72,17 +85,31 @@ def largest_table(bench: Bench, features: list[dict[str, float]], patients: list
 def rows(bench: Bench) -> list[Row]:
     """Ten tumours, and all patients' table."""
     volumes = {patient: bench.cohort.volume(patient).mask for patient in bench.cohort.patients}
-    tumours = [mask for mask in volumes.values() if mask.any()][:2 if bench.quick else 10]
+    tumours = [mask for mask in volumes.values() if mask.any()][: 2 if bench.quick else 10]
     for mask in tumours[:2]:
         ours, theirs = shape_features(mask), features_by_the_textbook(mask)
         assert np.allclose([*ours.values()], [*theirs.values()], rtol=0.05), (ours, theirs)
     table = largest_table(bench, [shape_features(mask) for mask in volumes.values()], [*volumes])
     assert np.isclose(freeman_halton(table), every_table(table))
     exact = clock(lambda: freeman_halton(table))
-    return [Row("shape features", "Khachiyan's algorithm to 0.001, features one by one",
-                compare(clock(lambda: [shape_features(mask) for mask in tumours]),
-                        clock(lambda: [features_by_the_textbook(mask) for mask in tumours]), bench.repeats)),
-            Row("exact test, the paper's largest table", f"each of the {count_tables(table):,} tables",
-                compare(exact, clock(lambda: every_table(table)), bench.repeats)),
-            Row("exact test, the paper's largest table", "SciPy's `fisher_exact`, which samples 9,999 tables",
-                compare(exact, clock(lambda: stats.fisher_exact(table)), bench.repeats))]
+    return [
+        Row(
+            "shape features",
+            "Khachiyan's algorithm to 0.001, features one by one",
+            compare(
+                clock(lambda: [shape_features(mask) for mask in tumours]),
+                clock(lambda: [features_by_the_textbook(mask) for mask in tumours]),
+                bench.repeats,
+            ),
+        ),
+        Row(
+            "exact test, the paper's largest table",
+            f"each of the {count_tables(table):,} tables",
+            compare(exact, clock(lambda: every_table(table)), bench.repeats),
+        ),
+        Row(
+            "exact test, the paper's largest table",
+            "SciPy's `fisher_exact`, which samples 9,999 tables",
+            compare(exact, clock(lambda: stats.fisher_exact(table)), bench.repeats),
+        ),
+    ]

@@ -15,7 +15,10 @@ PHANTOMS = ROOT / "build" / "bench"  # kept: drawing them takes longer than the 
 
 
 def work_through(root: str) -> float:
-    """Pack a cohort and take every patient in turn: head, grid, shape. Returns the most memory of its own, in MB."""
+    """Pack a cohort and take every patient in turn: head, grid, shape.
+
+    Returns the most memory of its own, in MB.
+    """
     cohort, most = load_cohort(Path(root), progress=False), 0.0
     for patient in cohort.patients:
         volume = cohort.volume(patient)
@@ -35,10 +38,19 @@ def cost(root: Path, cache: Path) -> tuple[float, float]:
 def compared(bench: Bench, root: Path, numbers: list[int], whom: str, repeats: int) -> list[Row]:
     """Rows for so many patients of a folder, against the first and smallest number."""
     places = [linked(root, n, bench.work / f"{whom}-{n}") for n in numbers]
-    costs = rounds(repeats, *(lambda place=place: cost(place, bench.work / "cache") for place in places))
+    costs = rounds(
+        repeats, *(lambda place=place: cost(place, bench.work / "cache") for place in places)
+    )
     ratios = costs[:, :1] / costs  # (rounds, numbers, 2)
-    return [Row(f"scaling: {n} {whom}, time per slice", f"{numbers[0]} {whom}", *map(Ratio.of, ratios[:, i].T))
-            for i, n in enumerate(numbers) if i]
+    return [
+        Row(
+            f"scaling: {n} {whom}, time per slice",
+            f"{numbers[0]} {whom}",
+            *map(Ratio.of, ratios[:, i].T),
+        )
+        for i, n in enumerate(numbers)
+        if i
+    ]
 
 
 def rows(bench: Bench) -> list[Row]:
@@ -46,6 +58,8 @@ def rows(bench: Bench) -> list[Row]:
     there = len(folders(bench.root))
     if bench.quick:
         return compared(bench, bench.root, [2, min(4, there)], "patients", 1)
-    found = compared(bench, bench.root, sorted({min(n, there) for n in (10, 30, 80)}), "patients", 2)
+    found = compared(
+        bench, bench.root, sorted({min(n, there) for n in (10, 30, 80)}), "patients", 2
+    )
     many = write_phantom_cohort(PHANTOMS, patients=400)
     return found + compared(bench, many, [10, 400], "phantoms", 1)

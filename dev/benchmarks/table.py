@@ -1,4 +1,6 @@
-"""The table as Markdown, for the screen and for README.md beside this file, with date and kind of machine."""
+"""The table as Markdown, for the screen and for README.md beside this file, with date and kind of
+machine.
+"""
 
 import os
 import platform
@@ -12,7 +14,9 @@ import torch
 from .timing import ROOT, Row
 
 README = ROOT / "dev" / "benchmarks" / "README.md"
-HEAD = "| Row | Against | Times as fast | Memory, times less | Of the ceiling |\n|---|---|---|---|---|"
+HEAD = (
+    "| Row | Against | Times as fast | Memory, times less | Of the ceiling |\n|---|---|---|---|---|"
+)
 BUSY = 0.5  # load per core from which a machine is not idle
 
 
@@ -24,15 +28,23 @@ def line(row: Row) -> str:
 def table(rows: Iterable[Row], where: str) -> str:
     """The whole of it: where it was measured, the rows, what goes below."""
     rows = list(rows)
-    return "\n".join([where, "", HEAD, *map(line, rows), *(f"\n{row.note}" for row in rows if row.note)])
+    return "\n".join(
+        [where, "", HEAD, *map(line, rows), *(f"\n{row.note}" for row in rows if row.note)]
+    )
 
 
 def machine(patients: str, load: float) -> str:
     """Date, kind of machine, patients, and whether it was idle as the run began."""
     cores = os.cpu_count() or 1
-    idle = "idle" if load < BUSY * cores else f"BUSY with other work (load {load:.1f}): take the figures with care"
-    return (f"{date.today()}; {processor()}, {cores} cores, {torch.get_num_threads()} threads, no GPU used; PyTorch "
-            f"{torch.__version__}; {patients}; the machine was {idle}.")
+    idle = (
+        "idle"
+        if load < BUSY * cores
+        else f"BUSY with other work (load {load:.1f}): take the figures with care"
+    )
+    return (
+        f"{date.today()}; {processor()}, {cores} cores, {torch.get_num_threads()} threads, no GPU used; PyTorch "
+        f"{torch.__version__}; {patients}; the machine was {idle}."
+    )
 
 
 def processor() -> str:

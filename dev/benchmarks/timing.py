@@ -1,4 +1,6 @@
-"""How every row is measured: its sides in turn, several times over, and what is told is the ratio of each round."""
+"""How every row is measured: its sides in turn, several times over, and what is told is the ratio
+of each round.
+"""
 
 import json
 import os
@@ -13,12 +15,15 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-Side = Callable[[], float | Sequence[float]]  # does its work, and tells what it cost: seconds, or seconds and MB
+Side = Callable[
+    [], float | Sequence[float]
+]  # does its work, and tells what it cost: seconds, or seconds and MB
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """The usual way's cost over ours: the median of all rounds, and the lowest and highest of them."""
+    """The usual way's cost over ours: the median of all rounds, and the lowest and highest of them.
+    """
 
     median: float
     low: float
@@ -51,7 +56,9 @@ def short(value: float) -> str:
     ('0.95', '3.1', '14', '1230')
     """
     digits = 3 if abs(value) >= 100 else 2
-    return f"{float(f'{value:.{digits}g}'):.{0 if abs(value) >= 10 else 1 if abs(value) >= 1 else 2}f}"
+    return (
+        f"{float(f'{value:.{digits}g}'):.{0 if abs(value) >= 10 else 1 if abs(value) >= 1 else 2}f}"
+    )
 
 
 def rounds(repeats: int, *sides: Side) -> np.ndarray:
@@ -75,7 +82,9 @@ def share(found: np.ndarray) -> str:
 
 
 def clock(task: Callable[[], object], least: float = 0.1) -> Side:
-    """Seconds of one call, taken over as many as last `least` seconds; one call goes ahead, to warm up."""
+    """Seconds of one call, taken over as many as last `least` seconds; one call goes ahead, to warm
+    up.
+    """
     task()
 
     def side() -> float:
@@ -93,10 +102,18 @@ def in_child(task: Callable, *arguments: object, **environment: str) -> tuple[fl
 
     `task` is a function of a module, and its arguments are text and numbers.
     """
-    code = f"from dev.benchmarks.timing import report; from {task.__module__} import {task.__name__} as task; " \
-           f"report(task, *{arguments!r})"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | environment, text=True,
-                         stdout=subprocess.PIPE, check=True)
+    code = (
+        f"from dev.benchmarks.timing import report; from {task.__module__} import {task.__name__} as task; "
+        f"report(task, *{arguments!r})"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     return tuple(json.loads(run.stdout.splitlines()[-1]))
 
 

@@ -1,4 +1,5 @@
-"""Hours of bad luck in ten minutes: kills at random instants, damaged files, two at once, thousands of steps.
+"""Hours of bad luck in ten minutes: kills at random instants, damaged files, two at once, thousands
+of steps.
 
     python -m dev.stress --minutes 10
 

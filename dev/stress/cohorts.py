@@ -15,14 +15,16 @@ FOLDERS = {"TCGA_CS_4941_19960909": 3, "TCGA_HT_A61B_19991127": 2}  # and their 
 
 
 def write_cohort(root: Path, size: tuple[int, int] = (16, 20), times: int = 1) -> Path:
-    """Two patients of noise with a square tumour, `times` as many slices as FOLDERS says, and their table."""
+    """Two patients of noise with a square tumour, `times` as many slices as FOLDERS says, and their
+    table.
+    """
     rng = np.random.default_rng(0)
     for folder, depth in FOLDERS.items():
         (root / folder).mkdir(parents=True)
         for k in range(1, times * depth + 1):
             save(root / folder / f"{folder}_{k}.tif", rng.integers(0, 256, (*size, 3), np.uint8))
             mask = np.zeros(size, np.uint8)
-            mask[4:4 + 3 * (k > 1), 5:9] = 255
+            mask[4 : 4 + 3 * (k > 1), 5:9] = 255
             save(root / folder / f"{folder}_{k}_mask.tif", mask)
     header = ",".join(["Patient", *CLUSTERS, *CODEBOOK])
     rows = [folder[:12] + "," * header.count(",") for folder in FOLDERS]
@@ -63,5 +65,8 @@ def pixels(cohort: Cohort) -> str:
 
 def files(folder: Path) -> dict[str, str]:
     """SHA-256 of each file below a folder, by its relative path."""
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -24,7 +24,9 @@ def open_at_once(place: Path, start, answers) -> None:
 def at_once(place: Path) -> list[str]:
     """What each of the processes found."""
     start, answers = context.Barrier(PROCESSES), context.Queue()
-    running = [context.Process(target=open_at_once, args=(place, start, answers)) for _ in range(PROCESSES)]
+    running = [
+        context.Process(target=open_at_once, args=(place, start, answers)) for _ in range(PROCESSES)
+    ]
     for process in running:
         process.start()
     found = [answers.get(timeout=PATIENCE) for _ in running]
@@ -44,6 +46,8 @@ def together(clock: Clock) -> Row:
             before = clock.left()
             odd = [answer for answer in at_once(place) if answer != truth]
             left = [folder.name for folder in (place / "cache" / "packed").iterdir()]
-            row.add(f"at once: {odd or left}" if odd or len(left) != 1 else None, before - clock.left())
+            row.add(
+                f"at once: {odd or left}" if odd or len(left) != 1 else None, before - clock.left()
+            )
     row.memory = memory()
     return row

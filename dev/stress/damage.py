@@ -22,7 +22,9 @@ def read_by(read: Callable[[Path], Any], path: Path, whole: bool) -> Any:
 
 
 def rot(content: bytes, rng: np.random.Generator) -> bytes:
-    """`content` damaged in one of many ways, in half of the cases near its beginning, where headers are."""
+    """`content` damaged in one of many ways, in half of the cases near its beginning, where headers
+    are.
+    """
     end = len(content) if rng.random() < 0.5 else min(len(content), 400)
     place = int(rng.integers(end)) if end else 0
     return KINDS[rng.integers(len(KINDS))](bytearray(content), place, rng)
@@ -44,14 +46,14 @@ def cut(content: bytearray, place: int, rng: np.random.Generator) -> bytes:
 
 def gap(content: bytearray, place: int, rng: np.random.Generator) -> bytes:
     """Some bytes are missing."""
-    del content[place:place + int(rng.integers(1, 100))]
+    del content[place : place + int(rng.integers(1, 100))]
     return bytes(content)
 
 
 def blank(content: bytearray, place: int, rng: np.random.Generator) -> bytes:
     """A block of zeros, as after a crash of the disk."""
     size = min(int(rng.integers(1, 600)), len(content) - place)
-    content[place:place + size] = bytes(size)
+    content[place : place + size] = bytes(size)
     return bytes(content)
 
 
@@ -59,13 +61,13 @@ def wild(content: bytearray, place: int, rng: np.random.Generator) -> bytes:
     """A number of 1 to 8 bytes at its limits, in either order of bytes."""
     size, order = int(rng.choice([1, 2, 4, 8])), str(rng.choice(["little", "big"]))
     number = int(rng.choice(WILD)) % 256**size
-    content[place:place + size] = number.to_bytes(size, order)
+    content[place : place + size] = number.to_bytes(size, order)
     return bytes(content)
 
 
 def twice(content: bytearray, place: int, rng: np.random.Generator) -> bytes:
     """A block is there twice."""
-    return bytes(content[:place + int(rng.integers(1, 200))] + content[place:])
+    return bytes(content[: place + int(rng.integers(1, 200))] + content[place:])
 
 
 def tail(content: bytearray, place: int, rng: np.random.Generator) -> bytes:

@@ -1,4 +1,5 @@
-"""Thousands of files, whole ones of many kinds and damaged ones: each is read right or refused by an LggError.
+"""Thousands of files, whole ones of many kinds and damaged ones: each is read right or refused by
+an LggError.
 
 Each case also has its bounds: 2 seconds of processor time, and 300 MB.
 """
@@ -26,14 +27,31 @@ from .read_pictures import read_mask_file, read_png, read_slice, read_tiff
 from .read_table import read_csv
 from .report import Clock, Row, random
 
-CASES, SLOW, HUNGRY, HANGS = 600, 2.0, 300.0, 60  # cases of each reader, seconds, MB, seconds on the wall
-READERS = [read_slice, read_mask_file, read_tiff, read_png, read_nifti_file, read_csv, read_weights, read_resume,
-           read_cohort, read_pack]
+CASES, SLOW, HUNGRY, HANGS = (
+    600,
+    2.0,
+    300.0,
+    60,
+)  # cases of each reader, seconds, MB, seconds on the wall
+READERS = [
+    read_slice,
+    read_mask_file,
+    read_tiff,
+    read_png,
+    read_nifti_file,
+    read_csv,
+    read_weights,
+    read_resume,
+    read_cohort,
+    read_pack,
+]
 
 
 def peak() -> float:
     """MB that this process held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1e6 if sys.platform == "darwin" else 1e3
+    )
 
 
 def hangs(*_) -> None:

@@ -10,8 +10,11 @@ from typing import Protocol
 from .report import Clock, Row, memory, random
 
 PATIENCE = 120  # seconds for a job of one or two; beyond it, it hangs
-FINISH_EVERY = 4  # of so many runs one is left alone, so that what the killed ones left is gone on with
-# A server without threads, with the libraries loaded, forks the jobs: each starts within milliseconds.
+FINISH_EVERY = (
+    4  # of so many runs one is left alone, so that what the killed ones left is gone on with
+)
+# A server without threads, with the libraries loaded, forks the jobs: each starts within
+# milliseconds.
 context = get_context("forkserver")
 context.set_forkserver_preload(["dev.stress.preload"])
 
@@ -26,7 +29,9 @@ class Scenario(Protocol):
         """What is wrong with what a killed job left, or None."""
 
     def completed(self) -> str | None:
-        """What is wrong with what a job left that ran to its end, or None; and make room for the next."""
+        """What is wrong with what a job left that ran to its end, or None; and make room for the
+        next.
+        """
 
 
 def begin(connection: Connection, job: Callable, arguments: tuple) -> None:
@@ -39,7 +44,9 @@ def begin(connection: Connection, job: Callable, arguments: tuple) -> None:
 
 
 def run(job: Callable, arguments: tuple, delay: float = PATIENCE) -> tuple[bool, float, float]:
-    """(whether it was killed, seconds, MB at the end) of a job that gets SIGKILL after `delay` seconds."""
+    """(whether it was killed, seconds, MB at the end) of a job that gets SIGKILL after `delay`
+    seconds.
+    """
     here, there = context.Pipe()
     process = context.Process(target=begin, args=(there, job, arguments))
     process.start()
@@ -53,12 +60,16 @@ def run(job: Callable, arguments: tuple, delay: float = PATIENCE) -> tuple[bool,
     if process.exitcode == 0:
         return False, seconds, here.recv()
     if process.exitcode > 0 or delay == PATIENCE:
-        raise RuntimeError(f"{job.__name__} ended with exit code {process.exitcode} after {seconds:.1f} s")
+        raise RuntimeError(
+            f"{job.__name__} ended with exit code {process.exitcode} after {seconds:.1f} s"
+        )
     return True, seconds, 0.0
 
 
 def kill_again_and_again(what: str, scenario: Scenario, wanted: int, clock: Clock) -> Row:
-    """Kill the scenario's job at instants spread evenly over the time it takes; a case is a kill that struck."""
+    """Kill the scenario's job at instants spread evenly over the time it takes; a case is a kill
+    that struck.
+    """
     row, rng = Row(what, wanted), random(Row(what, wanted))
     _, duration, row.memory = run(*scenario.job())
     row.failures += [complaint for complaint in [scenario.completed()] if complaint]
@@ -70,7 +81,11 @@ def kill_again_and_again(what: str, scenario: Scenario, wanted: int, clock: Cloc
             killed, seconds, _ = run(*scenario.job(), delay)
             complaint = scenario.killed() if killed else scenario.completed()
         except Exception as error:
-            killed, seconds, complaint = True, 0, f"{what}, run {runs}: {type(error).__name__}: {error}"
+            killed, seconds, complaint = (
+                True,
+                0,
+                f"{what}, run {runs}: {type(error).__name__}: {error}",
+            )
         if killed:
             row.add(complaint, seconds)
         elif complaint:

@@ -17,7 +17,9 @@ GROWTH = 30  # MB that may come on top of the first tenth's
 
 
 def flat(row: Row, clock: Clock, step) -> Row:
-    """Call `step(i)` for each case; memory at the end may not be far above what it was after a tenth of them."""
+    """Call `step(i)` for each case; memory at the end may not be far above what it was after a
+    tenth of them.
+    """
     settled = 0.0
     for i in range(row.wanted):
         if clock.left() < 0:

@@ -1,4 +1,6 @@
-"""Predictions killed: every file found is whole, the list says if all are there, and the next run clears up."""
+"""Predictions killed: every file found is whole, the list says if all are there, and the next run
+clears up.
+"""
 
 import json
 import tempfile
@@ -29,7 +31,9 @@ def predict(scan: Path, out: Path, weights: Path) -> None:
 
 
 def write_scan(folder: Path, seed: int) -> None:
-    """Slices of noise in a box; the second scan has fewer slices, so that some results of the first must go."""
+    """Slices of noise in a box; the second scan has fewer slices, so that some results of the first
+    must go.
+    """
     folder.mkdir()
     rng = np.random.default_rng(seed)
     for k in range(1, SLICES - 4 * seed + 1):
@@ -44,7 +48,9 @@ class Predictions:
     def __init__(self, place: Path):
         torch.manual_seed(0)
         self.out, self.turn = place / "out", 0
-        self.weights = Segmenter(UNet(features=4, depth=2), GridSpec(32, block=1, threshold=0.0)).save(place / "net.pt")
+        self.weights = Segmenter(
+            UNet(features=4, depth=2), GridSpec(32, block=1, threshold=0.0)
+        ).save(place / "net.pt")
         self.scans = [place / "scan_0", place / "scan_1"]
         self.truth = []
         for seed, scan in enumerate(self.scans):
@@ -57,10 +63,16 @@ class Predictions:
         return predict, (self.scans[self.turn], self.out, self.weights)
 
     def killed(self) -> str | None:
-        """Each file must be a whole one of either scan, and the list complete only where all files are there."""
+        """Each file must be a whole one of either scan, and the list complete only where all files
+        are there.
+        """
         found = files(self.out) if self.out.exists() else {}
-        odd = [name for name, content in found.items() if name not in (RESULTS, PART)
-               and content not in (self.truth[0].get(name), self.truth[1].get(name))]
+        odd = [
+            name
+            for name, content in found.items()
+            if name not in (RESULTS, PART)
+            and content not in (self.truth[0].get(name), self.truth[1].get(name))
+        ]
         if odd:
             return f"prediction: {odd[0]} is not whole"
         if RESULTS in found and json.loads((self.out / RESULTS).read_text())["complete"]:

@@ -1,4 +1,6 @@
-"""Weights and the state of a training: what is damaged is refused, what is read is what was written."""
+"""Weights and the state of a training: what is damaged is refused, what is read is what was
+written.
+"""
 
 import tempfile
 from functools import cache
@@ -24,8 +26,11 @@ from .damage import read_by, rot
 def weights(bits: int) -> tuple[bytes, str]:
     """(file, digest of its weights) of a small Segmenter of two networks."""
     torch.manual_seed(bits)
-    model = Segmenter([UNet(features=2, depth=2), UNet(features=2, depth=2)], GridSpec(32, block=1),
-                      [["TCGA_CS_4941"], ["TCGA_CS_4942"]])
+    model = Segmenter(
+        [UNet(features=2, depth=2), UNet(features=2, depth=2)],
+        GridSpec(32, block=1),
+        [["TCGA_CS_4941"], ["TCGA_CS_4942"]],
+    )
     with tempfile.TemporaryDirectory() as place:
         path = model.save(Path(place) / "net.pt", bits)
         return path.read_bytes(), state(Segmenter.load(path))
@@ -52,9 +57,23 @@ def training() -> tuple[Trainer, bytes, str]:
         root = Path(place) / "kaggle_3m"
         write_cohort(root)
         cohort = opened(root)
-        config = TrainConfig(size=16, coarse_share=0, block=1, context=0, features=2, depth=2, epochs=2,
-                             epoch_slices=4, batch=2, workers=0, device="cpu", out=place)
-        trainer = Trainer(build_model(config), cohort, cohort.patients[:1], cohort.patients[1:], config)
+        config = TrainConfig(
+            size=16,
+            coarse_share=0,
+            block=1,
+            context=0,
+            features=2,
+            depth=2,
+            epochs=2,
+            epoch_slices=4,
+            batch=2,
+            workers=0,
+            device="cpu",
+            out=place,
+        )
+        trainer = Trainer(
+            build_model(config), cohort, cohort.patients[:1], cohort.patients[1:], config
+        )
         trainer.record(one_epoch(trainer, False))
         trainer.save(Path(place))
         return trainer, (Path(place) / "resume.pt").read_bytes(), told(trainer)
@@ -62,8 +81,13 @@ def training() -> tuple[Trainer, bytes, str]:
 
 def told(trainer: Trainer) -> str:
     """Digest of all that a training goes on with."""
-    return digest([{name: getattr(trainer, name).state_dict() for name in trainer.PARTS}, trainer.history,
-                   trainer.best])
+    return digest(
+        [
+            {name: getattr(trainer, name).state_dict() for name in trainer.PARTS},
+            trainer.history,
+            trainer.best,
+        ]
+    )
 
 
 def read_resume(rng: np.random.Generator, place: Path) -> str | None:

@@ -11,7 +11,9 @@ from .damage import read_by, rot
 
 
 def disturb(root: Path, rng: np.random.Generator) -> bool:
-    """Do one thing to the cohort; True where the pixels of its patients must stay readable as they are."""
+    """Do one thing to the cohort; True where the pixels of its patients must stay readable as they
+    are.
+    """
     files = sorted(root.rglob("*.tif"))
     file, other = (files[i] for i in rng.permutation(len(files))[:2])
     size = tuple(map(int, rng.integers(1, 30, 2)))
@@ -25,7 +27,12 @@ def disturb(root: Path, rng: np.random.Generator) -> bool:
         (False, lambda: (file.unlink(), os.mkfifo(file))),
         (False, lambda: (file.unlink(), file.symlink_to("/dev/zero"))),
         (False, lambda: save(file, np.zeros((*size, 3), np.uint8))),
-        (False, lambda: file.with_name(f"{file.parent.name}_{10**int(rng.integers(2, 30))}.tif").write_bytes(b"")),
+        (
+            False,
+            lambda: file.with_name(
+                f"{file.parent.name}_{10 ** int(rng.integers(2, 30))}.tif"
+            ).write_bytes(b""),
+        ),
         (False, lambda: shutil.copytree(file.parent, root / f"{file.parent.name[:13]}20000101")),
         (False, lambda: (root / "TCGA_nobody").mkdir()),
         (False, lambda: (root / "data.csv").unlink()),
@@ -55,7 +62,11 @@ def read_cohort(rng: np.random.Generator, place: Path) -> str | None:
         return check(opened(root))
     right = pixels(opened(root))
     if disturb(root, rng):
-        return None if pixels(read_by(opened, root, whole=True)) == right else "something harmless changed the pixels"
+        return (
+            None
+            if pixels(read_by(opened, root, whole=True)) == right
+            else "something harmless changed the pixels"
+        )
     cohort = opened(root)
     return check(cohort) or f"an incomplete cohort was opened: {cohort}"
 

@@ -14,8 +14,13 @@ def read_nifti_file(rng: np.random.Generator, place: Path) -> str | None:
     import nibabel  # here: without it there is nothing to read, and the other readers go on
 
     path = place / f"scan.nii{rng.choice(['', '.gz'])}"
-    shape = (*map(int, rng.integers(2, 14, 3)), *([int(rng.integers(2, 4))] if rng.random() < 0.2 else []))
-    values = rng.integers(0, 200, shape).astype(str(rng.choice(["uint8", "int16", "uint16", "float32", "float64"])))
+    shape = (
+        *map(int, rng.integers(2, 14, 3)),
+        *([int(rng.integers(2, 4))] if rng.random() < 0.2 else []),
+    )
+    values = rng.integers(0, 200, shape).astype(
+        str(rng.choice(["uint8", "int16", "uint16", "float32", "float64"]))
+    )
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[rng.permutation(3)] * rng.choice([-1, 1], 3) * rng.uniform(0.5, 3, 3)
     image = (nibabel.Nifti1Image if rng.random() < 0.7 else nibabel.Nifti2Image)(values, affine)

@@ -21,10 +21,16 @@ def any_tiff(rng: np.random.Generator, path: Path) -> np.ndarray:
     size = (pages, int(rng.integers(1, 40)), int(rng.integers(5, 40)), *([3] if colour else []))
     pixels = rng.integers(0, 256 if kind == "uint8" else 30_000, size).astype(kind)
     photometric = "rgb" if colour else str(rng.choice(["minisblack", "minisblack", "miniswhite"]))
-    options = {"compression": rng.choice([None, "zlib", "zlib"]), "rowsperstrip": rng.choice([None, 1, 7]),
-               "planarconfig": rng.choice([None, "separate"]) if colour else None, "photometric": photometric}
+    options = {
+        "compression": rng.choice([None, "zlib", "zlib"]),
+        "rowsperstrip": rng.choice([None, 1, 7]),
+        "planarconfig": rng.choice([None, "separate"]) if colour else None,
+        "photometric": photometric,
+    }
     order = str(rng.choice(["<", ">"]))
-    with tifffile.TiffWriter(path, byteorder=order, bigtiff=bool(order == "<" and rng.random() < 0.2)) as file:
+    with tifffile.TiffWriter(
+        path, byteorder=order, bigtiff=bool(order == "<" and rng.random() < 0.2)
+    ) as file:
         for page in pixels:
             stored = page.transpose(2, 0, 1) if options["planarconfig"] else page
             file.write(np.ascontiguousarray(stored), metadata=None, contiguous=False, **options)
@@ -59,13 +65,19 @@ def read_mask_file(rng: np.random.Generator, place: Path) -> str | None:
     path = place / f"mask.{rng.choice(['tif', 'png', 'bmp'])}"
     high, size = int(rng.choice([1, 255, 255, 254])), tuple(rng.integers(1, 40, 2))
     mask = rng.integers(0, 2, size).astype(bool)
-    picture = Image.fromarray(mask) if rng.random() < 0.2 else Image.fromarray(np.where(mask, high, 0).astype(np.uint8))
+    picture = (
+        Image.fromarray(mask)
+        if rng.random() < 0.2
+        else Image.fromarray(np.where(mask, high, 0).astype(np.uint8))
+    )
     picture.save(path)
     spoilt = damaged(rng, path)
     found = read_by(read_mask, path, whole=high != 254 and not spoilt)
     if found.dtype != bool or found.ndim != 2:
         return f"a mask of {found.dtype} {found.shape}"
-    if (not spoilt or path.suffix == ".png") and not np.array_equal(found, mask):  # a PNG has checksums
+    if (not spoilt or path.suffix == ".png") and not np.array_equal(
+        found, mask
+    ):  # a PNG has checksums
         return f"a {'damaged' if spoilt else 'whole'} {path.name} was read as something else"
 
 
@@ -78,26 +90,39 @@ def read_tiff(rng: np.random.Generator, place: Path) -> str | None:
     if found.ndim not in (3, 4) or found.dtype.kind not in "uif":
         return f"slices of {found.dtype} {found.shape}"
     if not spoilt and not np.array_equal(found, pixels):
-        return f"a whole TIFF of {pixels.dtype} {pixels.shape} was read as {found.dtype} {found.shape}"
+        return (
+            f"a whole TIFF of {pixels.dtype} {pixels.shape} was read as {found.dtype} {found.shape}"
+        )
 
 
 def any_png(rng: np.random.Generator) -> tuple[bytes, np.ndarray]:
-    """(file, pixels as a viewer shows them) of a PNG, with 8 or 16 bits, grey or RGB, with opaque alpha or without."""
+    """(file, pixels as a viewer shows them) of a PNG, with 8 or 16 bits, grey or RGB, with opaque
+    alpha or without.
+    """
     bits, bands, alpha = int(rng.choice([8, 16])), int(rng.choice([1, 3])), bool(rng.random() < 0.2)
     size = (int(rng.integers(1, 40)), int(rng.integers(1, 40)), bands)
     pixels = rng.integers(0, 2**bits, size).astype(f"uint{bits}")
-    stored = np.concatenate([pixels, np.full_like(pixels[..., :1], 2**bits - 1)], 2) if alpha else pixels
+    stored = (
+        np.concatenate([pixels, np.full_like(pixels[..., :1], 2**bits - 1)], 2) if alpha else pixels
+    )
     rows = b"".join(b"\0" + row.astype(f">u{bits // 8}").tobytes() for row in stored)
     colour = {1: 0, 3: 2}[bands] + 4 * alpha
     header = struct.pack(">IIBBBBB", size[1], size[0], bits, colour, 0, 0, 0)
-    file = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, content) for name, content in (
-        (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")))
+    file = b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(name, content)
+        for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    )
     return file, (pixels[..., 0] if bands == 1 else pixels)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
     """A chunk of a PNG with its checksum."""
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return (
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+    )
 
 
 def read_png(rng: np.random.Generator, place: Path) -> str | None:
@@ -107,8 +132,12 @@ def read_png(rng: np.random.Generator, place: Path) -> str | None:
     path.write_bytes(content)
     spoilt = damaged(rng, path)
     alpha = content[25] >= 4  # of 16 bits it is refused
-    [found] = read_by(read_slices, path, whole=not spoilt and not (alpha and pixels.dtype == np.uint16))
+    [found] = read_by(
+        read_slices, path, whole=not spoilt and not (alpha and pixels.dtype == np.uint16)
+    )
     if pixels.ndim == 2 and found.ndim == 3:  # grey with alpha comes as three equal channels
         pixels = np.repeat(pixels[..., None], 3, 2)
-    if not np.array_equal(found, pixels):  # a PNG has checksums, so this must hold for damaged ones, too
+    if not np.array_equal(
+        found, pixels
+    ):  # a PNG has checksums, so this must hold for damaged ones, too
         return f"a {'damaged' if spoilt else 'whole'} PNG of {pixels.dtype} {pixels.shape} was read as something else"

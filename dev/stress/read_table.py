@@ -12,7 +12,11 @@ from .damage import read_by, rot
 
 def written(number: int | None, rng: np.random.Generator) -> str:
     """A code in one of the ways that programs have."""
-    text = str(rng.choice(EMPTY)) if number is None else str(rng.choice([f"{number}", f"{number}.0", f"{number}."]))
+    text = (
+        str(rng.choice(EMPTY))
+        if number is None
+        else str(rng.choice([f"{number}", f"{number}.0", f"{number}."]))
+    )
     return str(rng.choice([text, text, f'"{text}"', f" {text}", f"{text} "]))
 
 
@@ -20,11 +24,21 @@ def read_csv(rng: np.random.Generator, place: Path) -> str | None:
     """data.csv."""
     columns = [str(name) for name in rng.permutation([*CLUSTERS, *CODEBOOK])]
     patients = [f"TCGA_CS_{4000 + i}" for i in range(rng.integers(1, 9))]
-    codes = {name: [int(code) for code in CODEBOOK[name][1] or range(20, 80)] if name in CODEBOOK else range(1, 7)
-             for name in columns}
-    rows = [[None if rng.random() < 0.2 else int(rng.choice(codes[name])) for name in columns] for _ in patients]
+    codes = {
+        name: [int(code) for code in CODEBOOK[name][1] or range(20, 80)]
+        if name in CODEBOOK
+        else range(1, 7)
+        for name in columns
+    }
+    rows = [
+        [None if rng.random() < 0.2 else int(rng.choice(codes[name])) for name in columns]
+        for _ in patients
+    ]
     lines = [",".join(["Patient", *columns])]
-    lines += [",".join([patient, *(written(code, rng) for code in row)]) for patient, row in zip(patients, rows)]
+    lines += [
+        ",".join([patient, *(written(code, rng) for code in row)])
+        for patient, row in zip(patients, rows)
+    ]
     text = str(rng.choice(["\n", "\r\n"])).join([*lines, *([""] * rng.integers(3))])
     path, spoilt = place / "data.csv", rng.random() < 0.5
     content = text.encode(str(rng.choice(["utf-8", "utf-8-sig"])))
@@ -39,8 +53,13 @@ def read_csv(rng: np.random.Generator, place: Path) -> str | None:
         return compare(clinical, clusters, patients, columns, rows)
 
 
-def compare(clinical: pd.DataFrame, clusters: pd.DataFrame, patients: list[str], columns: list[str],
-            rows: list[list[int | None]]) -> str | None:
+def compare(
+    clinical: pd.DataFrame,
+    clusters: pd.DataFrame,
+    patients: list[str],
+    columns: list[str],
+    rows: list[list[int | None]],
+) -> str | None:
     """Where the tables differ from what was written."""
     for patient, row in zip(patients, rows):
         for name, code in zip(columns, row):

@@ -1,4 +1,6 @@
-"""What every part of the stress shares: its clock, its row of the table, and how it sees its own memory."""
+"""What every part of the stress shares: its clock, its row of the table, and how it sees its own
+memory.
+"""
 
 import os
 import time
@@ -12,7 +14,9 @@ WORST = 5  # failures that are printed in full
 
 @dataclass
 class Row:
-    """One line of the table: cases of the `wanted` ones, what failed, seconds of the slowest, MB at the end or peak."""
+    """One line of the table: cases of the `wanted` ones, what failed, seconds of the slowest, MB at
+    the end or peak.
+    """
 
     what: str
     wanted: int
@@ -29,8 +33,10 @@ class Row:
             self.failures.append(complaint)
 
     def __str__(self) -> str:
-        return (f"{self.what:36}{self.cases:>7,}{self.wanted:>8,}{len(self.failures):>10}{self.slowest:>10.2f} s"
-                f"{self.memory:>8.0f} MB")
+        return (
+            f"{self.what:36}{self.cases:>7,}{self.wanted:>8,}{len(self.failures):>10}{self.slowest:>10.2f} s"
+            f"{self.memory:>8.0f} MB"
+        )
 
 
 HEAD = f"{'what':36}{'cases':>7}{'wanted':>8}{'failures':>10}{'slowest':>12}{'memory':>11}"

@@ -32,7 +32,9 @@ def alone(part: Callable, until: float) -> list[Row]:
 
 
 def here_and_now(part: Callable, until: float) -> list[Row]:
-    """The rows of a part that starts processes itself: a child of the server would need a second server."""
+    """The rows of a part that starts processes itself: a child of the server would need a second
+    server.
+    """
     try:
         return [part(Clock(until))]
     except Exception as error:
@@ -40,7 +42,8 @@ def here_and_now(part: Callable, until: float) -> list[Row]:
 
 
 def run_lane(lane: list, seconds: float, clock: Clock, apart: bool) -> list[Row]:
-    """The rows of the parts of one lane, each `apart` in a process of its own, or all in this one."""
+    """The rows of the parts of one lane, each `apart` in a process of its own, or all in this one.
+    """
     rows, used = [], 0.0
     for part, share in lane:
         used += share

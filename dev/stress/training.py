@@ -18,19 +18,43 @@ def train(root: Path, out: Path, cache: Path) -> None:
     """A training of seconds, which goes on with what it finds in `out`."""
     use_cache(cache)
     cohort = opened(root)
-    config = TrainConfig(size=16, coarse_share=0, block=1, context=0, features=2, depth=2, epochs=5,
-                         epoch_slices=8, batch=2, workers=0, device="cpu", out=str(out))
-    fit(build_model(config), cohort, cohort.patients[:1], cohort.patients[1:], config, progress=False)
+    config = TrainConfig(
+        size=16,
+        coarse_share=0,
+        block=1,
+        context=0,
+        features=2,
+        depth=2,
+        epochs=5,
+        epoch_slices=8,
+        batch=2,
+        workers=0,
+        device="cpu",
+        out=str(out),
+    )
+    fit(
+        build_model(config),
+        cohort,
+        cohort.patients[:1],
+        cohort.patients[1:],
+        config,
+        progress=False,
+    )
 
 
 def kept(out: Path) -> dict[str, str]:
-    """Digest of what each file holds, but for the seconds that an epoch took; raises for a file that is not whole."""
+    """Digest of what each file holds, but for the seconds that an epoch took; raises for a file
+    that is not whole.
+    """
     found = {path.name: read_checkpoint(path) for path in out.glob("*.pt")}
     for row in found.get("resume.pt", {}).get("history", []):
         row.pop("seconds")
     found.get("resume.pt", {}).get("identity", {}).pop("out", None)
-    told = [line.rpartition(",")[0] for line in (out / "log.csv").read_text().splitlines()] \
-        if (out / "log.csv").exists() else []
+    told = (
+        [line.rpartition(",")[0] for line in (out / "log.csv").read_text().splitlines()]
+        if (out / "log.csv").exists()
+        else []
+    )
     return {name: digest(content) for name, content in found.items()} | {"log.csv": digest(told)}
 
 
@@ -38,7 +62,11 @@ class Trainings:
     """One run, killed and gone on with until it is complete; then the next."""
 
     def __init__(self, place: Path):
-        self.root, self.out, self.cache = write_cohort(place / "kaggle_3m"), place / "out", place / "cache"
+        self.root, self.out, self.cache = (
+            write_cohort(place / "kaggle_3m"),
+            place / "out",
+            place / "cache",
+        )
         run(train, (self.root, place / "unkilled", self.cache))
         self.truth = kept(place / "unkilled")
 

@@ -1,7 +1,7 @@
 """Build the site into build/site: `make site`. Needs the extra `docs`.
 
-The pages are the repository's own Markdown files and notebooks, put together in build/site-source; the living viewers
-come from a run of the notebooks that have some, always on phantoms.
+The pages are the repository's own Markdown files and notebooks, put together in build/site-source;
+the living viewers come from a run of the notebooks that have some, always on phantoms.
 """
 
 import os
@@ -25,17 +25,35 @@ from .try_page import build as build_try_page
 
 BUILD = ROOT / "build"
 SOURCE = BUILD / "site-source"
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "web/README.md", "docs/glossary.md", "docs/reliability.md",
-         "docs/cluster.md", "dev/benchmarks/README.md", "experiments/README.md", "lggseg/published/README.md",
-         "lggseg/weights/README.md"]
-TRY_MARK = "<!-- web/page.html -->"  # in docs/try.md: the place of the page in which the network runs
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "web/README.md",
+    "docs/glossary.md",
+    "docs/reliability.md",
+    "docs/cluster.md",
+    "dev/benchmarks/README.md",
+    "experiments/README.md",
+    "lggseg/published/README.md",
+    "lggseg/weights/README.md",
+]
+TRY_MARK = (
+    "<!-- web/page.html -->"  # in docs/try.md: the place of the page in which the network runs
+)
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # to a file, in Markdown
 
 
 def stage() -> None:
-    """All sources of the site in one folder, each where it lies in the repository, and what they link to."""
+    """All sources of the site in one folder, each where it lies in the repository, and what they
+    link to.
+    """
     shutil.rmtree(SOURCE, ignore_errors=True)
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").replace("@series@", series_rows(load_series()))
+    index = (
+        (ROOT / "docs" / "index.md")
+        .read_text(encoding="utf-8")
+        .replace("@series@", series_rows(load_series()))
+    )
     put("index.md", with_files(index, ROOT))
     for page in PAGES:
         put(page, with_files((ROOT / page).read_text(encoding="utf-8"), (ROOT / page).parent))
@@ -56,8 +74,10 @@ def try_page() -> str:
     except PageError as error:
         print(f"site: without the page in which the network runs: {error}")
         shutil.rmtree(BUILD / "try", ignore_errors=True)
-        missing = ("This copy of the site was built where a tool for the page was missing, "
-                   "so the network does not run here.")
+        missing = (
+            "This copy of the site was built where a tool for the page was missing, "
+            "so the network does not run here."
+        )
         return text.replace(TRY_MARK, missing)
     page = (BUILD / "try" / "page.html").read_text(encoding="utf-8")
     start = '<link rel="stylesheet" href="try/style.css">\n<script type="module" src="try/app.js"></script>\n'
@@ -66,7 +86,10 @@ def try_page() -> str:
 
 def series_rows(series: list[dict]) -> str:
     """A line of a Markdown table for each notebook."""
-    return "\n".join(f"| [{label(entry)}](/notebooks/{entry['file']}.ipynb) | {entry['learn']} |" for entry in series)
+    return "\n".join(
+        f"| [{label(entry)}](/notebooks/{entry['file']}.ipynb) | {entry['learn']} |"
+        for entry in series
+    )
 
 
 def put(name: str, text: str) -> None:
@@ -75,7 +98,10 @@ def put(name: str, text: str) -> None:
 
 
 def with_files(text: str, folder: Path) -> str:
-    """Markdown whose linked files are copied, so that they can be had on the site; a folder means its README."""
+    """Markdown whose linked files are copied, so that they can be had on the site; a folder means
+    its README.
+    """
+
     def target(found: re.Match) -> str:
         path = ROOT / found[1].lstrip("/") if found[1].startswith("/") else folder / found[1]
         if path.is_dir():
@@ -90,7 +116,9 @@ def with_files(text: str, folder: Path) -> str:
 
 
 def notebook_page(path: Path, entry: dict) -> nbformat.NotebookNode:
-    """A notebook with its stored outputs, its viewers living, and without the set-up line for Colab."""
+    """A notebook with its stored outputs, its viewers living, and without the set-up line for
+    Colab.
+    """
     notebook = nbformat.read(path, as_version=4)
     viewers = [cell for cell in notebook.cells if has_viewer(cell)]
     if viewers:
@@ -105,9 +133,13 @@ def notebook_page(path: Path, entry: dict) -> nbformat.NotebookNode:
 
 
 def executed(path: Path, entry: dict) -> Path:
-    """A run of the notebook on phantoms, made anew if it or the package has changed since the last one."""
+    """A run of the notebook on phantoms, made anew if it or the package has changed since the last
+    one.
+    """
     target = BUILD / "site-runs" / path.name
-    package = [file for file in (ROOT / "lggseg").rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    package = [
+        file for file in (ROOT / "lggseg").rglob("*") if file.is_file() and file.suffix != ".pyc"
+    ]
     newest = max(file.stat().st_mtime for file in (path, *package))
     if not target.exists() or target.stat().st_mtime < newest:
         with atomic_write(target) as part:
@@ -116,14 +148,28 @@ def executed(path: Path, entry: dict) -> Path:
 
 
 def main() -> int:
-    os.environ["LGGSEG_DATA"] = "phantom"  # no picture of a patient on a site, whatever data is at hand
+    os.environ["LGGSEG_DATA"] = (
+        "phantom"  # no picture of a patient on a site, whatever data is at hand
+    )
     settle_environment()
     stage()
     shutil.rmtree(BUILD / "site", ignore_errors=True)
     from sphinx.cmd.build import main as sphinx  # here, so that tests of the rest need no Sphinx
 
-    code = sphinx(["-W", "--keep-going", "-q", "-E", "-c", str(ROOT / "docs"), "-d", str(BUILD / "site-doctrees"),
-                   str(SOURCE), str(BUILD / "site")])
+    code = sphinx(
+        [
+            "-W",
+            "--keep-going",
+            "-q",
+            "-E",
+            "-c",
+            str(ROOT / "docs"),
+            "-d",
+            str(BUILD / "site-doctrees"),
+            str(SOURCE),
+            str(BUILD / "site"),
+        ]
+    )
     if (BUILD / "try").is_dir():
         leave_out = shutil.ignore_patterns("index.html", "page.html")
         shutil.copytree(BUILD / "try", BUILD / "site" / "docs" / "try", ignore=leave_out)

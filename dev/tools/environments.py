@@ -1,14 +1,17 @@
-"""Run the tests and the notebooks where things are not as here: `python -m dev.tools.environments NAME`.
+"""Run the tests and the notebooks where things are not as here: `python -m dev.tools.environments
+NAME`.
 
-widgets7  tests/viewer under ipywidgets 7.7.1, the version Colab has
-colab     every notebook, in an environment that looks like Google Colab: its shell's name, ipywidgets 7.7.1,
-          lggseg not installed, only the notebook file at hand, and the project as a git repository in a local folder.
-          Nothing is fetched from the network, and neither torch, numpy nor ipywidgets may change.
-oldest    the unit tests with the oldest version of every package that requirements.txt allows and that has a
+widgets7  tests/viewer under ipywidgets 7.7.1, the version Colab has colab     every notebook, in an
+environment that looks like Google Colab: its shell's name, ipywidgets 7.7.1,
+          lggseg not installed, only the notebook file at hand, and the project as a git repository
+          in a local folder. Nothing is fetched from the network, and neither torch, numpy nor
+          ipywidgets may change.
+oldest    the unit tests with the oldest version of every package that requirements.txt allows and
+that has a
           wheel for this Python; UV_TORCH_BACKEND=cpu for PyTorch's CPU wheels
 
-The first two are thin environments in build/, on top of the one this runs in; only making them needs the network.
-The third is a whole one, and needs what a first set-up needs.
+The first two are thin environments in build/, on top of the one this runs in; only making them
+needs the network. The third is a whole one, and needs what a first set-up needs.
 """
 
 import argparse
@@ -27,22 +30,32 @@ import nbformat
 from .setup_cell import put_setup, setup_line
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDGETS7 = ("ipywidgets==7.7.1", "widgetsnbextension~=3.6.0", "jupyterlab-widgets~=1.1", "ipython-genutils==0.2.0",
-            "ipykernel~=6.29")
+WIDGETS7 = (
+    "ipywidgets==7.7.1",
+    "widgetsnbextension~=3.6.0",
+    "jupyterlab-widgets~=1.1",
+    "ipython-genutils==0.2.0",
+    "ipykernel~=6.29",
+)
 WATCHED = ("torch", "torchvision", "numpy", "ipywidgets")
-COLAB = 'type(get_ipython()).__module__ = "google.colab._shell"\n'  # by which the set-up line knows it
+COLAB = (
+    'type(get_ipython()).__module__ = "google.colab._shell"\n'  # by which the set-up line knows it
+)
 COMM = "ignore:The `ipykernel.comm.Comm` class:DeprecationWarning"  # ipywidgets 7 uses it
 
 
 def make(name: str) -> Path:
-    """Python of build/<name>: sees this environment's packages, lggseg aside, with ipywidgets 7.7.1 before them."""
+    """Python of build/<name>: sees this environment's packages, lggseg aside, with ipywidgets 7.7.1
+    before them.
+    """
     folder = ROOT / "build" / name
     python, ready = folder / "bin" / "python", folder / "ready"
     if not ready.exists() or ready.read_text() != str(WIDGETS7):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
         packages = next(folder.glob("lib/python*/site-packages"))
-        # A plain path line: the .pth files of that folder, the one of `pip install -e .` among them, stay unread.
+        # A plain path line: the .pth files of that folder, the one of `pip install -e .` among
+        # them, stay unread.
         (packages / "below.pth").write_text(sysconfig.get_path("purelib") + "\n")
         pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", packages]
         subprocess.run([*pip, *WIDGETS7], check=True)
@@ -54,32 +67,60 @@ def check_widgets7() -> int:
     """Exit status of the viewer's tests under ipywidgets 7.7.1."""
     python = make("venv-widgets7")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([python, "-c", "import ipywidgets; print('ipywidgets', ipywidgets.__version__)"], check=True)
-    return subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", COMM, "tests/viewer"],
-                          cwd=ROOT, env=environment).returncode
+    subprocess.run(
+        [python, "-c", "import ipywidgets; print('ipywidgets', ipywidgets.__version__)"], check=True
+    )
+    return subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", COMM, "tests/viewer"],
+        cwd=ROOT,
+        env=environment,
+    ).returncode
 
 
 def make_oldest() -> Path:
     """Python of build/venv-oldest; the versions in it are those of build/oldest.txt."""
     folder, pins = ROOT / "build" / "venv-oldest", ROOT / "build" / "oldest.txt"
     python, ready = folder / "bin" / "python", folder / "ready"
-    wanted = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml"))
+    wanted = "".join(
+        (ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml")
+    )
     if not ready.exists() or ready.read_text(encoding="utf-8") != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
-        subprocess.run([*oldest_versions(python), "requirements.txt", "--output-file", pins], cwd=ROOT, check=True)
+        subprocess.run(
+            [*oldest_versions(python), "requirements.txt", "--output-file", pins],
+            cwd=ROOT,
+            check=True,
+        )
         install = [python, "-m", "uv", "pip", "install", "--python", python, "--constraint", pins]
-        environment = {"UV_HTTP_TIMEOUT": "300"} | os.environ  # seconds for one of CUDA's packages; uv's 30 are few
+        environment = {
+            "UV_HTTP_TIMEOUT": "300"
+        } | os.environ  # seconds for one of CUDA's packages; uv's 30 are few
         subprocess.run([*install, "--editable", ".[test]"], cwd=ROOT, check=True, env=environment)
         ready.write_text(wanted, encoding="utf-8")
     return python
 
 
 def oldest_versions(python: Path) -> list:
-    """The command that finds them: of what a file asks for the oldest, of what comes with that the newest."""
-    return [python, "-m", "uv", "pip", "compile", "--python", python, "--resolution", "lowest-direct",
-            "--only-binary", ":all:", "--no-annotate", "--no-header"]
+    """The command that finds them: of what a file asks for the oldest, of what comes with that the
+    newest.
+    """
+    return [
+        python,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        "--python",
+        python,
+        "--resolution",
+        "lowest-direct",
+        "--only-binary",
+        ":all:",
+        "--no-annotate",
+        "--no-header",
+    ]
 
 
 def check_oldest() -> int:
@@ -98,9 +139,16 @@ def make_colab() -> Path:
 
 
 def repository(folder: Path) -> str:
-    """Address of a git repository in `folder` that holds the project's files as they are now, tagged."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
-                            check=True, capture_output=True, text=True).stdout
+    """Address of a git repository in `folder` that holds the project's files as they are now,
+    tagged.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -113,11 +161,15 @@ def repository(folder: Path) -> str:
 
 def versions(python: Path) -> str:
     code = f"import importlib.metadata as m; print({{n: m.version(n) for n in {WATCHED}}})"
-    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd="/").stdout
+    return subprocess.run(
+        [python, "-c", code], check=True, capture_output=True, text=True, cwd="/"
+    ).stdout
 
 
 def run_alone(python: Path, notebook: Path, source: str) -> bool:
-    """Execute a copy of `notebook` that installs from `source`, in an empty folder as home; whether it ran."""
+    """Execute a copy of `notebook` that installs from `source`, in an empty folder as home; whether
+    it ran.
+    """
     with tempfile.TemporaryDirectory() as folder:
         published = nbformat.read(notebook, as_version=4)
         put_setup(published, setup_line(source))
@@ -125,12 +177,33 @@ def run_alone(python: Path, notebook: Path, source: str) -> bool:
         startup = Path(folder) / ".ipython" / "profile_default" / "startup"
         startup.mkdir(parents=True)
         (startup / "colab.py").write_text(COLAB)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("LGGSEG_", "JUPYTER"))}
-        environment |= {"HOME": folder, "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0",
-                        "LGGSEG_CACHE": str(ROOT / "build" / "cache"), "PYTHONWARNINGS": "ignore"}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("LGGSEG_", "JUPYTER"))
+        }
+        environment |= {
+            "HOME": folder,
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",
+            "LGGSEG_CACHE": str(ROOT / "build" / "cache"),
+            "PYTHONWARNINGS": "ignore",
+        }
         environment.pop("PYTHONPATH", None)
-        command = [python, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "done", notebook.name]
-        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        command = [
+            python,
+            "-m",
+            "nbconvert",
+            "--to",
+            "notebook",
+            "--execute",
+            "--output",
+            "done",
+            notebook.name,
+        ]
+        result = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True
+        )
     if result.returncode:
         print(re.sub(r"\x1b\[[\d;]*m", "", result.stderr)[-3000:])
     return result.returncode == 0
@@ -142,7 +215,9 @@ def chosen(only: str) -> list[Path]:
 
 
 def check_colab(only: str = "") -> int:
-    """0 if each notebook (or those whose name contains `only`) runs, with lggseg freshly installed by its cell."""
+    """0 if each notebook (or those whose name contains `only`) runs, with lggseg freshly installed
+    by its cell.
+    """
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         source, before = repository(Path(folder)), None
@@ -150,17 +225,24 @@ def check_colab(only: str = "") -> int:
             python, start = make_colab(), time.monotonic()
             before = before or versions(python)
             ran = run_alone(python, notebook, source)
-            print(f"{notebook.name}: {'ran' if ran else 'FAILED'} in {time.monotonic() - start:.0f} s", flush=True)
+            print(
+                f"{notebook.name}: {'ran' if ran else 'FAILED'} in {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
             failed += [] if ran else [notebook.name]
     if versions(python) != before:
         failed.append(f"versions changed: {before} -> {versions(python)}")
-    print(f"{before.strip()} {'unchanged' if versions(python) == before else 'CHANGED'}; "
-          f"{len(failed)} failures" + "".join(f"\n  {name}" for name in failed))
+    print(
+        f"{before.strip()} {'unchanged' if versions(python) == before else 'CHANGED'}; "
+        f"{len(failed)} failures" + "".join(f"\n  {name}" for name in failed)
+    )
     return int(bool(failed))
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("environment", choices=("widgets7", "colab", "oldest"))
     parser.add_argument("--only", default="", help="colab: notebooks whose name contains this")
     given = parser.parse_args()

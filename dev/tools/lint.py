@@ -1,4 +1,6 @@
-"""House rules for committed notebooks: what nbval cannot see, and what would break on other people's pages."""
+"""House rules for committed notebooks: what nbval cannot see, and what would break on other
+people's pages.
+"""
 
 import base64
 import re
@@ -12,7 +14,9 @@ from .setup_cell import TAG, has_tag
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 45
-MAX_WIDTH = 92  # of a line of code: the site shows it without scrolling at 1280 pixels; the set-up line may be longer
+# of a line of code: the site shows it without scrolling at 1280 pixels; the set-up line may be
+# longer
+MAX_WIDTH = 92
 MAX_BYTES = 1_000_000
 MIN_FIGURES = 3
 MAX_COLOURS = 256
@@ -26,7 +30,9 @@ def problems(path: Path) -> list[str]:
     """Every rule that the notebook at `path` breaks, in words; empty for a good one."""
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    found = [f"cell {i}: {rule}" for i, cell in enumerate(notebook.cells) for rule in cell_problems(cell)]
+    found = [
+        f"cell {i}: {rule}" for i, cell in enumerate(notebook.cells) for rule in cell_problems(cell)
+    ]
     found += section_problems(notebook) + order_problems(code) + ignore_problems(code)
     found += figure_problems(code) + widget_problems(notebook)
     if (size := path.stat().st_size) > MAX_BYTES:
@@ -43,38 +49,56 @@ def cell_problems(cell: nbformat.NotebookNode) -> list[str]:
         found.append(f"personal path {path[0]!r}")
     if cell.cell_type != "code":
         return found
-    lines = [line for line in cell.source.splitlines() if not line.startswith("- ")]  # but sentences that it prints
+    lines = [
+        line for line in cell.source.splitlines() if not line.startswith("- ")
+    ]  # but sentences that it prints
     if not has_tag(cell, TAG) and (width := max(map(len, lines), default=0)) > MAX_WIDTH:
         found.append(f"a line of {width} characters; at most {MAX_WIDTH}")
     if tagged(cell, "nbval-skip"):
         found.append("nbval-skip; every cell must run")
-    if has_error(cell) and not (tagged(cell, "raises-exception") or tagged(cell, "nbval-raises-exception")):
+    if has_error(cell) and not (
+        tagged(cell, "raises-exception") or tagged(cell, "nbval-raises-exception")
+    ):
         found.append("holds an error, and is not tagged raises-exception")
     return found
 
 
 def section_problems(notebook: nbformat.NotebookNode) -> list[str]:
-    """Numbered sections, where there are any, must be 1, 2, 3, ...: a heading is easily lost with the cell it is in."""
+    """Numbered sections, where there are any, must be 1, 2, 3, ...: a heading is easily lost with
+    the cell it is in.
+    """
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     numbers = [int(number) for text in texts for number in SECTION.findall(text)]
-    return [] if numbers == list(range(1, len(numbers) + 1)) else [f"sections are numbered {numbers}"]
+    return (
+        [] if numbers == list(range(1, len(numbers) + 1)) else [f"sections are numbered {numbers}"]
+    )
 
 
 def order_problems(code: list[nbformat.NotebookNode]) -> list[str]:
     """Cells must have been executed once each, from the first to the last."""
     counts = [cell.execution_count for cell in code if cell.source.strip()]
-    return [] if counts == list(range(1, len(counts) + 1)) else [f"cells not executed in order: {counts}"]
+    return (
+        []
+        if counts == list(range(1, len(counts) + 1))
+        else [f"cells not executed in order: {counts}"]
+    )
 
 
 def ignore_problems(code: list[nbformat.NotebookNode]) -> list[str]:
-    """Ignored outputs must be few, and followed, at once or further down, by a cell that asserts what must hold."""
+    """Ignored outputs must be few, and followed, at once or further down, by a cell that asserts
+    what must hold.
+    """
     ignored = [i for i, cell in enumerate(code) if tagged(cell, "nbval-ignore-output")]
     found = []
     if len(ignored) > MAX_IGNORED * len(code):
-        found.append(f"{len(ignored)} of {len(code)} code cells have ignored output; at most {MAX_IGNORED:.0%}")
+        found.append(
+            f"{len(ignored)} of {len(code)} code cells have ignored output; at most {MAX_IGNORED:.0%}"
+        )
     for i in ignored:
-        if not any(ASSERTS.search(cell.source) for cell in code[i + 1:]):
-            found.append(f"ignored code cell {i} ({first_line(code[i])}) has no asserting cell after it")
+        if not any(ASSERTS.search(cell.source) for cell in code[i + 1 :]):
+            found.append(
+                f"ignored code cell {i} ({first_line(code[i])}) has no asserting cell after it"
+            )
     return found
 
 
@@ -82,17 +106,27 @@ def figure_problems(code: list[nbformat.NotebookNode]) -> list[str]:
     """Enough figures, and none with more colours than it needs."""
     data = [output.get("data", {}) for cell in code for output in cell.outputs]
     figures = [base64.b64decode(entry["image/png"]) for entry in data if "image/png" in entry]
-    found = [] if len(figures) >= MIN_FIGURES else [f"{len(figures)} PNG figures; at least {MIN_FIGURES}"]
+    found = (
+        []
+        if len(figures) >= MIN_FIGURES
+        else [f"{len(figures)} PNG figures; at least {MIN_FIGURES}"]
+    )
     if many := sum(not has_at_most(MAX_COLOURS, figure) for figure in figures):
-        found.append(f"{many} figures of more than {MAX_COLOURS} colours; `make notebooks` stores fewer")
+        found.append(
+            f"{many} figures of more than {MAX_COLOURS} colours; `make notebooks` stores fewer"
+        )
     return found
 
 
 def widget_problems(notebook: nbformat.NotebookNode) -> list[str]:
-    """GitHub refuses to show a notebook whose widget metadata lacks the state; JupyterLab shows an error instead."""
+    """GitHub refuses to show a notebook whose widget metadata lacks the state; JupyterLab shows an
+    error instead.
+    """
     widgets = notebook.metadata.get("widgets")
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    shown = any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
+    shown = any(
+        "application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs
+    )
     states = [entry.get("state") for entry in (widgets or {}).values()]
     if (widgets is None and not shown) or (states and all(states)):
         return []
@@ -114,7 +148,11 @@ def visible_text(cell: nbformat.NotebookNode) -> str:
     parts = [cell.source]
     for output in cell.get("outputs", []):
         parts += [str(output.get("text", "")), *output.get("traceback", [])]
-        parts += [str(data) for kind, data in output.get("data", {}).items() if not kind.startswith("image/")]
+        parts += [
+            str(data)
+            for kind, data in output.get("data", {}).items()
+            if not kind.startswith("image/")
+        ]
     return "\n".join(parts)
 
 

@@ -1,4 +1,6 @@
-"""Make the pictures in images/ from the real code; run with LGGSEG_DATA=phantom, since they are published."""
+"""Make the pictures in images/ from the real code; run with LGGSEG_DATA=phantom, since they are
+published.
+"""
 
 from pathlib import Path
 
@@ -31,9 +33,13 @@ def chosen(cohort: Cohort, rows: int = 4) -> list[str]:
 
 
 def examples(cohort: Cohort, model: nn.Module) -> Figure:
-    """The slice with most tumour in each sequence, and the outlines drawn by hand and by the network on FLAIR."""
+    """The slice with most tumour in each sequence, and the outlines drawn by hand and by the
+    network on FLAIR.
+    """
     patients = chosen(cohort)
-    figure, axes = plt.subplots(len(patients), 4, figsize=(10, 2.55 * len(patients) + 0.6), squeeze=False)
+    figure, axes = plt.subplots(
+        len(patients), 4, figsize=(10, 2.55 * len(patients) + 0.6), squeeze=False
+    )
     for row, patient in zip(axes, patients):
         volume = cohort.volume(patient)
         predicted, k = segment_volume(model, volume.image), volume.mask.sum(axis=(1, 2)).argmax()
@@ -41,11 +47,21 @@ def examples(cohort: Cohort, model: nn.Module) -> Figure:
             plots.show_slice(volume.image[k, ..., channel], ax=ax)
         plots.show_slice(volume.image[k, ..., 1], volume.mask[k], predicted[k], ax=row[-1])
         row[0].text(8, 248, f"{patient}, slice {k + 1}", color="white", size=9)
-        row[-1].text(8, 248, f"Dice {dice(predicted, volume.mask):.2f}, all slices", color="white", size=9)
+        row[-1].text(
+            8, 248, f"Dice {dice(predicted, volume.mask):.2f}, all slices", color="white", size=9
+        )
     for ax, title in zip(axes[0], COLUMNS):
         ax.set_title(title)
-    plots.legend(axes[-1][-1], loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, fontsize=9, handlelength=1.2,
-                 columnspacing=1, borderaxespad=0.2)
+    plots.legend(
+        axes[-1][-1],
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        ncols=2,
+        fontsize=9,
+        handlelength=1.2,
+        columnspacing=1,
+        borderaxespad=0.2,
+    )
     figure.suptitle(cohort.label)
     return figure
 

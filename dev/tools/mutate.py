@@ -1,13 +1,16 @@
 """Break a file of lggseg/ in one place at a time, in memory, and see whether its tests notice.
 
-    python -m dev.tools.mutate lggseg/measures/metrics.py tests/measures/test_metrics.py --noconftest
+    python -m dev.tools.mutate lggseg/measures/metrics.py tests/measures/test_metrics.py
+    --noconftest
 
-What is broken: comparisons, operators, numbers, truth values, names in quotes, conditions, calls for their effect,
-returned values. Each mutant runs the tests in a fork of one process that has the libraries loaded, so it takes little
-longer than the tests alone; nothing on disk is touched. It is killed if a test fails, the import breaks, or the tests
-take several times as long. Survivors are printed with their line: a test is missing, or the change makes no difference.
-Docstrings, prose, annotations and what is raised are left alone. Options not known here go to pytest: without a
-conftest.py that the tests do not need, a mutant takes a second. Needs a system that forks (Linux, macOS).
+What is broken: comparisons, operators, numbers, truth values, names in quotes, conditions, calls
+for their effect, returned values. Each mutant runs the tests in a fork of one process that has the
+libraries loaded, so it takes little longer than the tests alone; nothing on disk is touched. It is
+killed if a test fails, the import breaks, or the tests take several times as long. Survivors are
+printed with their line: a test is missing, or the change makes no difference. Docstrings, prose,
+annotations and what is raised are left alone. Options not known here go to pytest: without a
+conftest.py that the tests do not need, a mutant takes a second. Needs a system that forks (Linux,
+macOS).
 """
 
 import argparse
@@ -23,12 +26,45 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMES, LEAST_SECONDS = 5, 10  # patience with a mutant, in processor time: so many times the unbroken tests
-PRELOAD = "pytest pandas scipy.stats scipy.optimize skimage.measure torch tqdm.auto monai.losses monai.metrics".split()
-SWAPS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-         ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Add: ast.Sub, ast.Sub: ast.Add,
-         ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Mult, ast.Pow: ast.Mult,
-         ast.MatMult: ast.Add, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.And: ast.Or, ast.Or: ast.And}
+TIMES, LEAST_SECONDS = (
+    5,
+    10,
+)  # patience with a mutant, in processor time: so many times the unbroken tests
+PRELOAD = [
+    "pytest",
+    "pandas",
+    "scipy.stats",
+    "scipy.optimize",
+    "skimage.measure",
+    "torch",
+    "tqdm.auto",
+    "monai.losses",
+    "monai.metrics",
+]
+SWAPS = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Div,
+    ast.Mod: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.MatMult: ast.Add,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
 
 
 def broken(node: ast.AST) -> Iterator[ast.AST]:
@@ -36,7 +72,9 @@ def broken(node: ast.AST) -> Iterator[ast.AST]:
     changed = copy.copy(node)
     if isinstance(node, ast.Compare):
         for i, op in enumerate(node.ops):
-            yield ast.Compare(node.left, [*node.ops[:i], SWAPS[type(op)](), *node.ops[i + 1:]], node.comparators)
+            yield ast.Compare(
+                node.left, [*node.ops[:i], SWAPS[type(op)](), *node.ops[i + 1 :]], node.comparators
+            )
     elif isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp) and type(node.op) in SWAPS:
         changed.op = SWAPS[type(node.op)]()
         yield changed
@@ -63,13 +101,20 @@ def other_constants(value: object) -> list[object]:
 
 
 def left_alone(tree: ast.AST) -> set[int]:
-    """Ids of the nodes that are no behaviour: docstrings, annotations, what is raised, imports for annotations."""
+    """Ids of the nodes that are no behaviour: docstrings, annotations, what is raised, imports for
+    annotations.
+    """
     parts = []
     for node in ast.walk(tree):
         parts += filter(None, (getattr(node, "annotation", None), getattr(node, "returns", None)))
-        if isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        if isinstance(node, ast.Raise) or (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        ):
             parts.append(node)
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "__name__ == '__main__'"):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in (
+            "TYPE_CHECKING",
+            "__name__ == '__main__'",
+        ):
             parts.append(node)
     return {id(inner) for part in parts for inner in ast.walk(part)}
 
@@ -83,7 +128,12 @@ def mutants(source: str) -> Iterator[tuple[int, str, str]]:
             for i, node in enumerate(value if isinstance(value, list) else [value]):
                 if isinstance(node, ast.AST) and id(node) not in spared:
                     for changed in broken(node):
-                        put(parent, field, i, ast.fix_missing_locations(ast.copy_location(changed, node)))
+                        put(
+                            parent,
+                            field,
+                            i,
+                            ast.fix_missing_locations(ast.copy_location(changed, node)),
+                        )
                         words = [ast.unparse(n).split("\n")[0] for n in (node, changed)]
                         yield getattr(node, "lineno", 0), "  ->  ".join(words), ast.unparse(tree)
                         put(parent, field, i, node)
@@ -91,7 +141,7 @@ def mutants(source: str) -> Iterator[tuple[int, str, str]]:
 
 def put(parent: ast.AST, field: str, i: int, node: ast.AST) -> None:
     value = getattr(parent, field)
-    setattr(parent, field, [*value[:i], node, *value[i + 1:]] if isinstance(value, list) else node)
+    setattr(parent, field, [*value[:i], node, *value[i + 1 :]] if isinstance(value, list) else node)
 
 
 class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -103,8 +153,14 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def find_spec(self, name, path, target=None):
         if name == self.name:
-            return importlib.util.spec_from_file_location(name, self.path, loader=self, submodule_search_locations=(
-                [str(self.path.parent)] if self.path.stem == "__init__" else None))
+            return importlib.util.spec_from_file_location(
+                name,
+                self.path,
+                loader=self,
+                submodule_search_locations=(
+                    [str(self.path.parent)] if self.path.stem == "__init__" else None
+                ),
+            )
 
     def exec_module(self, module):
         self.used = True
@@ -112,13 +168,16 @@ class Instead(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def passes(path: Path, source: str, tests: list[str], seconds: float) -> bool:
-    """Whether the tests pass with the changed source, in a fork, within so many seconds of processor time."""
+    """Whether the tests pass with the changed source, in a fork, within so many seconds of
+    processor time.
+    """
     child = os.fork()
     if child == 0:
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         signal.setitimer(signal.ITIMER_PROF, seconds)  # ends the process, whatever it is in
         import pytest
+
         sys.meta_path.insert(0, instead := Instead(path, source))
         failed = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
         os._exit(failed if instead.used else 1)
@@ -137,13 +196,19 @@ def main(arguments: list[str] | None = None) -> None:
             importlib.import_module(name)
     source, before = path.read_text(encoding="utf-8"), os.times().children_user
     if not passes(path, ast.unparse(ast.parse(source)), tests, 600):
-        parser.exit(2, "error: the tests fail before anything is broken, or never import the file\n")
+        parser.exit(
+            2, "error: the tests fail before anything is broken, or never import the file\n"
+        )
     seconds = max(LEAST_SECONDS, TIMES * (os.times().children_user - before))
     made = list(mutants(source))
-    alive = [(line, change) for line, change, changed in made if passes(path, changed, tests, seconds)]
+    alive = [
+        (line, change) for line, change, changed in made if passes(path, changed, tests, seconds)
+    ]
     for line, change in sorted(alive):
         print(f"{options.file}:{line}: {change}")
-    print(f"{options.file}: {len(made) - len(alive)} of {len(made)} killed, {1 - len(alive) / max(1, len(made)):.0%}")
+    print(
+        f"{options.file}: {len(made) - len(alive)} of {len(made)} killed, {1 - len(alive) / max(1, len(made)):.0%}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Say which builds of PyTorch fit this machine, as options for pip; `make` asks before it installs anything.
+"""Say which builds of PyTorch fit this machine, as options for pip; `make` asks before it installs
+anything.
 
-On Linux, PyTorch's usual wheels bring 5 GB of CUDA along, which is of use to an NVIDIA GPU only. Where there is none,
-the CPU wheels are taken, if their index answers. Standard library only: nothing is installed yet.
+On Linux, PyTorch's usual wheels bring 5 GB of CUDA along, which is of use to an NVIDIA GPU only.
+Where there is none, the CPU wheels are taken, if their index answers. Standard library only:
+nothing is installed yet.
 """
 
 import argparse
@@ -22,8 +24,11 @@ def main(arguments: list[str] | None = None) -> None:
     choice.add_argument("--gpu", action="store_true", help="take the usual wheels")
     chosen = parser.parse_args(arguments)
     if is_intel_mac():
-        parser.exit(2, "PyTorch ends at version 2.2 on Macs with an Intel processor, and this series needs 2.6: open "
-                       "the notebooks in Colab (see README), or use another computer.\n")
+        parser.exit(
+            2,
+            "PyTorch ends at version 2.2 on Macs with an Intel processor, and this series needs 2.6: open "
+            "the notebooks in Colab (see README), or use another computer.\n",
+        )
     options, reason = pip_options(chosen.cpu, chosen.gpu)
     print(reason, file=sys.stderr)
     print(*options)
@@ -40,11 +45,19 @@ def pip_options(cpu: bool, gpu: bool) -> tuple[list[str], str]:
     if platform.system() != "Linux":
         return usual, "PyTorch's usual wheels: on this system they hold no CUDA."
     if has_nvidia_driver():
-        return usual, "PyTorch's usual wheels: there is an NVIDIA GPU. CPU=1 takes those without CUDA."
+        return (
+            usual,
+            "PyTorch's usual wheels: there is an NVIDIA GPU. CPU=1 takes those without CUDA.",
+        )
     if not answers(CPU_INDEX):
-        return usual, (f"PyTorch's usual wheels, with 5 GB of CUDA: {CPU_INDEX} does not answer. There is no "
-                       "NVIDIA GPU here; CPU=1 insists on the CPU wheels.")
-    return without_cuda, "PyTorch's CPU wheels: no NVIDIA GPU was found. GPU=1 takes those with CUDA."
+        return usual, (
+            f"PyTorch's usual wheels, with 5 GB of CUDA: {CPU_INDEX} does not answer. There is no "
+            "NVIDIA GPU here; CPU=1 insists on the CPU wheels."
+        )
+    return (
+        without_cuda,
+        "PyTorch's CPU wheels: no NVIDIA GPU was found. GPU=1 takes those with CUDA.",
+    )
 
 
 def is_intel_mac() -> bool:

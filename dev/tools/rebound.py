@@ -1,7 +1,8 @@
 """Names of a notebook that mean one thing in one cell and another thing in a later one.
 
-A cell that is run a second time reads what the whole notebook has left behind. So a name that a cell reads without
-setting it must be set in one cell only. Names that a cell sets itself before it uses them may be used anew anywhere.
+A cell that is run a second time reads what the whole notebook has left behind. So a name that a
+cell reads without setting it must be set in one cell only. Names that a cell sets itself before it
+uses them may be used anew anywhere.
 """
 
 import symtable
@@ -11,7 +12,8 @@ import nbformat
 
 
 def rebound_names(notebook: nbformat.NotebookNode) -> list[str]:
-    """A line per name that is set in several cells, and read in another one that does not set it."""
+    """A line per name that is set in several cells, and read in another one that does not set it.
+    """
     used = {cell.id: names_of(cell.source) for cell in notebook.cells if cell.cell_type == "code"}
     every_name = set().union(*(bound for bound, _ in used.values()))
     found = []

@@ -1,4 +1,5 @@
-"""Pages of the site that are read off the code: the errors one can meet, and the reference of names.
+"""Pages of the site that are read off the code: the errors one can meet, and the reference of
+names.
 
 Both are sorted by what a reader was doing, AREAS.
 """
@@ -13,25 +14,87 @@ from .stamp import ROOT
 
 PACKAGE = ROOT / "lggseg"
 AREAS = {  # what one does: title, and files or folders of the package, in the order of reading
-    "cohort": ("Opening the data set", ["data.cohort", "data.places", "data.folder", "data.clinical", "data.splits",
-                                        "data.dataset", "data.array_cache", "data.cache_folder", "patient_ids",
-                                        "sequences",
-                                        "settings", "masks", "errors"]),
-    "scans": ("Reading a scan of your own", ["scans.read", "scans.segment", "scans.pictures", "scans.picture_file",
-                                             "scans.nifti", "scans.itk", "scans.dicom", "scans.channels",
-                                             "scans.own_scan",
-                                             "scans.grid", "scans.intensity"]),
-    "network": ("Building a network and preparing its input", ["unet", "prepare.network_grid",
-                                                               "prepare.head_finder", "prepare.augment",
-                                                               "prepare.scanner",
-                                                               "training.losses", "model.device"]),
-    "training": ("Training", ["training.config", "training.build", "training.fit", "train", "training.trainer",
-                              "training.distributed"]),
-    "prediction": ("Weights and predictions", ["model.segmenter", "model.checkpoint", "model.postprocess",
-                                               "predict", "export", "scans.write", "files"]),
-    "measures": ("Measuring masks and shapes", ["measures.metrics", "measures.evaluation", "measures.shape",
-                                                "measures.ellipsoid", "measures.baseline", "measures.trust",
-                                                "published_tables"]),
+    "cohort": (
+        "Opening the data set",
+        [
+            "data.cohort",
+            "data.places",
+            "data.folder",
+            "data.clinical",
+            "data.splits",
+            "data.dataset",
+            "data.array_cache",
+            "data.cache_folder",
+            "patient_ids",
+            "sequences",
+            "settings",
+            "masks",
+            "errors",
+        ],
+    ),
+    "scans": (
+        "Reading a scan of your own",
+        [
+            "scans.read",
+            "scans.segment",
+            "scans.pictures",
+            "scans.picture_file",
+            "scans.nifti",
+            "scans.itk",
+            "scans.dicom",
+            "scans.channels",
+            "scans.own_scan",
+            "scans.grid",
+            "scans.intensity",
+        ],
+    ),
+    "network": (
+        "Building a network and preparing its input",
+        [
+            "unet",
+            "prepare.network_grid",
+            "prepare.head_finder",
+            "prepare.augment",
+            "prepare.scanner",
+            "training.losses",
+            "model.device",
+        ],
+    ),
+    "training": (
+        "Training",
+        [
+            "training.config",
+            "training.build",
+            "training.fit",
+            "train",
+            "training.trainer",
+            "training.distributed",
+        ],
+    ),
+    "prediction": (
+        "Weights and predictions",
+        [
+            "model.segmenter",
+            "model.checkpoint",
+            "model.postprocess",
+            "predict",
+            "export",
+            "scans.write",
+            "files",
+        ],
+    ),
+    "measures": (
+        "Measuring masks and shapes",
+        [
+            "measures.metrics",
+            "measures.evaluation",
+            "measures.shape",
+            "measures.ellipsoid",
+            "measures.baseline",
+            "measures.trust",
+            "published_tables",
+        ],
+    ),
     "genomics": ("Testing shape against genes", ["genomics"]),
     "viewers": ("Looking at scans and drawing figures", ["viewer"]),
     "phantoms": ("Drawing phantoms, and exercises", ["phantom", "exercises.base"]),
@@ -40,7 +103,9 @@ AREAS = {  # what one does: title, and files or folders of the package, in the o
 
 @dataclass(frozen=True)
 class Refusal:
-    """One `raise LggError`: its message, placeholders in ⟨⟩; where it is raised; what that function is for."""
+    """One `raise LggError`: its message, placeholders in ⟨⟩; where it is raised; what that function
+    is for.
+    """
 
     message: str
     place: str
@@ -48,7 +113,9 @@ class Refusal:
 
 
 def modules(names: list[str], package: Path = PACKAGE) -> dict[str, Path]:
-    """Every file behind these dotted names, folders with all that is in them: lggseg.unet -> .../unet.py."""
+    """Every file behind these dotted names, folders with all that is in them: lggseg.unet ->
+    .../unet.py.
+    """
     found = {}
     for name in names:
         path = package / name.replace(".", "/")
@@ -62,15 +129,27 @@ def modules(names: list[str], package: Path = PACKAGE) -> dict[str, Path]:
 def refusals(module: str, path: Path) -> list[Refusal]:
     """Every LggError that a file raises, from its first line to its last."""
     tree, found = ast.parse(path.read_text(encoding="utf-8")), []
-    owner = {part: f"{node.name}." for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for part in node.body}
+    owner = {
+        part: f"{node.name}."
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for part in node.body
+    }
     for scope in ast.walk(tree):
         if isinstance(scope, ast.FunctionDef):
             for node in ast.walk(scope):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "LggError":
-                    found += [(node.lineno, node.col_offset, message, scope) for message in messages(node.args[0])]
-    inner = {(line, column, message): scope for line, column, message, scope in found}  # the innermost function
-    return [Refusal(message, f"{module}.{owner.get(scope, '')}{scope.name}", first_sentence(scope))
-            for (_, _, message), scope in sorted(inner.items(), key=lambda item: item[0])]
+                    found += [
+                        (node.lineno, node.col_offset, message, scope)
+                        for message in messages(node.args[0])
+                    ]
+    inner = {
+        (line, column, message): scope for line, column, message, scope in found
+    }  # the innermost function
+    return [
+        Refusal(message, f"{module}.{owner.get(scope, '')}{scope.name}", first_sentence(scope))
+        for (_, _, message), scope in sorted(inner.items(), key=lambda item: item[0])
+    ]
 
 
 def first_sentence(function: ast.FunctionDef) -> str:
@@ -85,8 +164,13 @@ def messages(node: ast.expr) -> list[str]:
         return [f"⟨{name_of(node.value)}⟩"]
     if isinstance(node, ast.IfExp):
         return messages(node.body) + messages(node.orelse)
-    parts = node.values if isinstance(node, ast.JoinedStr) else \
-        [node.left, node.right] if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) else []
+    parts = (
+        node.values
+        if isinstance(node, ast.JoinedStr)
+        else [node.left, node.right]
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
+        else []
+    )
     texts = [""] if parts else ["⟨" + name_of(node) + "⟩"]
     for part in parts:
         texts = [text + more for text in texts for more in messages(part)]
@@ -109,7 +193,12 @@ def name_of(node: ast.expr) -> str:
         return str(node.value)
     if isinstance(node, ast.GeneratorExp):
         return name_of(node.generators[0].iter)
-    inside = {ast.Subscript: "value", ast.BinOp: "left", ast.BoolOp: "values", ast.Starred: "value"}.get(type(node))
+    inside = {
+        ast.Subscript: "value",
+        ast.BinOp: "left",
+        ast.BoolOp: "values",
+        ast.Starred: "value",
+    }.get(type(node))
     if inside is None:
         return "value"
     value = getattr(node, inside)
@@ -117,10 +206,12 @@ def name_of(node: ast.expr) -> str:
 
 
 def errors_page() -> str:
-    """"When something goes wrong", in Markdown."""
+    """ "When something goes wrong", in Markdown."""
     text = [ERRORS]
     for title, names in AREAS.values():
-        found = [refusal for module, path in modules(names).items() for refusal in refusals(module, path)]
+        found = [
+            refusal for module, path in modules(names).items() for refusal in refusals(module, path)
+        ]
         if found:
             text.append(f"## {title}\n")
         for refusal in found:
@@ -140,24 +231,36 @@ Any other exception is a mistake of the package: please report it, with its last
 
 
 def reference_pages() -> dict[str, str]:
-    """The reference of names in Markdown, a page per area, and one that lists what `import lggseg` offers."""
-    pages = {"index": REFERENCE.format(toctree="\n".join(AREAS), names="\n".join(map(entry, public_names())))}
+    """The reference of names in Markdown, a page per area, and one that lists what `import lggseg`
+    offers.
+    """
+    pages = {
+        "index": REFERENCE.format(
+            toctree="\n".join(AREAS), names="\n".join(map(entry, public_names()))
+        )
+    }
     for area, (title, names) in AREAS.items():
         text = [f"# {title}\n"]
         for module, path in modules(names).items():
             body = ast.parse(path.read_text(encoding="utf-8")).body
             if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body):
                 heading = module.replace("_", r"\_")  # two of them would make __main__ bold
-                text.append(f"## {heading}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n")
+                text.append(
+                    f"## {heading}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
+                )
         pages[area] = "\n".join(text)
     return pages
 
 
 def public_names(stub: Path = PACKAGE / "__init__.pyi") -> list[str]:
-    """Where each name of `import lggseg` is at home, such as lggseg.measures.metrics.dice, by the alphabet."""
+    """Where each name of `import lggseg` is at home, such as lggseg.measures.metrics.dice, by the
+    alphabet.
+    """
     tree = ast.parse(stub.read_text(encoding="utf-8"))
-    return sorted((f"lggseg.{line.module}.{name.name}" for line in tree.body for name in line.names),
-                  key=lambda name: name.rpartition(".")[2].lower())
+    return sorted(
+        (f"lggseg.{line.module}.{name.name}" for line in tree.body for name in line.names),
+        key=lambda name: name.rpartition(".")[2].lower(),
+    )
 
 
 def entry(name: str) -> str:
@@ -192,7 +295,9 @@ What `import lggseg` offers. The pages below also describe the functions behind 
 
 
 def as_rst(docstring: list[str]) -> list[str]:
-    """Lines of one of our docstrings, plain prose with `code`, aligned tables and examples, as reStructuredText."""
+    """Lines of one of our docstrings, plain prose with `code`, aligned tables and examples, as
+    reStructuredText.
+    """
     lines = []
     for block in re.split(r"\n\s*\n", "\n".join(docstring).strip()):
         if block.lstrip().startswith(">>>"):

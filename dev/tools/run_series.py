@@ -1,4 +1,5 @@
-"""Run the notebooks in order and write build/: one page each, an index, and a scoreboard at the end.
+"""Run the notebooks in order and write build/: one page each, an index, and a scoreboard at the
+end.
 
 `--in-place` also stores what the cells showed in the notebooks, pictures with few colours.
 Reads LGGSEG_DATA and LGGSEG_CACHE as the package does. Lines printed by a cell tagged `scoreboard`
@@ -51,7 +52,9 @@ class Meter(threading.Thread):
 
     def run(self) -> None:
         while not self.stop.wait(self.seconds):
-            self.peak = max(self.peak, sum(map(resident, psutil.Process().children(recursive=True))))
+            self.peak = max(
+                self.peak, sum(map(resident, psutil.Process().children(recursive=True)))
+            )
 
     def __enter__(self):
         self.start()
@@ -75,9 +78,14 @@ def run_notebook(source: Path, target: Path, entry: dict) -> Result:
     code = sum(cell.cell_type == "code" for cell in notebook.cells)
     with tqdm(total=code, desc=label(entry), unit="cell") as bar, Meter() as meter:
         client = NotebookClient(
-            notebook, timeout=None, kernel_name="python3", record_timing=False, extra_arguments=["--log-level=ERROR"],
+            notebook,
+            timeout=None,
+            kernel_name="python3",
+            record_timing=False,
+            extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": str(source.parent)}},
-            on_cell_start=lambda cell, cell_index: at.__setitem__(0, cell_index))
+            on_cell_start=lambda cell, cell_index: at.__setitem__(0, cell_index),
+        )
 
         async def executed(cell, cell_index, execute_reply):
             if cell is notebook.cells[cell_index]:  # and not the question for its page
@@ -88,10 +96,14 @@ def run_notebook(source: Path, target: Path, entry: dict) -> Result:
         try:
             client.execute()
         except (CellExecutionError, DeadKernelError) as error:
-            raise RunError(f"{source.name}, cell {at[0]}: {first_line(notebook.cells[at[0]])}\n\n{error}") from None
+            raise RunError(
+                f"{source.name}, cell {at[0]}: {first_line(notebook.cells[at[0]])}\n\n{error}"
+            ) from None
         finally:
             nbformat.write(notebook, target)
-    return Result(entry, (time.monotonic() - started) / 60, meter.peak // 2**20, scoreboard_lines(notebook))
+    return Result(
+        entry, (time.monotonic() - started) / 60, meter.peak // 2**20, scoreboard_lines(notebook)
+    )
 
 
 def first_line(cell: nbformat.NotebookNode) -> str:
@@ -101,13 +113,19 @@ def first_line(cell: nbformat.NotebookNode) -> str:
 def scoreboard_lines(notebook: nbformat.NotebookNode) -> list[str]:
     """What the cells tagged `scoreboard` printed."""
     tagged = [cell for cell in notebook.cells if has_tag(cell, "scoreboard")]
-    printed = [output.text for cell in tagged for output in cell.get("outputs", []) if output.get("name") == "stdout"]
+    printed = [
+        output.text
+        for cell in tagged
+        for output in cell.get("outputs", [])
+        if output.get("name") == "stdout"
+    ]
     return "".join(printed).splitlines()
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Drop what is too large or changes from run to run: viewers' pages, widget models, timestamps, most colours, and
-    where a print was cut in pieces."""
+    """Drop what is too large or changes from run to run: viewers' pages, widget models, timestamps,
+    most colours, and where a print was cut in pieces.
+    """
     for key in set(notebook.metadata) - {"kernelspec", "language_info"}:
         del notebook.metadata[key]
     for cell in notebook.cells:
@@ -118,7 +136,9 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             data = output.get("data", {})
             data.pop(WIDGET, None)
             if "image/png" in data:
-                data["image/png"] = base64.b64encode(few_colours(base64.b64decode(data["image/png"]))).decode()
+                data["image/png"] = base64.b64encode(
+                    few_colours(base64.b64decode(data["image/png"]))
+                ).decode()
     return notebook
 
 
@@ -134,7 +154,9 @@ def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
 
 
 def scoreboard(data: str, results: list[Result]) -> str:
-    """The table printed at the end: data, time and memory per notebook, and the scores they printed."""
+    """The table printed at the end: data, time and memory per notebook, and the scores they
+    printed.
+    """
     width = max(len(label(result.entry)) for result in results)
     rows = [f"{label(r.entry):{width}}  {r.minutes:7.1f}  {r.memory_mb:9,d}" for r in results]
     total = f"{'all':{width}}  {sum(r.minutes for r in results):7.1f}  {max(r.memory_mb for r in results):9,d}"
@@ -163,8 +185,14 @@ def record(results: list[Result], path: Path = SERIES) -> None:
     """Write minutes and memory_mb into series.toml, leaving the rest of the file as it is."""
     text = path.read_text(encoding="utf-8")
     for result in results:
-        block = re.search(rf'\[\[notebook\]\]\nfile = "{result.entry["file"]}"\n(?:\w+ = .*\n?)*', text)[0]
-        kept = [line for line in block.rstrip("\n").split("\n") if not line.startswith(("minutes =", "memory_mb ="))]
+        block = re.search(
+            rf'\[\[notebook\]\]\nfile = "{result.entry["file"]}"\n(?:\w+ = .*\n?)*', text
+        )[0]
+        kept = [
+            line
+            for line in block.rstrip("\n").split("\n")
+            if not line.startswith(("minutes =", "memory_mb ="))
+        ]
         kept += [f"minutes = {result.minutes:.1f}", f"memory_mb = {result.memory_mb}"]
         text = text.replace(block, "\n".join(kept) + "\n")
     path.write_text(text, encoding="utf-8")
@@ -193,10 +221,21 @@ def run_series(options: argparse.Namespace, root: Path = ROOT) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("only", nargs="*", default=[""], help="beginnings of notebook names, such as 04 05; else all")
-    parser.add_argument("--in-place", action="store_true", help="also store the outputs in notebooks/")
-    parser.add_argument("--record", action="store_true", help="write minutes and memory into dev/tools/series.toml")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "only",
+        nargs="*",
+        default=[""],
+        help="beginnings of notebook names, such as 04 05; else all",
+    )
+    parser.add_argument(
+        "--in-place", action="store_true", help="also store the outputs in notebooks/"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="write minutes and memory into dev/tools/series.toml"
+    )
     options = parser.parse_args(arguments)
     settle_environment()
     try:

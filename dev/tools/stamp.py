@@ -1,8 +1,8 @@
-"""Stamp navigation, minutes, memory and the project's address from series.toml into the notebooks and README,
-and the same set-up line into every notebook.
+"""Stamp navigation, minutes, memory and the project's address from series.toml into the notebooks
+and README, and the same set-up line into every notebook.
 
-Minutes of computing are measured by `python -m dev.tools.run_series --record`; minutes of reading are counted from the
-notebook's own words and lines.
+Minutes of computing are measured by `python -m dev.tools.run_series --record`; minutes of reading
+are counted from the notebook's own words and lines.
 
 `--check` only tells which files are out of date, and fails if any is.
 """
@@ -19,12 +19,16 @@ from .setup_cell import address, badges, put_setup, setup_line
 
 ROOT = Path(__file__).resolve().parents[2]
 SERIES = ROOT / "dev" / "tools" / "series.toml"
-WORDS_A_MINUTE = 200  # of prose that has to be understood; easy prose is read at about 240 (Brysbaert 2019)
+WORDS_A_MINUTE = (
+    200  # of prose that has to be understood; easy prose is read at about 240 (Brysbaert 2019)
+)
 LINES_A_MINUTE = 15  # of code, read and not typed
 
 
 def load_series(path: Path = SERIES) -> list[dict]:
-    """The notebooks in order, each with file, title, learn and, once measured, minutes, memory_mb, minutes_gpu."""
+    """The notebooks in order, each with file, title, learn and, once measured, minutes, memory_mb,
+    minutes_gpu.
+    """
     return tomllib.loads(path.read_text(encoding="utf-8"))["notebook"]
 
 
@@ -52,7 +56,8 @@ def minutes(entry: dict, key: str = "minutes") -> str:
 
 
 def reading_minutes(notebook: nbformat.NotebookNode) -> int:
-    """Minutes that it takes to read a notebook, in steps of five: its words and its lines of code."""
+    """Minutes that it takes to read a notebook, in steps of five: its words and its lines of code.
+    """
     words = 0
     lines = 0
     for cell in notebook.cells:
@@ -81,17 +86,24 @@ def frame(series: list[dict], i: int, reading: int = 0) -> str:
 
 
 def table(series: list[dict], reading: dict[str, int]) -> str:
-    """The series as a Markdown table for README; `reading` has the minutes of reading of each file."""
+    """The series as a Markdown table for README; `reading` has the minutes of reading of each file.
+    """
     rows = ["| Notebook | What you learn | Minutes to read | Minutes to run |", "|---|---|---|---|"]
     for entry in series:
-        spent = minutes(entry).removesuffix("s").removesuffix(" minute") if "minutes" in entry else ""
+        spent = (
+            minutes(entry).removesuffix("s").removesuffix(" minute") if "minutes" in entry else ""
+        )
         read = reading.get(entry["file"], "")
-        rows.append(f"| [{label(entry)}](notebooks/{entry['file']}.ipynb) | {entry['learn']} | {read} | {spent} |")
+        rows.append(
+            f"| [{label(entry)}](notebooks/{entry['file']}.ipynb) | {entry['learn']} | {read} | {spent} |"
+        )
     return "\n".join(rows)
 
 
 def stamp(text: str, name: str, content: str) -> str:
-    """`text` with `content` between the markers `<!-- name -->` and `<!-- /name -->`; ValueError without them."""
+    """`text` with `content` between the markers `<!-- name -->` and `<!-- /name -->`; ValueError
+    without them.
+    """
     pattern = re.compile(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", re.DOTALL)
     if not pattern.search(text):
         raise ValueError(f"no <!-- {name} --> ... <!-- /{name} --> to fill")
@@ -99,7 +111,8 @@ def stamp(text: str, name: str, content: str) -> str:
 
 
 def stamp_badges(text: str, content: str) -> str:
-    """`text` with the badges under its first line; as long as there are none, it needs no markers."""
+    """`text` with the badges under its first line; as long as there are none, it needs no markers.
+    """
     if content and "<!-- badges -->" not in text:
         title, _, rest = text.partition("\n")
         text = f"{title}\n\n<!-- badges -->\n<!-- /badges -->\n{rest}"
@@ -108,11 +121,15 @@ def stamp_badges(text: str, content: str) -> str:
 
 def tag(root: Path = ROOT) -> str:
     """The git tag of this version, such as v0.1.0."""
-    return "v" + tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    return (
+        "v"
+        + tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    )
 
 
 def stamp_notebook(path: Path, content: str, version: tuple[str, str] = ("", "")) -> str:
-    """The notebook's file text with frame and badges of its first Markdown cell, and the set-up line, renewed.
+    """The notebook's file text with frame and badges of its first Markdown cell, and the set-up
+    line, renewed.
 
     `version` is the repository and its tag.
     """
@@ -126,7 +143,10 @@ def stamp_notebook(path: Path, content: str, version: tuple[str, str] = ("", "")
 def stamped(root: Path = ROOT) -> dict[Path, str]:
     """What every stamped file should hold: path -> text. Notebooks not yet written are left out."""
     file = root / "dev" / "tools" / "series.toml"
-    series, repository = load_series(file), tomllib.loads(file.read_text(encoding="utf-8")).get("repository", "")
+    series, repository = (
+        load_series(file),
+        tomllib.loads(file.read_text(encoding="utf-8")).get("repository", ""),
+    )
     version = (repository, tag(root)) if repository else ("", "")
     readme = root / "README.md"
     texts = {}
@@ -143,11 +163,19 @@ def stamped(root: Path = ROOT) -> dict[Path, str]:
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a file is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; fail if a file is out of date"
+    )
     check = parser.parse_args(arguments).check
-    stale = {path: text for path, text in stamped(root).items() if path.read_text(encoding="utf-8") != text}
+    stale = {
+        path: text
+        for path, text in stamped(root).items()
+        if path.read_text(encoding="utf-8") != text
+    }
     for path, text in stale.items():
-        print(f"{path.relative_to(root)}: {'out of date; run `make stamp`' if check else 'stamped'}")
+        print(
+            f"{path.relative_to(root)}: {'out of date; run `make stamp`' if check else 'stamped'}"
+        )
         if not check:
             path.write_text(text, encoding="utf-8")
     return int(check and bool(stale))

@@ -1,8 +1,9 @@
-"""What the pages of `make run` and of the site have in common: viewers that live without a kernel, formulas without a
-script, figures with words for who cannot see them.
+"""What the pages of `make run` and of the site have in common: viewers that live without a kernel,
+formulas without a script, figures with words for who cannot see them.
 
-A cell tagged `viewer` ends in a variable `viewer`, a SliceViewer or CohortViewer. After it has run, `frame_viewer` asks
-the kernel for `viewer.page()` and keeps it as one more output of the cell; `make notebooks` stores none of them.
+A cell tagged `viewer` ends in a variable `viewer`, a SliceViewer or CohortViewer. After it has run,
+`frame_viewer` asks the kernel for `viewer.page()` and keeps it as one more output of the cell;
+`make notebooks` stores none of them.
 """
 
 import ast
@@ -21,12 +22,16 @@ from .setup_cell import has_tag
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ASK = 'display({"text/html": viewer.page()}, raw=True)'
 # As high as its content, also when the page gets narrower.
-GROW = ("const page = this.contentDocument.body; "
-        "new ResizeObserver(() => this.style.height = page.offsetHeight + 'px').observe(page)")
+GROW = (
+    "const page = this.contentDocument.body; "
+    "new ResizeObserver(() => this.style.height = page.offsetHeight + 'px').observe(page)"
+)
 # What a figure says of itself, in matplotlib.
 WORDS = {"title", "suptitle", "set_title", "xlabel", "set_xlabel", "ylabel", "set_ylabel"}
-MATHS = re.compile(r"(?P<code>(?P<fence>`+)[\s\S]*?(?P=fence))|\$\$(?P<block>[\s\S]+?)\$\$"
-                   r"|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n]+?)(?<=\S)\$(?!\w)")
+MATHS = re.compile(
+    r"(?P<code>(?P<fence>`+)[\s\S]*?(?P=fence))|\$\$(?P<block>[\s\S]+?)\$\$"
+    r"|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n]+?)(?<=\S)\$(?!\w)"
+)
 
 
 def has_viewer(cell: nbformat.NotebookNode) -> bool:
@@ -44,8 +49,10 @@ async def frame_viewer(client: NotebookClient, cell: nbformat.NotebookNode, inde
 
 def living(page: str) -> nbformat.NotebookNode:
     """An output that shows a viewer's page inside another page."""
-    frame = (f'<iframe class="viewer" title="Viewer of scans, with a slice slider" srcdoc="{escape(page)}" '
-             f'style="width: 100%; height: 640px; border: 0" onload="{GROW}"></iframe>')
+    frame = (
+        f'<iframe class="viewer" title="Viewer of scans, with a slice slider" srcdoc="{escape(page)}" '
+        f'style="width: 100%; height: 640px; border: 0" onload="{GROW}"></iframe>'
+    )
     return v4.new_output("display_data", {"text/html": frame}, metadata={"living": True})
 
 
@@ -54,7 +61,9 @@ def is_living(output: nbformat.NotebookNode) -> bool:
 
 
 def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook as pages show it: living viewers in place of widgets, and words for every figure."""
+    """The notebook as pages show it: living viewers in place of widgets, and words for every
+    figure.
+    """
     notebook.metadata.pop("widgets", None)
     heading, figures = "", 0
     for cell in notebook.cells:
@@ -62,10 +71,14 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             heading = (re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE) or [heading])[-1]
             continue
         if any(map(is_living, cell.get("outputs", []))):  # in place of the widget
-            cell.outputs = [output for output in cell.outputs if output.output_type != "execute_result"]
+            cell.outputs = [
+                output for output in cell.outputs if output.output_type != "execute_result"
+            ]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
-            if output.output_type == "stream":  # of a progress bar, what a terminal would show in the end
+            if (
+                output.output_type == "stream"
+            ):  # of a progress bar, what a terminal would show in the end
                 output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
             if "image/png" in output.get("data", {}):
                 figures += 1
@@ -81,7 +94,8 @@ def plain(markdown: str) -> str:
 
 
 def said(code: str) -> list[str]:
-    """The titles and labels that a cell gives its figure, in order, an ellipsis for what only a run can tell.
+    """The titles and labels that a cell gives its figure, in order, an ellipsis for what only a run
+    can tell.
 
     >>> said('ax.set_title(f"{patient}, FLAIR"); ax.set(xlabel="slice"); ax.set_title("")')
     ['FLAIR', 'slice']
@@ -89,7 +103,9 @@ def said(code: str) -> list[str]:
     ['tumour area']
     """
     calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
-    found = [call.args[0] for call in calls if getattr(call.func, "attr", "") in WORDS and call.args]
+    found = [
+        call.args[0] for call in calls if getattr(call.func, "attr", "") in WORDS and call.args
+    ]
     found += [entry.value for call in calls for entry in call.keywords if entry.arg in WORDS]
     found.sort(key=lambda node: (node.lineno, node.col_offset))
     known = [re.sub("⟨[^⟩]*⟩", "…", messages(node)[0]) for node in found]
@@ -98,7 +114,10 @@ def said(code: str) -> list[str]:
 
 
 def formulas(markdown: str, write: Callable[[str, str], str]) -> str:
-    """Markdown with `write(tex, "inline" or "block")` in place of TeX between dollars; code stays as it is."""
+    """Markdown with `write(tex, "inline" or "block")` in place of TeX between dollars; code stays
+    as it is.
+    """
+
     def put(found: re.Match) -> str:
         if found["code"]:
             return found["code"]
@@ -110,4 +129,6 @@ def formulas(markdown: str, write: Callable[[str, str], str]) -> str:
 def mathml(tex: str, display: str) -> str:
     """A formula as MathML, which browsers draw by themselves; `display` is "inline" or "block"."""
     bar = "&#x0007C;</mo>"  # of |A|; taken for an operator between two things, it would stand apart
-    return convert(tex.strip(), display=display).replace(f'">{bar}', f'" lspace="0" rspace="0">{bar}')
+    return convert(tex.strip(), display=display).replace(
+        f'">{bar}', f'" lspace="0" rspace="0">{bar}'
+    )

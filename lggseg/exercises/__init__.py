@@ -1,4 +1,6 @@
-"""The exercises' checks: what is right, and a hint for what is commonly wrong: `check("02.3", answer)`."""
+"""The exercises' checks: what is right, and a hint for what is commonly wrong: `check("02.3",
+answer)`.
+"""
 
 from .base import check, verdict
 

@@ -1,4 +1,6 @@
-"""The exercises of notebook 02: false alarms, an exact test, one wrong voxel, area under the curve, q values."""
+"""The exercises of notebook 02: false alarms, an exact test, one wrong voxel, area under the curve,
+q values.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,53 +33,76 @@ def false_alarm(answer: Any) -> str | None:
 
 def exact_p(answer: Any) -> str | None:
     told = number(answer)
-    hints = {0.05: "there is a second table that is just as unlikely: the mirror image.", 10.0: "not in per cent.",
-             0.5: "the four possible tables are not equally likely: count the ways to deal that lead to each.",
-             0.25: "the four possible tables are not equally likely: count the ways to deal that lead to each.",
-             0.125: "the number of high labels is fixed: three of six, not a coin for each patient.",
-             0.25**3: "the number of high labels is fixed: three of six, not a coin for each patient."}
+    hints = {
+        0.05: "there is a second table that is just as unlikely: the mirror image.",
+        10.0: "not in per cent.",
+        0.5: "the four possible tables are not equally likely: count the ways to deal that lead to each.",
+        0.25: "the four possible tables are not equally likely: count the ways to deal that lead to each.",
+        0.125: "the number of high labels is fixed: three of six, not a coin for each patient.",
+        0.25**3: "the number of high labels is fixed: three of six, not a coin for each patient.",
+    }
     for wrong, hint in hints.items():
         if close(told, wrong, 0.004):
             return hint
-    return None if close(told, 0.1, 0.004) else "there are 20 ways to choose three of six patients; how many count?"
+    return (
+        None
+        if close(told, 0.1, 0.004)
+        else "there are 20 ways to choose three of six patients; how many count?"
+    )
 
 
 def one_wrong_voxel(answer: Any, mask: np.ndarray) -> str | None:
     told, spoilt = number(answer), mask.copy()
     spoilt[0, 0, 0] = True
     before, after = bounding_ellipsoid_volume_ratio(mask), bounding_ellipsoid_volume_ratio(spoilt)
-    mistakes = [(before / after, "the other way round: after, divided by before."),
-                (1.0, "it changes; is the voxel [0, 0, 0] set, and in a copy of the mask of `full`?"),
-                (100 * after / before, "as a number, not in per cent."),
-                (after, "that is BEVR after; divide it by BEVR before."),
-                (before, "that is BEVR before; divide BEVR after by it."),
-                (after - before, "that is the difference; divide instead."),
-                (before - after, "that is the difference; divide instead.")]
+    mistakes = [
+        (before / after, "the other way round: after, divided by before."),
+        (1.0, "it changes; is the voxel [0, 0, 0] set, and in a copy of the mask of `full`?"),
+        (100 * after / before, "as a number, not in per cent."),
+        (after, "that is BEVR after; divide it by BEVR before."),
+        (before, "that is BEVR before; divide BEVR after by it."),
+        (after - before, "that is the difference; divide instead."),
+        (before - after, "that is the difference; divide instead."),
+    ]
     if close(told, after / before, 0.01 * after / before + 0.0005):
         return None
     if rounded(told, after / before, 3):
         return "close, but give three digits."
     near = [hint for wrong, hint in mistakes if close(told, wrong, 0.01 * abs(wrong))]
-    return near[0] if near else "shape_features(mask)[\"bevr\"], before and after the voxel is set."
+    return near[0] if near else 'shape_features(mask)["bevr"], before and after the voxel is set.'
 
 
-CURVES = [([0.9, 0.6, 0.7, 0.2], [1, 1, 0, 0]), ([1, 2, 3, 4], [0, 0, 1, 1]), ([2, 2, 3, 1, 2], [1, 0, 0, 0, 1]),
-          ([5, 1, 4, 4, 2, 4], [1, 1, 1, 0, 0, 0]), ([1, 2, 3, 4], [1, 1, 0, 1])]
+CURVES = [
+    ([0.9, 0.6, 0.7, 0.2], [1, 1, 0, 0]),
+    ([1, 2, 3, 4], [0, 0, 1, 1]),
+    ([2, 2, 3, 1, 2], [1, 0, 0, 0, 1]),
+    ([5, 1, 4, 4, 2, 4], [1, 1, 1, 0, 0, 0]),
+    ([1, 2, 3, 4], [1, 1, 0, 1]),
+]
 
 
 def area_under_curve(answer: Any) -> str | None:
     cases = [(np.array(scores, float), np.array(labels, bool)) for scores, labels in CURVES]
     told = [single(answer, case) for case in cases]
-    variants = {"ties count half, not one.": pairs(1), "ties count half; yours count nothing.": pairs(0),
-                "an area below 0.5 is an answer, too: do not turn it round.":
-                    lambda s, y: max(pairs(0.5)(s, y), 1 - pairs(0.5)(s, y)),
-                "the other way round: the positive shall be higher.": lambda s, y: 1 - pairs(0.5)(s, y),
-                "that is the number of pairs; divide it by how many there are.":
-                    lambda s, y: pairs(0.5)(s, y) * y.sum() * (~y).sum(),
-                "divide by the pairs of a positive and a negative, not by all pairs of patients.":
-                    lambda s, y: pairs(0.5)(s, y) * y.sum() * (~y).sum() / len(y) ** 2}
-    return compared(told, [pairs(0.5)(*case) for case in cases], {hint: [wrong(*case) for case in cases]
-                                                                  for hint, wrong in variants.items()})
+    variants = {
+        "ties count half, not one.": pairs(1),
+        "ties count half; yours count nothing.": pairs(0),
+        "an area below 0.5 is an answer, too: do not turn it round.": lambda s, y: max(
+            pairs(0.5)(s, y), 1 - pairs(0.5)(s, y)
+        ),
+        "the other way round: the positive shall be higher.": lambda s, y: 1 - pairs(0.5)(s, y),
+        "that is the number of pairs; divide it by how many there are.": lambda s, y: (
+            pairs(0.5)(s, y) * y.sum() * (~y).sum()
+        ),
+        "divide by the pairs of a positive and a negative, not by all pairs of patients.": lambda s, y: (
+            pairs(0.5)(s, y) * y.sum() * (~y).sum() / len(y) ** 2
+        ),
+    }
+    return compared(
+        told,
+        [pairs(0.5)(*case) for case in cases],
+        {hint: [wrong(*case) for case in cases] for hint, wrong in variants.items()},
+    )
 
 
 def single(function: Any, case: tuple) -> np.ndarray:
@@ -87,33 +112,52 @@ def single(function: Any, case: tuple) -> np.ndarray:
 
 def pairs(tie: float) -> Callable:
     """AUC by counting pairs, a tie counting `tie`."""
+
     def area(scores: np.ndarray, labels: np.ndarray) -> float:
         above = scores[labels][:, None] - scores[~labels]
         return float(np.mean((above > 0) + tie * (above == 0)))
+
     return area
 
 
-P_VALUES = [[0.01, 0.04, 0.03, 0.5, 0.002], [0.9, 0.2, 0.85, 0.001, 0.21, 0.22], [0.04, 0.01, 0.03, 0.02], [0.3]]
+P_VALUES = [
+    [0.01, 0.04, 0.03, 0.5, 0.002],
+    [0.9, 0.2, 0.85, 0.001, 0.21, 0.22],
+    [0.04, 0.01, 0.03, 0.02],
+    [0.3],
+]
 
 
 def q_values(answer: Any) -> str | None:
     cases = [np.array(p) for p in P_VALUES]
     told = [numbers(called(answer, p), len(p)) for p in cases]
-    variants = {"that is Bonferroni: divide by the rank, too.": lambda p: p * len(p),
-                "right numbers, but sorted; put them back into the order of p.":
-                    lambda p: np.sort(benjamini_hochberg(p)),
-                "right numbers, but put back wrongly: with `order = np.argsort(p)` `found[order] = q`, not `q[order]`.":
-                    lambda p: np.sort(benjamini_hochberg(p))[np.argsort(p)],
-                "the last step is missing: no q may be larger than the q of a larger p.": raw_q,
-                "the last step goes the wrong way: begin at the largest p, and take the smallest q so far.":
-                    lambda p: ranked(p, lambda q: np.maximum.accumulate(q)),
-                "begin the last step at the largest p: yours lets the smallest q win everywhere.":
-                    lambda p: ranked(p, lambda q: np.minimum.accumulate(q)),
-                "the rank counts from 1 for the smallest p, not for the largest.":
-                    lambda p: p * len(p) / (len(p) - np.argsort(np.argsort(p)))}
-    capped = [np.minimum(q, 1) for q in told]  # q values end at 1 anyway; so a mistake may be cut off there or not
-    return compared(capped, [benjamini_hochberg(p) for p in cases], {
-        hint: [np.minimum(wrong(p), 1) for p in cases] for hint, wrong in variants.items()})
+    variants = {
+        "that is Bonferroni: divide by the rank, too.": lambda p: p * len(p),
+        "right numbers, but sorted; put them back into the order of p.": lambda p: np.sort(
+            benjamini_hochberg(p)
+        ),
+        "right numbers, but put back wrongly: with `order = np.argsort(p)` `found[order] = q`, not `q[order]`.": lambda p: (
+            np.sort(benjamini_hochberg(p))[np.argsort(p)]
+        ),
+        "the last step is missing: no q may be larger than the q of a larger p.": raw_q,
+        "the last step goes the wrong way: begin at the largest p, and take the smallest q so far.": lambda p: (
+            ranked(p, lambda q: np.maximum.accumulate(q))
+        ),
+        "begin the last step at the largest p: yours lets the smallest q win everywhere.": lambda p: (
+            ranked(p, lambda q: np.minimum.accumulate(q))
+        ),
+        "the rank counts from 1 for the smallest p, not for the largest.": lambda p: (
+            p * len(p) / (len(p) - np.argsort(np.argsort(p)))
+        ),
+    }
+    capped = [
+        np.minimum(q, 1) for q in told
+    ]  # q values end at 1 anyway; so a mistake may be cut off there or not
+    return compared(
+        capped,
+        [benjamini_hochberg(p) for p in cases],
+        {hint: [np.minimum(wrong(p), 1) for p in cases] for hint, wrong in variants.items()},
+    )
 
 
 def ranked(p: np.ndarray, step: Callable) -> np.ndarray:
@@ -127,14 +171,21 @@ def raw_q(p: np.ndarray) -> np.ndarray:
 
 
 def compared(told: Sequence, right: Sequence, wrong: dict[str, Sequence]) -> str | None:
-    """None if `told` is `right` case by case, else the hint whose values it has, else what the first miss should be."""
+    """None if `told` is `right` case by case, else the hint whose values it has, else what the
+    first miss should be.
+    """
+
     def same(values: Sequence) -> bool:
         return all(np.allclose(a, b, atol=1e-6) for a, b in zip(told, values))
 
     if same(right):
         return None
     hints = [hint for hint, values in wrong.items() if same(values)]
-    return hints[0] if hints else "it fails a test of small examples; try it on three values that you can do by hand."
+    return (
+        hints[0]
+        if hints
+        else "it fails a test of small examples; try it on three values that you can do by hand."
+    )
 
 
 RULES = {"1": false_alarm, "2": exact_p, "3": one_wrong_voxel, "4": area_under_curve, "5": q_values}

@@ -1,4 +1,6 @@
-"""The exercises of notebook 03: the order of the stack, depth, hooks, the receptive field, skips that are added."""
+"""The exercises of notebook 03: the order of the stack, depth, hooks, the receptive field, skips
+that are added.
+"""
 
 from collections import OrderedDict
 from typing import Any
@@ -14,22 +16,47 @@ def popped(answer: Any) -> str | None:
     told, right = numbers(answer).tolist(), [256, 128, 64, 32, 16]
     if told == right:
         return None
-    hints = {tuple(right[::-1]): "that is the order in which they are pushed.",
-             (512, *right): "the bottom's activation crosses to nowhere: no hook pushes it.",
-             (512, 256, 128, 64, 32): "so many there are after the concatenation; only half of them were popped.",
-             (128, 64, 32, 16, 8): "that would be right for 8 features at the first level; here there are 16.",
-             (128, 64, 32, 16): "that is depth 5; a level more has an encoder block more."}
+    hints = {
+        tuple(right[::-1]): "that is the order in which they are pushed.",
+        (512, *right): "the bottom's activation crosses to nowhere: no hook pushes it.",
+        (
+            512,
+            256,
+            128,
+            64,
+            32,
+        ): "so many there are after the concatenation; only half of them were popped.",
+        (
+            128,
+            64,
+            32,
+            16,
+            8,
+        ): "that would be right for 8 features at the first level; here there are 16.",
+        (128, 64, 32, 16): "that is depth 5; a level more has an encoder block more.",
+    }
     if tuple(told) in hints:
         return hints[tuple(told)]
     if len(told) != len(right):
         return "depth 6 has five encoder blocks, and each pushes once."
-    return "each level has twice the channels of the one above; what is pushed last is popped first."
+    return (
+        "each level has twice the channels of the one above; what is pushed last is popped first."
+    )
 
 
 def deepest(answer: Any) -> str | None:
     called(answer, 64, 64)  # dots answer None, which is right for some sizes
-    for size, right in {(128, 128): 8, (96, 80): 5, (80, 96): 5, (240, 256): 5, (6, 10): 2, (1024, 1024): 10,
-                        (15, 16): None, (16, 15): None, (7, 9): None}.items():
+    for size, right in {
+        (128, 128): 8,
+        (96, 80): 5,
+        (80, 96): 5,
+        (240, 256): 5,
+        (6, 10): 2,
+        (1024, 1024): 10,
+        (15, 16): None,
+        (16, 15): None,
+        (7, 9): None,
+    }.items():
         told = answer(*size)
         told = None if told is None else number(told)
         if told != right:
@@ -68,10 +95,23 @@ class Witness(nn.Module):
 def shapes(answer: Any) -> str | None:
     if not callable(answer):
         raise Wrong(f"a function is wanted here, this is a {type(answer).__name__}.")
-    model = nn.Sequential(OrderedDict(first=nn.Conv2d(1, 4, 3, padding=1), witness=Witness(), pool=nn.MaxPool2d(2),
-                                      last=nn.Sequential(nn.Conv2d(4, 2, 1), nn.ReLU())))
-    right = {"first": (1, 4, 8, 6), "witness": (1, 4, 8, 6), "pool": (1, 4, 4, 3), "last": (1, 2, 4, 3)}
-    foreign = model.first.register_forward_hook(lambda module, inputs, output: None)  # somebody else's
+    model = nn.Sequential(
+        OrderedDict(
+            first=nn.Conv2d(1, 4, 3, padding=1),
+            witness=Witness(),
+            pool=nn.MaxPool2d(2),
+            last=nn.Sequential(nn.Conv2d(4, 2, 1), nn.ReLU()),
+        )
+    )
+    right = {
+        "first": (1, 4, 8, 6),
+        "witness": (1, 4, 8, 6),
+        "pool": (1, 4, 4, 3),
+        "last": (1, 2, 4, 3),
+    }
+    foreign = model.first.register_forward_hook(
+        lambda module, inputs, output: None
+    )  # somebody else's
     model.pool.eval()
     modes = [module.training for module in model.modules()]
     try:
@@ -88,58 +128,93 @@ def shapes(answer: Any) -> str | None:
     if hint := wrong_shapes({str(name): value for name, value in told.items()}, right):
         return hint
     if foreign.id not in model.first._forward_hooks:
-        return ("right, but a hook that was there before is gone: remove your own hooks only, by what "
-                "register_forward_hook returned.")
+        return (
+            "right, but a hook that was there before is gone: remove your own hooks only, by what "
+            "register_forward_hook returned."
+        )
     foreign.remove()
     if any(module._forward_hooks for module in model.modules()):
         return "right, but a hook is still on the model: keep what register_forward_hook returns, and remove it."
     if modes != [module.training for module in model.modules()]:
-        return ("right, but some modules are in another mode than before (train or eval). Shapes are the same in both: "
-                "leave the mode alone.")
+        return (
+            "right, but some modules are in another mode than before (train or eval). Shapes are the same in both: "
+            "leave the mode alone."
+        )
     return None
 
 
 def wrong_shapes(told: dict[str, Any], right: dict[str, tuple[int, ...]]) -> str | None:
     """What is wrong with a dict of names and shapes."""
     if list(told) == [list(right)[-1]]:
-        return ("every hook used the last name: a function looks a name up when it is called, and the loop is over by "
-                "then. Bind it at once: `lambda module, inputs, output, name=name: ...`.")
+        return (
+            "every hook used the last name: a function looks a name up when it is called, and the loop is over by "
+            "then. Bind it at once: `lambda module, inputs, output, name=name: ...`."
+        )
     if set(told) > set(right):
         return f"{', '.join(sorted(set(told) - set(right)))}: not a child of the model; take named_children()."
     if set(told) != set(right):
-        return f"names are lacking: {', '.join(name for name in right if name not in told) or 'all'}."
+        return (
+            f"names are lacking: {', '.join(name for name in right if name not in told) or 'all'}."
+        )
     if any(isinstance(value, torch.Tensor) for value in told.values()):
         return "those are the activations; their shapes are wanted."
     sizes = {name: tuple(value) for name, value in told.items()}
     inputs = dict(zip(right, [(1, 1, 8, 6), *right.values()]))
     if sizes == inputs:
         return "those are the shapes that go in; wanted are those that come out."
-    return next((f"the shape of {name} is not {sizes[name]}." for name in right if sizes[name] != right[name]), None)
+    return next(
+        (
+            f"the shape of {name} is not {sizes[name]}."
+            for name in right
+            if sizes[name] != right[name]
+        ),
+        None,
+    )
 
 
 def field(answer: Any) -> str | None:
     told = [number(called(answer, depth)) for depth in range(2, 7)]
-    usual = {"that is one start only; where a pixel lies in its coarse cell matters: take the widest of all starts. "
-             "(If you do: `//` rounds a negative column down, `int(a / 2)` towards 0.)": {"starts": [0]},
-             "the bottom is a block too.": {"bottom": 0},
-             "a block has two 3x3 convolutions: it widens the interval by 2 on either side.": {"reach": 1},
-             "the interval from a to b holds b - a + 1 columns.": {"count": 0},
-             "pooling makes a column into two: `[2 * a, 2 * b + 1]`.": {"pooled": 0},
-             "depth d has d - 1 up-convolutions and poolings: the bottom is a level, too.": {"levels": 0},
-             "read backwards, the decoder block comes before the up-convolution of its level.": {"block_first": False}}
+    usual = {
+        "that is one start only; where a pixel lies in its coarse cell matters: take the widest of all starts. "
+        "(If you do: `//` rounds a negative column down, `int(a / 2)` towards 0.)": {"starts": [0]},
+        "the bottom is a block too.": {"bottom": 0},
+        "a block has two 3x3 convolutions: it widens the interval by 2 on either side.": {
+            "reach": 1
+        },
+        "the interval from a to b holds b - a + 1 columns.": {"count": 0},
+        "pooling makes a column into two: `[2 * a, 2 * b + 1]`.": {"pooled": 0},
+        "depth d has d - 1 up-convolutions and poolings: the bottom is a level, too.": {
+            "levels": 0
+        },
+        "read backwards, the decoder block comes before the up-convolution of its level.": {
+            "block_first": False
+        },
+    }
     if told == [widest(depth) for depth in range(2, 7)]:
         return None
     for hint, mistake in usual.items():
         if told == [widest(depth, **mistake) for depth in range(2, 7)]:
             return hint
     wrong = next(depth for depth, value in zip(range(2, 7), told) if value != widest(depth))
-    return f"not for depth {wrong}: on the way back come decoder block and up-convolution of each level, the bottom, " \
-           "then pooling and encoder block of each level."
+    return (
+        f"not for depth {wrong}: on the way back come decoder block and up-convolution of each level, the bottom, "
+        "then pooling and encoder block of each level."
+    )
 
 
-def widest(depth: int, starts: list[int] | None = None, reach: int = 2, bottom: int = 1, count: int = 1,
-           pooled: int = 1, levels: int = -1, block_first: bool = True) -> int:
-    """Columns that one output pixel can see, the widest of all starts; other arguments make the usual mistakes."""
+def widest(
+    depth: int,
+    starts: list[int] | None = None,
+    reach: int = 2,
+    bottom: int = 1,
+    count: int = 1,
+    pooled: int = 1,
+    levels: int = -1,
+    block_first: bool = True,
+) -> int:
+    """Columns that one output pixel can see, the widest of all starts; other arguments make the
+    usual mistakes.
+    """
     found, first, then = [], reach if block_first else 0, 0 if block_first else reach
     for start in range(2 ** (depth + levels)) if starts is None else starts:
         a = b = start
@@ -152,13 +227,17 @@ def widest(depth: int, starts: list[int] | None = None, reach: int = 2, bottom: 
     return max(found)
 
 
-JOINS = {"that is the skip alone; the up-convolution's output is lost.": lambda skip, up: skip,
-         "that is the up-convolution's output alone; the skip is lost.": lambda skip, up: up,
-         "they are subtracted; add them.": lambda skip, up: up - skip,
-         "they are subtracted, the up-convolution's output from the skip; add them.": lambda skip, up: skip - up,
-         "they are multiplied; add them.": lambda skip, up: skip * up,
-         "that is their mean; the sum is wanted.": lambda skip, up: (skip + up) / 2,
-         "that is the larger of the two; the sum is wanted.": torch.maximum}
+JOINS = {
+    "that is the skip alone; the up-convolution's output is lost.": lambda skip, up: skip,
+    "that is the up-convolution's output alone; the skip is lost.": lambda skip, up: up,
+    "they are subtracted; add them.": lambda skip, up: up - skip,
+    "they are subtracted, the up-convolution's output from the skip; add them.": lambda skip, up: (
+        skip - up
+    ),
+    "they are multiplied; add them.": lambda skip, up: skip * up,
+    "that is their mean; the sum is wanted.": lambda skip, up: (skip + up) / 2,
+    "that is the larger of the two; the sum is wanted.": torch.maximum,
+}
 
 
 def add_unet(answer: Any) -> str | None:
@@ -193,7 +272,9 @@ def wrong_addition(answer: type[UNet], settings: dict[str, float]) -> str | None
 
 
 def by_hand(model: UNet, x: torch.Tensor, join: Any) -> torch.Tensor:
-    """The model's output with another way to join; no hook is called, for hooks would join as they were told to."""
+    """The model's output with another way to join; no hook is called, for hooks would join as they
+    were told to.
+    """
     skips = []
     for block in model.encoder:
         skips.append(block.forward(x))
@@ -211,8 +292,10 @@ def wrong_alone(model: UNet) -> str | None:
         try:
             told = up(alone)
         except (AttributeError, TypeError, IndexError):
-            return ("right in a forward pass, but an up-convolution that runs on its own breaks: no pass is under way "
-                    "then and `self.stack.items` is None. UNet._pop shows what to do.")
+            return (
+                "right in a forward pass, but an up-convolution that runs on its own breaks: no pass is under way "
+                "then and `self.stack.items` is None. UNet._pop shows what to do."
+            )
         if not torch.equal(told, up.forward(alone)):
             return "an up-convolution that runs on its own has nothing to add."
     return None

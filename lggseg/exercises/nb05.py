@@ -1,4 +1,6 @@
-"""The exercises of notebook 05: Dice from IoU, the laziest network, pieces found, surface Dice, an honest threshold."""
+"""The exercises of notebook 05: Dice from IoU, the laziest network, pieces found, surface Dice, an
+honest threshold.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +19,14 @@ def dice_from_iou(answer: Any) -> str | None:
     for value in (0.5, 0.8, 0.0, 1.0, 0.123):
         told, right = number(called(answer, value)), 2 * value / (1 + value)
         if not close(told, right, 1e-6):
-            mistakes = [(value / (2 - value), "that is IoU from Dice, the other way round."),
-                        (2 * value, "twice IoU is more than 1 for a good mask."),
-                        (round(right, 2), "do not round.")]
+            mistakes = [
+                (value / (2 - value), "that is IoU from Dice, the other way round."),
+                (2 * value, "twice IoU is more than 1 for a good mask."),
+                (round(right, 2), "do not round."),
+            ]
             return f"for {value} it returns {told:g}: " + known(
-                told, mistakes, "solve IoU = Dice / (2 - Dice) for Dice.")
+                told, mistakes, "solve IoU = Dice / (2 - Dice) for Dice."
+            )
     return None
 
 
@@ -31,15 +36,27 @@ def laziest(answer: Any, cohort: Any) -> str | None:
     right = float(np.concatenate(empty).mean())
     if not close(told[1], 0, 1e-9):
         return "per patient, each volume holds a tumour and nothing is drawn: what is Dice, one of both empty?"
-    everybody = np.concatenate([~cohort.volume(name).mask.any((1, 2)) for name in cohort.patients]).mean()
-    mistakes = [(1 - right, "per slice, that is the share of slices with tumour; those earn 0."),
-                (100 * right, "as a share from 0 to 1, not in per cent."),
-                (float(np.mean([one.mean() for one in empty])), "that is the mean of patients; take all slices."),
-                (float(everybody), f"that is the whole cohort; take the {SMALLEST} smallest tumours."),
-                (0, "per slice, nothing against nothing earns 1 under this rule.")]
+    everybody = np.concatenate(
+        [~cohort.volume(name).mask.any((1, 2)) for name in cohort.patients]
+    ).mean()
+    mistakes = [
+        (1 - right, "per slice, that is the share of slices with tumour; those earn 0."),
+        (100 * right, "as a share from 0 to 1, not in per cent."),
+        (
+            float(np.mean([one.mean() for one in empty])),
+            "that is the mean of patients; take all slices.",
+        ),
+        (float(everybody), f"that is the whole cohort; take the {SMALLEST} smallest tumours."),
+        (0, "per slice, nothing against nothing earns 1 under this rule."),
+    ]
     if close(told[0], right, 0.0051):
         return None
-    return known(told[0], mistakes, "per slice: what does an empty slice earn, and what one with tumour?", 0.0051)
+    return known(
+        told[0],
+        mistakes,
+        "per slice: what does an empty slice earn, and what one with tumour?",
+        0.0051,
+    )
 
 
 def pieces_found(answer: Any) -> str | None:
@@ -48,18 +65,27 @@ def pieces_found(answer: Any) -> str | None:
 
     truth, prediction = two_masks()
     told = found(prediction, truth)
-    mistakes = [(2 / 4, "voxels that touch at a corner are one piece: 26 neighbours, structure np.ones((3, 3, 3))."),
-                (2 / 5, "pieces go on from slice to slice: label the volume, not each slice."),
-                (4 / 7, "that is a share of the prediction's pieces; label the truth."),
-                (4 / 3, "a piece that is hit in several places counts once: label the truth."),
-                (3 / 3, "the background has a label, too, 0, and is no piece."),
-                (1 / 3, "those are the pieces that were missed; those found are wanted, and the background is none."),
-                (0, "a piece need not be covered: one voxel will do."),
-                (2, "a share is wanted, not the number of pieces."),
-                (float((prediction & truth).sum() / truth.sum()), "those are voxels; count pieces.")]
+    mistakes = [
+        (
+            2 / 4,
+            "voxels that touch at a corner are one piece: 26 neighbours, structure np.ones((3, 3, 3)).",
+        ),
+        (2 / 5, "pieces go on from slice to slice: label the volume, not each slice."),
+        (4 / 7, "that is a share of the prediction's pieces; label the truth."),
+        (4 / 3, "a piece that is hit in several places counts once: label the truth."),
+        (3 / 3, "the background has a label, too, 0, and is no piece."),
+        (
+            1 / 3,
+            "those are the pieces that were missed; those found are wanted, and the background is none.",
+        ),
+        (0, "a piece need not be covered: one voxel will do."),
+        (2, "a share is wanted, not the number of pieces."),
+        (float((prediction & truth).sum() / truth.sum()), "those are voxels; count pieces."),
+    ]
     if not close(told, 2 / 3, 1e-6):
         return f"of 3 pieces the prediction touches 2, and it returns {told:g}: " + known(
-            told, mistakes, "label the truth, and count the labels under the prediction.")
+            told, mistakes, "label the truth, and count the labels under the prediction."
+        )
     if not close(told := found(truth, truth), 1, 1e-6):
         return f"a perfect prediction finds every piece, 1, and it returns {told:g}."
     if not close(told := found(np.zeros_like(truth), truth), 0, 1e-6):
@@ -77,14 +103,19 @@ def empty_truth(answer: Any, prediction: np.ndarray) -> str | None:
         return "an empty truth has no piece to be found, NaN, and it divides by zero."
     if told is None:
         return "an empty truth has no piece to be found: return NaN, not None."
-    return None if np.isnan(number(told)) else f"an empty truth has no piece to be found, NaN, and it returns {told:g}."
+    return (
+        None
+        if np.isnan(number(told))
+        else f"an empty truth has no piece to be found, NaN, and it returns {told:g}."
+    )
 
 
 def two_masks() -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction, bool (4,9,9): the truth has three pieces, the prediction seven and touches two of them.
+    """Truth and prediction, bool (4,9,9): the truth has three pieces, the prediction seven and
+    touches two of them.
 
-    The truth's first piece is held together by a corner and hit in three places, its second goes on in the next slice,
-    its third is missed.
+    The truth's first piece is held together by a corner and hit in three places, its second goes on
+    in the next slice, its third is missed.
     """
     truth, prediction = np.zeros((2, 4, 9, 9), bool)
     truth[1, 1:6, 1:6] = truth[2, 6, 6] = truth[:2, 8, 8] = truth[3, 8, 0] = True
@@ -98,17 +129,24 @@ def surface_dice(answer: Any) -> str | None:
     if close(number(called(answer, prediction, truth, 2)), dice(prediction, truth), 1e-6):
         return "that is Dice of the masks; count surface pixels, and how far they are from the other surface."
     for tolerance in (1, 2, 0, 3):
-        told, right = number(called(answer, prediction, truth, tolerance)), within(*surfaces, tolerance, np.less_equal)
+        told, right = (
+            number(called(answer, prediction, truth, tolerance)),
+            within(*surfaces, tolerance, np.less_equal),
+        )
         if not close(told, right, 1e-6):
             return f"with tolerance {tolerance} it returns {told:.3f}: " + known(
-                told, surface_mistakes(prediction, truth, tolerance), "count on both surfaces, divide by both sizes.")
+                told,
+                surface_mistakes(prediction, truth, tolerance),
+                "count on both surfaces, divide by both sizes.",
+            )
     if not close(told := number(called(answer, truth, truth, 0)), 1, 1e-6):
         return f"for a perfect prediction it returns {told:g} instead of 1."
     return None
 
 
 def squares() -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction, bool (24,24), of unlike size, with surfaces from 0 to 9 pixels apart."""
+    """Truth and prediction, bool (24,24), of unlike size, with surfaces from 0 to 9 pixels apart.
+    """
     truth, prediction = np.zeros((2, 24, 24), bool)
     truth[4:16, 4:14] = True
     prediction[5:18, 4:12] = prediction[20:22, 20:22] = True
@@ -119,9 +157,16 @@ def surface(mask: np.ndarray) -> np.ndarray:
     return mask & ~ndimage.binary_erosion(mask)
 
 
-def shares(one: np.ndarray, other: np.ndarray, tolerance: float, rule: Callable) -> tuple[np.ndarray, np.ndarray]:
-    """For each pixel of `one`, and of `other`, whether it lies within `tolerance` of the other mask."""
-    return tuple(rule(ndimage.distance_transform_edt(~b)[a], tolerance) for a, b in ((one, other), (other, one)))
+def shares(
+    one: np.ndarray, other: np.ndarray, tolerance: float, rule: Callable
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each pixel of `one`, and of `other`, whether it lies within `tolerance` of the other
+    mask.
+    """
+    return tuple(
+        rule(ndimage.distance_transform_edt(~b)[a], tolerance)
+        for a, b in ((one, other), (other, one))
+    )
 
 
 def within(one: np.ndarray, other: np.ndarray, tolerance: float, rule: Callable) -> float:
@@ -129,40 +174,86 @@ def within(one: np.ndarray, other: np.ndarray, tolerance: float, rule: Callable)
     return float(np.concatenate(shares(one, other, tolerance, rule)).mean())
 
 
-def surface_mistakes(prediction: np.ndarray, truth: np.ndarray, tolerance: float) -> list[tuple[float, str]]:
+def surface_mistakes(
+    prediction: np.ndarray, truth: np.ndarray, tolerance: float
+) -> list[tuple[float, str]]:
     surfaces = surface(prediction), surface(truth)
     there, back = (float(part.mean()) for part in shares(*surfaces, tolerance, np.less_equal))
-    return [(there, "that is one direction only: from the prediction to the truth."),
-            (back, "that is one direction only: from the truth to the prediction."),
-            ((there + back) / 2, "that is the mean of two shares; put the pixels of both surfaces into one."),
-            (within(*surfaces, tolerance, np.less), "a pixel exactly at the tolerance is within it: <=."),
-            (within(prediction, truth, tolerance, np.less_equal), "those are all pixels of the masks; surfaces only."),
-            (1 - within(*surfaces, tolerance, np.less_equal), "that is the share outside the tolerance.")]
+    return [
+        (there, "that is one direction only: from the prediction to the truth."),
+        (back, "that is one direction only: from the truth to the prediction."),
+        (
+            (there + back) / 2,
+            "that is the mean of two shares; put the pixels of both surfaces into one.",
+        ),
+        (
+            within(*surfaces, tolerance, np.less),
+            "a pixel exactly at the tolerance is within it: <=.",
+        ),
+        (
+            within(prediction, truth, tolerance, np.less_equal),
+            "those are all pixels of the masks; surfaces only.",
+        ),
+        (
+            1 - within(*surfaces, tolerance, np.less_equal),
+            "that is the share outside the tolerance.",
+        ),
+    ]
 
 
 def honest_score(answer: Any) -> str | None:
     curves, valid, rest = pd.DataFrame(CURVES, index=[0.2, 0.3, 0.5, 0.7]), list("abf"), list("cde")
-    told, mean = number(called(answer, curves, valid, rest)), {n: curves[list(n)].mean(axis=1) for n in ("abf", "cde")}
+    told, mean = (
+        number(called(answer, curves, valid, rest)),
+        {n: curves[list(n)].mean(axis=1) for n in ("abf", "cde")},
+    )
     chosen, total = mean["abf"].idxmax(), curves.mean(axis=1)
     right = mean["cde"][chosen]
-    mistakes = [(mean["cde"].max(), "that threshold was chosen on the patients it is judged on."),
-                (mean["abf"].max(), "that is the score of the patients it was chosen on."),
-                (mean["cde"][total.idxmax()], "that threshold was chosen on everybody, those judged among them."),
-                (total.max(), "that is chosen and judged on everybody."), (chosen, "that is the threshold; its score."),
-                (total[chosen], "that is the mean over everybody; report on `rest` only."),
-                (curves[rest].max().mean(), "that is every patient's own best threshold: nobody knows it beforehand."),
-                (curves.loc[chosen, rest].median(), "the mean is wanted here, that is the median."),
-                (mean["cde"][curves[valid].median(axis=1).idxmax()], "choose by their mean, not by their median.")]
-    return None if close(told, right, 1e-6) else f"on a small table it returns {told:.3f}: " + known(
-        told, mistakes, "choose by the mean of `valid`, then look at the mean of `rest` there.")
+    mistakes = [
+        (mean["cde"].max(), "that threshold was chosen on the patients it is judged on."),
+        (mean["abf"].max(), "that is the score of the patients it was chosen on."),
+        (
+            mean["cde"][total.idxmax()],
+            "that threshold was chosen on everybody, those judged among them.",
+        ),
+        (total.max(), "that is chosen and judged on everybody."),
+        (chosen, "that is the threshold; its score."),
+        (total[chosen], "that is the mean over everybody; report on `rest` only."),
+        (
+            curves[rest].max().mean(),
+            "that is every patient's own best threshold: nobody knows it beforehand.",
+        ),
+        (curves.loc[chosen, rest].median(), "the mean is wanted here, that is the median."),
+        (
+            mean["cde"][curves[valid].median(axis=1).idxmax()],
+            "choose by their mean, not by their median.",
+        ),
+    ]
+    return (
+        None
+        if close(told, right, 1e-6)
+        else f"on a small table it returns {told:.3f}: "
+        + known(
+            told, mistakes, "choose by the mean of `valid`, then look at the mean of `rest` there."
+        )
+    )
 
 
-# the best threshold of a, b and f is 0.3 by the mean and 0.2 by the median, of c, d and e 0.7, of all 0.5
-CURVES = {"a": [0.92, 0.90, 0.84, 0.60], "b": [0.88, 0.86, 0.82, 0.50], "c": [0.20, 0.30, 0.50, 0.58],
-          "d": [0.45, 0.55, 0.75, 0.73], "e": [0.60, 0.62, 0.78, 0.79], "f": [0.30, 0.80, 0.70, 0.40]}
+# the best threshold of a, b and f is 0.3 by the mean and 0.2 by the median, of c, d and e 0.7, of
+# all 0.5
+CURVES = {
+    "a": [0.92, 0.90, 0.84, 0.60],
+    "b": [0.88, 0.86, 0.82, 0.50],
+    "c": [0.20, 0.30, 0.50, 0.58],
+    "d": [0.45, 0.55, 0.75, 0.73],
+    "e": [0.60, 0.62, 0.78, 0.79],
+    "f": [0.30, 0.80, 0.70, 0.40],
+}
 
 
-def known(told: float, mistakes: list[tuple[float, str]], otherwise: str, tolerance: float = 1e-6) -> str:
+def known(
+    told: float, mistakes: list[tuple[float, str]], otherwise: str, tolerance: float = 1e-6
+) -> str:
     """The hint of the first mistake that leads to `told`."""
     return next((hint for value, hint in mistakes if close(told, value, tolerance)), otherwise)
 

@@ -1,7 +1,8 @@
-"""What a mask is worth when nobody has drawn one: signs of trouble that can be measured without the truth.
+"""What a mask is worth when nobody has drawn one: signs of trouble that can be measured without the
+truth.
 
-`signs` measures a prediction: do the members of an ensemble agree, is the network sure, does the mask look like a
-tumour?
+`signs` measures a prediction: do the members of an ensemble agree, is the network sure, does the
+mask look like a tumour?
 """
 
 from itertools import combinations
@@ -35,20 +36,23 @@ def signs(
     -------
     dict
         agreement : mean Dice between the masks of two members; NaN for a single one
-        soft_dice : Dice that the mean probability promises, if it is calibrated and its voxels are independent
+        soft_dice : Dice that the mean probability promises, if it is calibrated and its voxels are
+            independent
         uncertain : voxels between 0.2 and 0.8, over those from 0.2 up
         confidence : mean probability within the mask
         volume : of the mask, as a fraction of the head
         pieces : number of 3D components before weak ones are removed
         largest : voxels of the largest of them, as a fraction of all
         continuity : Dice between the masks of neighbouring slices
-        rim : fraction of the mask in the outer fifth of the head's square, where skull and scalp are
+        rim : fraction of the mask in the outer fifth of the head's square, where skull and scalp
+            are
         height : middle of the mask in the stack of the head's slices, 0 to 1
         brightness : mean z-score of FLAIR within the mask
         slices : that show a head
         doubts : number of `Head.doubts`
 
-        All but `volume`, `pieces`, `slices`, `doubts` and `uncertain` are NaN where the mask is empty.
+        All but `volume`, `pieces`, `slices`, `doubts` and `uncertain` are NaN where the mask is
+        empty.
     """
     mean = members.mean(axis=0)
     box = bounding_box((mean >= FAINT) | mask)
@@ -83,7 +87,8 @@ def signs(
 
 
 def agreement(masks: np.ndarray) -> float:
-    """Mean Dice between two of the masks bool (members, ...): 1 where both are empty; NaN for a single mask.
+    """Mean Dice between two of the masks bool (members, ...): 1 where both are empty; NaN for a
+    single mask.
 
     >>> round(agreement(np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0]], bool)), 3)  # of 2/3, 1 and 2/3
     0.778
@@ -98,10 +103,11 @@ def agreement(masks: np.ndarray) -> float:
 
 
 def soft_dice(probability: np.ndarray, mask: np.ndarray) -> float:
-    """Dice that calibrated probabilities promise a mask: expected overlap over the expected sum of both sizes.
+    """Dice that calibrated probabilities promise a mask: expected overlap over the expected sum of
+    both sizes.
 
-    >>> soft_dice(np.array([0.9, 0.7, 0.4]), np.array([True, True, False]))  # 2 (0.9 + 0.7) / (2 + 2)
-    0.8
+    >>> soft_dice(np.array([0.9, 0.7, 0.4]), np.array([True, True, False]))  # 2 (0.9 + 0.7) / (2 +
+    2) 0.8
     """
     total = probability[probability >= FAINT].sum(dtype=np.float64) + np.count_nonzero(mask)
     if total == 0:
@@ -121,7 +127,8 @@ def uncertain_fraction(probability: np.ndarray) -> float:
 
 
 def continuity(mask: np.ndarray) -> float:
-    """Dice between the masks of neighbouring slices, all pairs together; NaN for a mask of one slice or none.
+    """Dice between the masks of neighbouring slices, all pairs together; NaN for a mask of one
+    slice or none.
 
     >>> continuity(np.array([[1, 1], [1, 0], [1, 0]], bool))  # 2 (1 + 1) / (2 + 1 + 1 + 1)
     0.8
@@ -144,7 +151,9 @@ def head_voxels(image: np.ndarray, head: Head) -> int:
 
 
 def rim_fraction(mask: np.ndarray, head: Head) -> float:
-    """Fraction of a mask beyond four fifths of the way from the middle of the head's square to its sides."""
+    """Fraction of a mask beyond four fifths of the way from the middle of the head's square to its
+    sides.
+    """
     top, left, side = head.box
     _, rows, columns = np.nonzero(mask)
     down = (2 * (rows - top) + 1) / side - 1

@@ -101,7 +101,8 @@ def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
 
 
 def check_sequences(image: np.ndarray) -> list[str]:
-    """Warnings about a volume uint8 (D,H,W,3): doubts about the head, missing sequences, their order.
+    """Warnings about a volume uint8 (D,H,W,3): doubts about the head, missing sequences, their
+    order.
 
     Raises LggError where FLAIR shows nothing.
     """
@@ -123,12 +124,12 @@ def check_sequences(image: np.ndarray) -> list[str]:
 def odd_sequence(image: np.ndarray, head: Head, margin: float = 0.05) -> int | None:
     """Channel of uint8 (D,H,W,3) whose brain has another contrast than the others; None if unclear.
 
-    In both T1 sequences white matter is brighter than grey matter, in FLAIR it is darker. So, within
-    the brain, without what is dark (fluid) and bright (vessels, tumour) in any sequence, and without
-    slow changes of brightness, the two T1 resemble each other more than either resembles FLAIR: the
-    pair with the highest correlation is theirs, if it is higher than the next by `margin`. On real
-    patients this names FLAIR, whatever the order, in at least 19 of 20, and another sequence in at
-    most 1 of 50: tests/scans/test_channels.py checks it.
+    In both T1 sequences white matter is brighter than grey matter, in FLAIR it is darker. So,
+    within the brain, without what is dark (fluid) and bright (vessels, tumour) in any sequence, and
+    without slow changes of brightness, the two T1 resemble each other more than either resembles
+    FLAIR: the pair with the highest correlation is theirs, if it is higher than the next by
+    `margin`. On real patients this names FLAIR, whatever the order, in at least 19 of 20, and
+    another sequence in at most 1 of 50: tests/scans/test_channels.py checks it.
     """
     copies = [(image[..., one] == image[..., FLAIR]).all() for one in (PRE, POST)]
     if any(copies) or head.source != (0, 1, 2):

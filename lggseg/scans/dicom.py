@@ -147,10 +147,14 @@ def slice_step(places: np.ndarray, normal: np.ndarray, pixel: float, what: str) 
     if steps.min() < 0.01:
         wrong = "two pictures at one place (several echoes, times or copies); leave one of each"
     elif steps.max() > 1.2 * usual or steps.min() < 0.8 * usual:
-        wrong = f"its slices are {steps.min():.2f} to {steps.max():.2f} mm apart; one is lost, or two "
+        wrong = (
+            f"its slices are {steps.min():.2f} to {steps.max():.2f} mm apart; one is lost, or two "
+        )
         wrong += "stacks are mixed: export the series again"
     elif aside > 0.5 * pixel:
-        wrong = f"a slice lies {aside:.2f} mm beside the line of the others; export the series again"
+        wrong = (
+            f"a slice lies {aside:.2f} mm beside the line of the others; export the series again"
+        )
     else:
         return whole / (len(places) - 1)
     raise LggError(f"{what}: {wrong}")

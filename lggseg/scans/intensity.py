@@ -1,4 +1,6 @@
-"""From any range of intensities to bytes: black for air and padding, white for the brightest of what is shown."""
+"""From any range of intensities to bytes: black for air and padding, white for the brightest of
+what is shown.
+"""
 
 import numpy as np
 
@@ -8,11 +10,13 @@ SATURATED = (
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
-    """Intensities (D,H,W) of one sequence, in any real type, as uint8 (D,H,W); bytes stay as they are.
+    """Intensities (D,H,W) of one sequence, in any real type, as uint8 (D,H,W); bytes stay as they
+    are.
 
-    Linear between the level of air and the 99.5th percentile of the foreground, both over all slices: a single voxel,
-    however bright or dark, changes nothing. What holds no picture (NaN, infinity, a constant padding, the constant
-    around a stripped brain) is black. Where there is nothing but a constant, all is black.
+    Linear between the level of air and the 99.5th percentile of the foreground, both over all
+    slices: a single voxel, however bright or dark, changes nothing. What holds no picture (NaN,
+    infinity, a constant padding, the constant around a stripped brain) is black. Where there is
+    nothing but a constant, all is black.
 
     >>> to_bytes(np.array([[[0, 0, 0, 0], [0, 500, 1000, 0], [0, 0, 0, 0]]]))[0, 1].tolist()
     [0, 128, 255, 0]
@@ -49,7 +53,8 @@ def foreground_mask(values: np.ndarray) -> tuple[np.ndarray, float | None]:
 def lowest_plateau(values: np.ndarray) -> float | None:
     """The lowest of values (n,), if it is a padding; else None.
 
-    One value in a thousand holds it and a gap parts it from the rest, or it is negative and one in a hundred holds it.
+    One value in a thousand holds it and a gap parts it from the rest, or it is negative and one in
+    a hundred holds it.
     """
     if not values.size:
         return None
@@ -67,10 +72,12 @@ def lowest_plateau(values: np.ndarray) -> float | None:
 
 
 def levels(values: np.ndarray, around: float | None) -> tuple[float, float]:
-    """The levels that become black and white, for all values (n,) of a picture and the constant around it.
+    """The levels that become black and white, for all values (n,) of a picture and the constant
+    around it.
 
-    Air is black: that constant, or 0 where magnitudes start, unless even the darkest values are far above it. Where
-    many values lie below 0 (the scan was standardised) black is the darkest of them.
+    Air is black: that constant, or 0 where magnitudes start, unless even the darkest values are far
+    above it. Where many values lie below 0 (the scan was standardised) black is the darkest of
+    them.
     """
     darkest, high = np.percentile(values, (0.5, SATURATED))
     air = around if around is not None and around >= 0 else 0.0

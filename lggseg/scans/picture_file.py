@@ -1,4 +1,5 @@
-"""One picture file as a viewer shows it, with all its levels: TIFF by tifffile, others by Pillow."""
+"""One picture file as a viewer shows it, with all its levels: TIFF by tifffile, others by Pillow.
+"""
 
 import logging
 from pathlib import Path
@@ -81,7 +82,8 @@ def raise_warnings(record: logging.LogRecord) -> bool:
 
 
 def sort_axes(values: np.ndarray, axes: str) -> np.ndarray:
-    """Pixels as (D,H,W) or (D,H,W,C), of axes by tifffile's letters; an axis of length 1 is none."""
+    """Pixels as (D,H,W) or (D,H,W,C), of axes by tifffile's letters; an axis of length 1 is none.
+    """
     kept = [i for i, axis in enumerate(axes) if axis in "YX" or values.shape[i] > 1]
     axes = "".join(axes[i] for i in kept)
     values = values.reshape([values.shape[i] for i in kept])

@@ -92,7 +92,9 @@ def check_place(out: Path, scan: Iterable[Path], names: Iterable[str]) -> None:
 
 
 def our_files(out: Path, names: Iterable[str]) -> dict[str, list[str]]:
-    """Digests of our files in `out`, by name; LggError where one in the way is not ours, or changed."""
+    """Digests of our files in `out`, by name; LggError where one in the way is not ours, or
+    changed.
+    """
     ours: dict[str, list[str]] = {}
     try:
         if (out / RESULTS).exists():

@@ -17,11 +17,19 @@ PICTURES = ROOT / "build" / "browser"
 
 def find_chromium() -> str:
     """Path of a Chromium or Chrome; $CHROMIUM names another."""
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    names = (
+        os.environ.get("CHROMIUM", ""),
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    )
     for name in filter(None, names):
         if path := shutil.which(name):
             return path
-    pytest.skip("no Chromium or Chrome found, so no browser test was run: install one, or let CHROMIUM name it")
+    pytest.skip(
+        "no Chromium or Chrome found, so no browser test was run: install one, or let CHROMIUM name it"
+    )
 
 
 def free_port() -> int:
@@ -34,7 +42,9 @@ def free_port() -> int:
 def served(command: list[str], folder: Path, ready: str, environment: dict):
     """A server of ours, from when it answers at the address `ready` until the end of the block."""
     log = (folder / "server.log").open("w")
-    process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log)
+    process = subprocess.Popen(
+        command, cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log
+    )
     try:
         for _ in range(240):
             assert process.poll() is None, (folder / "server.log").read_text()

@@ -1,8 +1,10 @@
-"""The page without a kernel, under a reader's hand: each picture it draws is compared with what Python renders.
+"""The page without a kernel, under a reader's hand: each picture it draws is compared with what
+Python renders.
 
 Python renders the slices as they are stored, for how much WebP loses is no question to a browser.
-`cohort_twin` is the viewer the page was made from. It post-processes at every threshold; the page only does so at
-its first one, so elsewhere the page is compared with a plain SliceViewer, which only cuts the map.
+`cohort_twin` is the viewer the page was made from. It post-processes at every threshold; the page
+only does so at its first one, so elsewhere the page is compared with a plain SliceViewer, which
+only cuts the map.
 """
 
 import base64
@@ -26,11 +28,15 @@ COLOUR_SCHEMES = {"light": (255, 255, 255), "dark": (22, 24, 27)}
 
 
 class Bright(torch.nn.Module):
-    """Calls tumour what is bright on FLAIR in the middle: half right, with some pieces that the clean-up removes."""
+    """Calls tumour what is bright on FLAIR in the middle: half right, with some pieces that the
+    clean-up removes.
+    """
 
     def forward(self, x):
         across = torch.linspace(-2, 2, x.shape[-1])
-        return torch.where(across[:, None] ** 2 + across ** 2 < 1, 3 * (x[:, 1:2] - 1.2), torch.tensor(-9.0))
+        return torch.where(
+            across[:, None] ** 2 + across**2 < 1, 3 * (x[:, 1:2] - 1.2), torch.tensor(-9.0)
+        )
 
 
 class Leaf:
@@ -55,7 +61,9 @@ class Leaf:
 
     def drawn(self) -> np.ndarray:
         """The canvas, as it is before the page scales it."""
-        data = self.frame.locator("canvas").evaluate("canvas => canvas.toDataURL('image/png').split(',')[1]")
+        data = self.frame.locator("canvas").evaluate(
+            "canvas => canvas.toDataURL('image/png').split(',')[1]"
+        )
         return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")).astype(int)
 
     def choose(self, name: str, option: str) -> None:
@@ -83,16 +91,24 @@ class Leaf:
         assert picture.shape == wanted.shape and abs(picture - wanted).max() <= 4
         if twin.opacity.value == 1:
             for colour in (TRUTH, PREDICTION):
-                assert np.array_equal((picture == rgb(colour)).all(-1), (wanted == rgb(colour)).all(-1))
+                assert np.array_equal(
+                    (picture == rgb(colour)).all(-1), (wanted == rgb(colour)).all(-1)
+                )
 
 
 def as_stored(page: str, index: int) -> np.ndarray:
     """Slices uint8 (D,H,W,3) of a patient of the page."""
     case = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])["cases"][index]
-    sheets = [np.asarray(Image.open(io.BytesIO(base64.b64decode(sprite.split(",")[1]))).convert("L"))
-              for sprite in case["sprites"]]
-    rows = np.stack(sheets, axis=-1).reshape(-1, case["height"], case["columns"], case["width"], len(sheets))
-    slices = rows.swapaxes(1, 2).reshape(-1, case["height"], case["width"], len(sheets))[:case["depth"]]
+    sheets = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(sprite.split(",")[1]))).convert("L"))
+        for sprite in case["sprites"]
+    ]
+    rows = np.stack(sheets, axis=-1).reshape(
+        -1, case["height"], case["columns"], case["width"], len(sheets)
+    )
+    slices = rows.swapaxes(1, 2).reshape(-1, case["height"], case["width"], len(sheets))[
+        : case["depth"]
+    ]
     return slices[..., [sprite for sprite, _ in case["sequences"]["all three as colours"]]]
 
 
@@ -141,9 +157,18 @@ def leaf(browser, file):
 
 @pytest.fixture
 def cut(cohort_twin):
-    """A plain viewer on the twin's scan and map: what the page shows at thresholds other than its first."""
-    viewer = SliceViewer(cohort_twin.image, cohort_twin.mask, cohort_twin.prediction, patient=cohort_twin.patient,
-                         missing=cohort_twin.missing, phantom=True, threshold=cohort_twin.threshold.value)
+    """A plain viewer on the twin's scan and map: what the page shows at thresholds other than its
+    first.
+    """
+    viewer = SliceViewer(
+        cohort_twin.image,
+        cohort_twin.mask,
+        cohort_twin.prediction,
+        patient=cohort_twin.patient,
+        missing=cohort_twin.missing,
+        phantom=True,
+        threshold=cohort_twin.threshold.value,
+    )
     viewer.opacity.value = 1
     yield viewer
     viewer.close()
@@ -170,7 +195,10 @@ def test_slider_dragged(leaf, cohort_twin):
     assert 2 < at < len(cohort_twin.image) - 4
     cohort_twin.slice_slider.value = at
     leaf.shows(cohort_twin)
-    assert leaf.slider("slice").get_attribute("aria-valuetext") == f"slice {at + 1} of {len(cohort_twin.image)}"
+    assert (
+        leaf.slider("slice").get_attribute("aria-valuetext")
+        == f"slice {at + 1} of {len(cohort_twin.image)}"
+    )
 
 
 def test_arrow_keys_wherever_the_reader_is(leaf, cohort_twin):
@@ -204,13 +232,20 @@ def test_threshold_cuts_the_map_and_says_what_is_left_out(leaf, cohort_twin, cut
     status = leaf.frame.get_by_role("status")
     cohort_twin.to_largest()
     leaf.shows(cohort_twin)
-    assert status.inner_text() == "At 0.45 the prediction is post-processed: weak components are removed."
+    assert (
+        status.inner_text()
+        == "At 0.45 the prediction is post-processed: weak components are removed."
+    )
     leaf.drag("threshold", [0.45, 0.8])
     assert 0.75 < leaf.threshold() < 0.85
     assert status.inner_text().startswith(f"At {leaf.threshold():.2f} the map is only cut.")
     cut.threshold.value = leaf.threshold()
     leaf.shows(cut)
-    for key, times, threshold in (("ArrowLeft", 7, leaf.threshold() - 0.07), ("End", 1, 1), ("Home", 1, 0)):
+    for key, times, threshold in (
+        ("ArrowLeft", 7, leaf.threshold() - 0.07),
+        ("End", 1, 1),
+        ("Home", 1, 0),
+    ):
         for _ in range(times):
             leaf.slider("threshold").press(key)
         assert leaf.threshold() == pytest.approx(threshold)
@@ -218,14 +253,26 @@ def test_threshold_cuts_the_map_and_says_what_is_left_out(leaf, cohort_twin, cut
         leaf.shows(cut)
 
 
-@pytest.mark.parametrize("name, option", [("manual mask", "fill"), ("manual mask", "off"), ("prediction", "fill"),
-                                          ("prediction", "off"), ("prediction", "probability"),
-                                          ("sequence", "pre-contrast"), ("sequence", "post-contrast"),
-                                          ("sequence", "all three as colours")])
+@pytest.mark.parametrize(
+    "name, option",
+    [
+        ("manual mask", "fill"),
+        ("manual mask", "off"),
+        ("prediction", "fill"),
+        ("prediction", "off"),
+        ("prediction", "probability"),
+        ("sequence", "pre-contrast"),
+        ("sequence", "post-contrast"),
+        ("sequence", "all three as colours"),
+    ],
+)
 @pytest.mark.parametrize("opacity", [1, 0.5])
 def test_menus_and_opacity(leaf, cohort_twin, name, option, opacity):
-    menu = {"manual mask": cohort_twin.style["truth"], "prediction": cohort_twin.style["prediction"],
-            "sequence": cohort_twin.sequence}[name]
+    menu = {
+        "manual mask": cohort_twin.style["truth"],
+        "prediction": cohort_twin.style["prediction"],
+        "sequence": cohort_twin.sequence,
+    }[name]
     cohort_twin.to_largest()
     before = menu.value
     menu.value, cohort_twin.opacity.value = option, opacity
@@ -234,7 +281,10 @@ def test_menus_and_opacity(leaf, cohort_twin, name, option, opacity):
         for _ in range(round((1 - opacity) / 0.05)):
             leaf.slider("opacity").press("ArrowLeft")
         leaf.shows(cohort_twin)
-        assert leaf.frame.locator("#legend").inner_text().split() == " ".join(cohort_twin.legend()).split()
+        assert (
+            leaf.frame.locator("#legend").inner_text().split()
+            == " ".join(cohort_twin.legend()).split()
+        )
     finally:
         menu.value, cohort_twin.opacity.value = before, 1
 
@@ -258,10 +308,12 @@ def test_every_control_has_a_name_and_takes_the_focus(leaf):
     names = []
     for _ in range(12):
         leaf.page.keyboard.press("Tab")
-        names.append(leaf.page.evaluate("""() => {
+        names.append(
+            leaf.page.evaluate("""() => {
             const here = document.activeElement;
             return here.labels?.[0]?.innerText ?? here.getAttribute('aria-label') ?? here.innerText;
-        }"""))
+        }""")
+        )
     assert names[:5] == ["patient", "slice", "previous slice", "next slice", "largest tumour"]
     assert names[5].startswith("TCGA")  # the picture
     assert names[6:11] == ["sequence", "manual mask", "prediction", "opacity", "threshold"]
@@ -277,7 +329,9 @@ def test_fits_and_can_be_read(browser, file, scheme, width):
     shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))
     assert tuple(shot[2, 2]) == COLOUR_SCHEMES[scheme]
     for words in ("h1", "#caption", ".quiet", "label", "button", "select"):
-        colour = page.locator(words).first.evaluate("node => getComputedStyle(node).color.match(/[0-9]+/g).map(Number)")
+        colour = page.locator(words).first.evaluate(
+            "node => getComputedStyle(node).color.match(/[0-9]+/g).map(Number)"
+        )
         assert contrast(colour, COLOUR_SCHEMES[scheme]) > 4.5, words
     leaf.screenshot(f"{scheme}_{width}")
     page.close()
@@ -285,9 +339,15 @@ def test_fits_and_can_be_read(browser, file, scheme, width):
 
 def contrast(one: tuple, other: tuple) -> float:
     """WCAG's contrast ratio of two colours, 1 to 21."""
+
     def luminance(colour):
         parts = np.array(colour) / 255
-        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [
+            0.2126,
+            0.7152,
+            0.0722,
+        ]
+
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
@@ -295,7 +355,9 @@ def contrast(one: tuple, other: tuple) -> float:
 def test_inside_another_page(browser, file, cohort_twin, tmp_path):
     outer = tmp_path / "outer.html"
     srcdoc = html.escape(file.read_text(encoding="utf-8"))
-    outer.write_text(f'<!doctype html><p>A notebook.</p><iframe width="900" height="650" srcdoc="{srcdoc}"></iframe>')
+    outer.write_text(
+        f'<!doctype html><p>A notebook.</p><iframe width="900" height="650" srcdoc="{srcdoc}"></iframe>'
+    )
     page = browser.new_page(viewport={"width": 1000, "height": 800})
     page.goto(outer.as_uri())
     leaf = Leaf(page, page.frame_locator("iframe"))
@@ -316,7 +378,11 @@ def test_a_name_is_no_markup(browser, cohort_twin, tmp_path):
     page = browser.new_page()
     page.goto((tmp_path / "page.html").as_uri())
     leaf = Leaf(page)
-    assert leaf.title() == viewer.caption() and page.title() == name and page.evaluate("window.broken") is None
+    assert (
+        leaf.title() == viewer.caption()
+        and page.title() == name
+        and page.evaluate("window.broken") is None
+    )
     for hidden in ("patient", "manual mask", "prediction", "threshold"):
         assert not page.get_by_label(hidden, exact=True).is_visible()
     viewer.close()
@@ -331,5 +397,7 @@ def test_says_why_nothing_is_drawn(browser, file):
     page = browser.new_page()
     page.add_init_script("delete window.DecompressionStream")  # an old browser
     page.goto(file.as_uri())
-    page.get_by_text("This browser cannot show the slices: DecompressionStream is not defined").wait_for()
+    page.get_by_text(
+        "This browser cannot show the slices: DecompressionStream is not defined"
+    ).wait_for()
     page.close()

@@ -1,4 +1,6 @@
-"""The site that `make site` left in build/site, as a reader without a network sees it: light, dark and narrow."""
+"""The site that `make site` left in build/site, as a reader without a network sees it: light, dark
+and narrow.
+"""
 
 from pathlib import Path
 
@@ -7,14 +9,25 @@ from servers import PICTURES, ROOT
 
 SITE = ROOT / "build" / "site"
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
-PAGES = sorted(path.relative_to(SITE).with_suffix("").as_posix() for path in SITE.rglob("*.html")
-               if "_static" not in path.parts)
+PAGES = sorted(
+    path.relative_to(SITE).with_suffix("").as_posix()
+    for path in SITE.rglob("*.html")
+    if "_static" not in path.parts
+)
 LOOKS = {"light": (1280, "light"), "dark": (1280, "dark"), "narrow": (390, "light")}
-CHOPPED = "words => words.filter(word => word.getClientRects().length > 1).map(word => word.innerText)"
-SCROLLED = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
-CONTRASTED = "images => images.filter(image => getComputedStyle(image).filter.includes('contrast')).length"
+CHOPPED = (
+    "words => words.filter(word => word.getClientRects().length > 1).map(word => word.innerText)"
+)
+SCROLLED = (
+    "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
+)
+CONTRASTED = (
+    "images => images.filter(image => getComputedStyle(image).filter.includes('contrast')).length"
+)
 
-pytestmark = pytest.mark.skipif(not (SITE / "index.html").exists(), reason="no site in build/site; make site")
+pytestmark = pytest.mark.skipif(
+    not (SITE / "index.html").exists(), reason="no site in build/site; make site"
+)
 
 
 @pytest.fixture(params=LOOKS)
@@ -22,10 +35,14 @@ def look(request, browser):
     """(name, page) of a reader's window; a request to the network fails the test."""
     width, scheme = LOOKS[request.param]
     asked = []
-    with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
+    with browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme
+    ) as context:
         page = context.new_page()
         page.set_default_timeout(120_000)  # pages of several MB, and machines that are busy
-        page.on("request", lambda sent: asked.append(sent.url) if sent.url.startswith("http") else None)
+        page.on(
+            "request", lambda sent: asked.append(sent.url) if sent.url.startswith("http") else None
+        )
         yield request.param, page
     assert asked == []
 
@@ -41,13 +58,19 @@ def test_every_page_can_be_read(look):
         PICTURES.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=PICTURES / f"site-{each.replace('/', '-')}-{name}.png")
         assert page.evaluate(CONTRAST) == [], each
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{each} is wider than the window"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            f"{each} is wider than the window"
+        )
         chopped = page.locator("td code .pre").evaluate_all(CHOPPED)
-        assert [word for word in chopped if "-" not in word] == [], f"{each}: names in tables are chopped"
+        assert [word for word in chopped if "-" not in word] == [], (
+            f"{each}: names in tables are chopped"
+        )
         if name != "narrow":
             scrolled = page.locator(".cell_input pre").evaluate_all(SCROLLED)
             assert scrolled == [], f"{each}: lines of code are cut off"
-        assert page.locator("article img").evaluate_all(CONTRASTED) == 0, f"{each}: greys of scans are falsified"
+        assert page.locator("article img").evaluate_all(CONTRASTED) == 0, (
+            f"{each}: greys of scans are falsified"
+        )
 
 
 def test_first_notebook_in_one_click_and_its_viewer_lives(look):
@@ -57,7 +80,10 @@ def test_first_notebook_in_one_click_and_its_viewer_lives(look):
     page.wait_for_url("**/01_data_exploration.html")
     viewer = page.frame_locator("iframe.viewer").first
     viewer.locator("main[aria-busy=false]").wait_for()
-    slider, before = viewer.get_by_role("slider", name="slice"), viewer.locator("#caption").inner_text()
+    slider, before = (
+        viewer.get_by_role("slider", name="slice"),
+        viewer.locator("#caption").inner_text(),
+    )
     slider.press("ArrowRight")
     assert viewer.locator("#caption").inner_text() != before
     frame = page.locator("iframe.viewer").first
@@ -96,7 +122,8 @@ def test_every_answer_is_folded(look):
         folds = page.locator("details:has(summary:text-matches('Solution|Answer'))")
         assert folds.count() > 0, each
         shown = folds.locator(":scope > :not(summary)").evaluate_all(
-            "parts => parts.filter(part => part.checkVisibility()).map(part => part.innerText)")
+            "parts => parts.filter(part => part.checkVisibility()).map(part => part.innerText)"
+        )
         assert shown == [], each
         assert folds.locator(":scope > :not(summary)").count() >= folds.count(), each
 

@@ -1,4 +1,5 @@
-"""A reader's hand on the viewer: drag, keys, menus, and whether the pixels on the page are the right ones.
+"""A reader's hand on the viewer: drag, keys, menus, and whether the pixels on the page are the
+right ones.
 
 The test holds a second viewer of its own, without a page, in the state the page should be in. The
 picture's bytes in the browser must equal that viewer's bytes.
@@ -76,7 +77,9 @@ class Page:
             self.slider(name).locator(".noUi-handle").press(key)
 
     def choose(self, name: str, option: str) -> None:
-        self.box.locator(f".widget-dropdown:has(label:text-is('{name}')) select").select_option(label=option)
+        self.box.locator(f".widget-dropdown:has(label:text-is('{name}')) select").select_option(
+            label=option
+        )
 
     def soon(self, condition, words: str, seconds: float = 30) -> None:
         """Wait for `condition`, as one waits for a page; fail with `words`."""
@@ -86,7 +89,10 @@ class Page:
             self.page.wait_for_timeout(50)
 
     def shows(self, twin, words: str) -> None:
-        self.soon(lambda: self.bytes() == twin.picture.value, f"the page does not show {words}: {twin.caption()}")
+        self.soon(
+            lambda: self.bytes() == twin.picture.value,
+            f"the page does not show {words}: {twin.caption()}",
+        )
         assert twin.caption() in self.box.inner_text()
 
     def screenshot(self, name: str) -> None:
@@ -103,15 +109,21 @@ class Page:
         assert self.page.locator(".jp-OutputArea-output .widget-box").evaluate_all(over) == 0
 
     def theme(self, name: str) -> None:
-        self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
+        self.page.evaluate(
+            "name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name
+        )
         self.page.wait_for_timeout(1500)
 
 
 def fragmented(cohort) -> str:
     """The patient whose largest slice shows the most separate pieces."""
     from scipy import ndimage
+
     masks = {patient: cohort.volume(patient).mask for patient in cohort.patients}
-    return max(masks, key=lambda patient: ndimage.label(masks[patient][masks[patient].sum((1, 2)).argmax()])[1])
+    return max(
+        masks,
+        key=lambda patient: ndimage.label(masks[patient][masks[patient].sum((1, 2)).argmax()])[1],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +131,20 @@ def opened(browser, lab, phantom_cohort):
     """The viewer in a notebook that JupyterLab has run, at 1280 x 700."""
     address, token, folder = lab
     cells = [SETUP, OPEN.format(root=str(phantom_cohort.root))]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={
-        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+    )
     nbformat.write(notebook, folder / "viewer.ipynb")
     page = browser.new_page(viewport={"width": 1280, "height": 700})
     page.goto(f"{address}/lab/tree/viewer.ipynb?token={token}")
     page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for(timeout=120_000)
-    page.wait_for_function("jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-                           timeout=120_000)
+    page.wait_for_function(
+        "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+        timeout=120_000,
+    )
     page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
     view = Page(page, page.locator(".jp-OutputArea-output .widget-vbox").first)
@@ -156,7 +174,9 @@ def test_starts_with_the_prediction_and_the_right_pixels_on_the_screen(opened, t
 
 
 def test_slices_are_numbered_from_1_and_only_so(opened, twin):
-    assert not opened.slider("slice").locator(".widget-readout").is_visible()  # it would show the index, from 0
+    assert (
+        not opened.slider("slice").locator(".widget-readout").is_visible()
+    )  # it would show the index, from 0
     assert f"slice {twin.slice_slider.value + 1} of {len(twin.image)}" in opened.box.inner_text()
 
 
@@ -215,9 +235,19 @@ def test_threshold(opened, twin):
     opened.shows(twin, "a middle threshold")
 
 
-@pytest.mark.parametrize("name, option", [("truth", "fill"), ("prediction", "fill"), ("prediction", "probability"),
-                                          ("sequence", "post-contrast"), ("sequence", "all three as colours"),
-                                          ("sequence", "FLAIR"), ("truth", "contour"), ("prediction", "contour")])
+@pytest.mark.parametrize(
+    "name, option",
+    [
+        ("truth", "fill"),
+        ("prediction", "fill"),
+        ("prediction", "probability"),
+        ("sequence", "post-contrast"),
+        ("sequence", "all three as colours"),
+        ("sequence", "FLAIR"),
+        ("truth", "contour"),
+        ("prediction", "contour"),
+    ],
+)
 def test_menus(opened, twin, name, option):
     opened.choose(name, option)
     {**twin.style, "sequence": twin.sequence}[name].value = option
@@ -231,7 +261,9 @@ def test_another_patient(opened, twin, phantom_cohort):
     patient = patient if patient != twin.patient else phantom_cohort.patients[-1]
     opened.choose("patient", patient)
     twin.patient_menu.value = patient
-    opened.soon(lambda: patient in opened.box.inner_text(), "the title does not name the new patient")
+    opened.soon(
+        lambda: patient in opened.box.inner_text(), "the title does not name the new patient"
+    )
     twin.wait()
     opened.shows(twin, "the new patient with its prediction")
     opened.screenshot("fragmented")
@@ -256,7 +288,9 @@ def test_dark_theme_and_narrow_window(opened, twin):
     opened.shows(twin, "the largest tumour")
     opened.theme("JupyterLab Dark")
     title = opened.box.locator(".widget-html-content").first
-    colour = json.loads(title.evaluate("node => '[' + getComputedStyle(node).color.match(/[0-9]+/g).join() + ']'"))
+    colour = json.loads(
+        title.evaluate("node => '[' + getComputedStyle(node).color.match(/[0-9]+/g).join() + ']'")
+    )
     assert np.mean(colour[:3]) > 150  # light letters on dark ground
     opened.screenshot("dark")
     opened.theme("JupyterLab Light")

@@ -1,4 +1,6 @@
-"""The site's sources: linked files come along, folders mean their README, viewers are put in, phantoms only."""
+"""The site's sources: linked files come along, folders mean their README, viewers are put in,
+phantoms only.
+"""
 
 import os
 
@@ -22,15 +24,22 @@ def test_files_come_along_and_folders_mean_their_readme(repository):
     (repository / "results").mkdir()
     (repository / "results" / "table.csv").write_text("a,b\n")
     (repository / "README.md").write_text("# Read\n")
-    text = ("[t](results/table.csv) [r](results/) [p](README.md#top) [w](https://x.y/z.csv) [h](#here) "
-            "![i](/results/table.csv)")
-    assert build_site.with_files(text, repository) == text.replace("(results/)", "(results/README.md)")
+    text = (
+        "[t](results/table.csv) [r](results/) [p](README.md#top) [w](https://x.y/z.csv) [h](#here) "
+        "![i](/results/table.csv)"
+    )
+    assert build_site.with_files(text, repository) == text.replace(
+        "(results/)", "(results/README.md)"
+    )
     copied = [path.name for path in build_site.SOURCE.rglob("*") if path.is_file()]
     assert copied == ["table.csv"]
 
 
 def test_a_row_per_notebook():
-    assert build_site.series_rows(SERIES).splitlines()[0] == "| [01 First](/notebooks/01_first.ipynb) | One |"
+    assert (
+        build_site.series_rows(SERIES).splitlines()[0]
+        == "| [01 First](/notebooks/01_first.ipynb) | One |"
+    )
 
 
 def test_stored_outputs_are_shown_with_living_viewers(repository):
@@ -43,7 +52,9 @@ def test_stored_outputs_are_shown_with_living_viewers(repository):
     run = nbformat.read(path, as_version=4)
     run.cells[1].outputs = [stored, static_viewers.living("<p>lives</p>")]
     (repository / "build" / "site-runs").mkdir(parents=True)
-    nbformat.write(run, repository / "build" / "site-runs" / path.name)  # newer than the notebook: not run again
+    nbformat.write(
+        run, repository / "build" / "site-runs" / path.name
+    )  # newer than the notebook: not run again
     page = build_site.notebook_page(path, ENTRY)
     assert [static_viewers.is_living(cell.outputs[0]) for cell in page.cells] == [True, False]
     assert page.cells[1].outputs == [stored]
@@ -52,7 +63,9 @@ def test_stored_outputs_are_shown_with_living_viewers(repository):
 def test_a_notebook_that_has_changed_is_run_again(repository, monkeypatch):
     (repository / "lggseg").mkdir()
     path = write(repository / "01_first.ipynb")
-    monkeypatch.setattr(build_site, "run_notebook", lambda source, target, entry: target.write_text("run"))
+    monkeypatch.setattr(
+        build_site, "run_notebook", lambda source, target, entry: target.write_text("run")
+    )
     target = build_site.executed(path, ENTRY)
     target.write_text("kept")
     assert build_site.executed(path, ENTRY).read_text() == "kept"
@@ -63,7 +76,9 @@ def test_a_notebook_that_has_changed_is_run_again(repository, monkeypatch):
 def test_no_real_patient_is_ever_shown(monkeypatch):
     seen = []
     monkeypatch.setenv("LGGSEG_DATA", "/real/kaggle_3m")
-    monkeypatch.setattr(build_site, "stage", lambda: seen.append(os.environ["LGGSEG_DATA"]) or 1 / 0)
+    monkeypatch.setattr(
+        build_site, "stage", lambda: seen.append(os.environ["LGGSEG_DATA"]) or 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         build_site.main()
     assert seen == ["phantom"]

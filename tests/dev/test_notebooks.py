@@ -1,4 +1,6 @@
-"""House rules of the committed notebooks, and proof that the rules and nbval refuse what they should."""
+"""House rules of the committed notebooks, and proof that the rules and nbval refuse what they
+should.
+"""
 
 import base64
 import re
@@ -33,6 +35,7 @@ def test_frames_are_up_to_date():
 
 # --- the rules themselves, on made-up notebooks ---
 
+
 def cell(source: str = "1 + 1", *outputs, tags=()):
     made = v4.new_code_cell(source, outputs=list(outputs))
     made.metadata["tags"] = list(tags)
@@ -48,12 +51,19 @@ def figure():
 
 
 def good_cells() -> list:
-    return [cell("plot()", figure(), figure(), figure()), cell("train()", tags=["nbval-ignore-output"]),
-            cell("assert dice > 0.8"), cell("print(2)", printed("2\n")), v4.new_markdown_cell("The end.")]
+    return [
+        cell("plot()", figure(), figure(), figure()),
+        cell("train()", tags=["nbval-ignore-output"]),
+        cell("assert dice > 0.8"),
+        cell("print(2)", printed("2\n")),
+        v4.new_markdown_cell("The end."),
+    ]
 
 
 def write(path: Path, cells: list, metadata: dict | None = None) -> Path:
-    """A notebook of these cells, numbered as if run in order, those excepted that carry a number already."""
+    """A notebook of these cells, numbered as if run in order, those excepted that carry a number
+    already.
+    """
     code = [c for c in cells if c.cell_type == "code"]
     for count, made in enumerate(code, start=1):
         made.execution_count = made.execution_count or count
@@ -102,7 +112,9 @@ def test_refuses_personal_paths(tmp_path, path, top):
     assert "personal path" in found(tmp_path, [*good_cells(), v4.new_markdown_cell(f"See {path}.")])
 
 
-@pytest.mark.parametrize("text", ["https://a.org/home/x", "before/home/after", "~/lgg/kaggle_3m", "/homes", "a/root"])
+@pytest.mark.parametrize(
+    "text", ["https://a.org/home/x", "before/home/after", "~/lgg/kaggle_3m", "/homes", "a/root"]
+)
 def test_other_paths_pass(tmp_path, text):
     assert found(tmp_path, [*good_cells(), v4.new_markdown_cell(text)]) == ""
 
@@ -112,13 +124,19 @@ def test_refuses_widget_metadata_without_state(tmp_path):
     assert "widget" in found(tmp_path, good_cells(), {"widgets": {}})
     assert "widget" in found(tmp_path, good_cells(), {"widgets": {kind: {"version_major": 2}}})
     assert found(tmp_path, good_cells(), {"widgets": {kind: {"state": {"a": {}}}}}) == ""
-    view = v4.new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "a"}})
+    view = v4.new_output(
+        "display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "a"}}
+    )
     assert "widget" in found(tmp_path, [*good_cells(), cell("viewer", view)])
 
 
-@pytest.mark.parametrize("numbers, fine", [([1, 2, 3], True), ([1, 3], False), ([2], False), ([1, 2, 2], False)])
+@pytest.mark.parametrize(
+    "numbers, fine", [([1, 2, 3], True), ([1, 3], False), ([2], False), ([1, 2, 2], False)]
+)
 def test_refuses_sections_that_do_not_count(tmp_path, numbers, fine):
-    headings = [v4.new_markdown_cell(f"Before.\n\n## {number} · A heading\n\nAfter.") for number in numbers]
+    headings = [
+        v4.new_markdown_cell(f"Before.\n\n## {number} · A heading\n\nAfter.") for number in numbers
+    ]
     told = found(tmp_path, [*good_cells(), *headings])
     assert told == ("" if fine else f"sections are numbered {numbers}")
 
@@ -141,9 +159,17 @@ def test_refuses_large_notebooks(tmp_path):
 
 
 def test_refuses_figures_of_many_colours(tmp_path):
-    few, many = ({"image/png": base64.b64encode(png(colours(count))).decode()} for count in (256, 257))
-    cells = [*good_cells(), cell("plot()", v4.new_output("display_data", few), v4.new_output("display_data", many))]
-    assert found(tmp_path, cells) == "1 figures of more than 256 colours; `make notebooks` stores fewer"
+    few, many = (
+        {"image/png": base64.b64encode(png(colours(count))).decode()} for count in (256, 257)
+    )
+    cells = [
+        *good_cells(),
+        cell("plot()", v4.new_output("display_data", few), v4.new_output("display_data", many)),
+    ]
+    assert (
+        found(tmp_path, cells)
+        == "1 figures of more than 256 colours; `make notebooks` stores fewer"
+    )
 
 
 def test_refuses_few_figures(tmp_path):
@@ -154,7 +180,10 @@ def test_refuses_few_figures(tmp_path):
 
 def test_refuses_much_ignored_output(tmp_path):
     def ignored(count: int) -> list:
-        pairs = [(cell("# NBVAL_IGNORE_OUTPUT\ntrain()"), cell("assert dice > 0.8")) for _ in range(count)]
+        pairs = [
+            (cell("# NBVAL_IGNORE_OUTPUT\ntrain()"), cell("assert dice > 0.8"))
+            for _ in range(count)
+        ]
         return [made for pair in pairs for made in pair]
 
     assert "ignored output" not in found(tmp_path, [cell(), *ignored(2)])  # 2 of 5
@@ -174,7 +203,9 @@ def test_one_asserting_cell_at_the_end_serves_all(tmp_path):
     assert found(tmp_path, [*good_cells(), ignored, cell("plot()"), checks]) == ""
 
 
-@pytest.mark.parametrize("made", [cell(tags=["nbval-skip"]), cell("# NBVAL_SKIP\n1 + 1"), cell("  #NBVAL_SKIP\n1 + 1")])
+@pytest.mark.parametrize(
+    "made", [cell(tags=["nbval-skip"]), cell("# NBVAL_SKIP\n1 + 1"), cell("  #NBVAL_SKIP\n1 + 1")]
+)
 def test_refuses_skipped_cells(tmp_path, made):
     assert "nbval-skip" in found(tmp_path, [*good_cells(), made])
 
@@ -182,9 +213,20 @@ def test_refuses_skipped_cells(tmp_path, made):
 def test_nbval_fails_on_one_changed_number(tmp_path):
     """As `make test` runs it: the one notebook passes, the other does not."""
     text = "print(sum(range(101)))"
-    paths = [write(tmp_path / "right.ipynb", [cell(text, printed("5050\n"))]),
-             write(tmp_path / "wrong.ipynb", [cell(text, printed("5051\n"))])]
-    command = [sys.executable, "-m", "pytest", "--nbval", "-v", "-c", str(ROOT / "pyproject.toml"), *map(str, paths)]
+    paths = [
+        write(tmp_path / "right.ipynb", [cell(text, printed("5050\n"))]),
+        write(tmp_path / "wrong.ipynb", [cell(text, printed("5051\n"))]),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "-v",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        *map(str, paths),
+    ]
     told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout
     assert re.findall(r"Cell 0 ([A-Z]+) ", told) == ["PASSED", "FAILED"]  # in their order
     assert "1 failed, 1 passed" in told.splitlines()[-1]

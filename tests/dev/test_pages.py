@@ -1,4 +1,6 @@
-"""Pages of `make run`: nothing loaded from elsewhere, formulas, words for figures, links to each other."""
+"""Pages of `make run`: nothing loaded from elsewhere, formulas, words for figures, links to each
+other.
+"""
 
 import base64
 import re
@@ -21,16 +23,26 @@ def page_of(tmp_path, *cells):
 
 
 def test_a_page_loads_nothing_and_has_words_for_its_figure(tmp_path):
-    figure = v4.new_output("display_data", {"image/png": base64.b64encode(png(colours(9))).decode()})
-    cells = [v4.new_markdown_cell("# First\n\n$x^2$ and [next](02_second.ipynb), [overview](../README.md)"),
-             v4.new_code_cell('ax.set_title("A & B")', outputs=[figure]),
-             v4.new_code_cell("viewer", outputs=[static_viewers.living("<p>lives</p>")])]
+    figure = v4.new_output(
+        "display_data", {"image/png": base64.b64encode(png(colours(9))).decode()}
+    )
+    cells = [
+        v4.new_markdown_cell(
+            "# First\n\n$x^2$ and [next](02_second.ipynb), [overview](../README.md)"
+        ),
+        v4.new_code_cell('ax.set_title("A & B")', outputs=[figure]),
+        v4.new_code_cell("viewer", outputs=[static_viewers.living("<p>lives</p>")]),
+    ]
     text = page_of(tmp_path, *cells)
     pages.write_index(tmp_path, "data: <phantoms>", SERIES)
     (tmp_path / "02_second.html").write_text("<h1 id='top'>Second</h1>")
     assert check_pages.problems(tmp_path) == []
-    assert "<msup><mi>x</mi><mn>2</mn></msup>" in text and "<script" not in text.partition("srcdoc")[0]
-    assert 'alt="Figure 1, First: A &amp; B"' in text and 'srcdoc="&lt;p&gt;lives&lt;/p&gt;"' in text
+    assert (
+        "<msup><mi>x</mi><mn>2</mn></msup>" in text and "<script" not in text.partition("srcdoc")[0]
+    )
+    assert (
+        'alt="Figure 1, First: A &amp; B"' in text and 'srcdoc="&lt;p&gt;lives&lt;/p&gt;"' in text
+    )
     assert "data: &lt;phantoms&gt;" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 

@@ -24,14 +24,18 @@ def machine(monkeypatch):
     return look
 
 
-@pytest.mark.parametrize(("looks", "cpu", "gpu", "options", "words"), [
-    ({}, False, False, WITHOUT_CUDA, "no NVIDIA GPU was found"),
-    ({"driver": True}, False, False, [], "there is an NVIDIA GPU"),
-    ({"index": False}, False, False, [], "does not answer"),
-    ({"index": False}, True, False, WITHOUT_CUDA, "as CPU=1 asks"),
-    ({}, False, True, [], "as GPU=1 asks"),
-    ({"system": "Darwin", "processor": "arm64"}, False, False, [], "no CUDA"),
-    ({"system": "Windows"}, False, False, [], "no CUDA")])
+@pytest.mark.parametrize(
+    ("looks", "cpu", "gpu", "options", "words"),
+    [
+        ({}, False, False, WITHOUT_CUDA, "no NVIDIA GPU was found"),
+        ({"driver": True}, False, False, [], "there is an NVIDIA GPU"),
+        ({"index": False}, False, False, [], "does not answer"),
+        ({"index": False}, True, False, WITHOUT_CUDA, "as CPU=1 asks"),
+        ({}, False, True, [], "as GPU=1 asks"),
+        ({"system": "Darwin", "processor": "arm64"}, False, False, [], "no CUDA"),
+        ({"system": "Windows"}, False, False, [], "no CUDA"),
+    ],
+)
 def test_wheels_fit_the_machine_and_the_reason_is_given(machine, looks, cpu, gpu, options, words):
     machine(**looks)
     found, reason = pip_options(cpu, gpu)

@@ -7,7 +7,10 @@ from nbformat import v4
 from dev.tools import publish, setup_cell, stamp
 
 ADDRESS = "git+https://github.com/someone/series@v1.2.3"
-PLACES = {"here": "<ipykernel.zmqshell.ZMQInteractiveShell object>", "Colab": "<google.colab._shell.Shell object>"}
+PLACES = {
+    "here": "<ipykernel.zmqshell.ZMQInteractiveShell object>",
+    "Colab": "<google.colab._shell.Shell object>",
+}
 
 
 @pytest.fixture
@@ -17,9 +20,13 @@ def project(tmp_path):
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     (tmp_path / "README.md").write_text("# Title\n\nText.\n<!-- series --><!-- /series -->\n")
     (tmp_path / "dev" / "tools" / "series.toml").write_text(
-        'repository = ""\n\n[[notebook]]\nfile = "01_first"\ntitle = "First"\nlearn = "One"\n')
-    cell = v4.new_code_cell("6 * 7", execution_count=1, outputs=[
-        v4.new_output("execute_result", {"text/plain": "42"}, execution_count=1)])
+        'repository = ""\n\n[[notebook]]\nfile = "01_first"\ntitle = "First"\nlearn = "One"\n'
+    )
+    cell = v4.new_code_cell(
+        "6 * 7",
+        execution_count=1,
+        outputs=[v4.new_output("execute_result", {"text/plain": "42"}, execution_count=1)],
+    )
     first = v4.new_markdown_cell("# 01 First\n\n<!-- frame --><!-- /frame -->\nText.")
     nbformat.write(v4.new_notebook(cells=[first, cell]), tmp_path / "notebooks" / "01_first.ipynb")
     return tmp_path
@@ -73,7 +80,11 @@ def test_the_cell_comes_first_and_counts_as_run(project):
     publish.publish("someone/series", project)
     _, setup, cell = notebook(project).cells
     assert ADDRESS in setup.source and setup.metadata.tags == ["setup-colab"]
-    assert (setup.execution_count, cell.execution_count, cell.outputs[0].execution_count) == (1, 2, 2)
+    assert (setup.execution_count, cell.execution_count, cell.outputs[0].execution_count) == (
+        1,
+        2,
+        2,
+    )
     publish.publish("", project)
     _, cell = notebook(project).cells
     assert (cell.execution_count, cell.outputs[0].execution_count) == (1, 1)
@@ -85,8 +96,13 @@ def test_publish_and_again_and_elsewhere(project, capsys):
     markdown, setup, _ = notebook(project).cells
     assert ADDRESS in setup.source and "/blob/v1.2.3/notebooks/01_first.ipynb" in markdown.source
     readme = (project / "README.md").read_text()
-    assert readme.startswith("# Title\n\n<!-- badges -->\n[![Open in Colab]") and "mybinder.org" in readme
-    assert publish.publish("someone/series", project) == [] and stamp.main(["--check"], project) == 0
+    assert (
+        readme.startswith("# Title\n\n<!-- badges -->\n[![Open in Colab]")
+        and "mybinder.org" in readme
+    )
+    assert (
+        publish.publish("someone/series", project) == [] and stamp.main(["--check"], project) == 0
+    )
     publish.main(["other/name"], project)
     everything = (project / "README.md").read_text() + str(notebook(project))
     assert "someone" not in everything and everything.count("[![Open in Colab]") == 2
@@ -95,4 +111,7 @@ def test_publish_and_again_and_elsewhere(project, capsys):
 
 
 def test_publish_refuses_an_address_that_is_none(project, capsys):
-    assert publish.main(["https://github.com/a/b"], project) == 2 and "owner/name" in capsys.readouterr().err
+    assert (
+        publish.main(["https://github.com/a/b"], project) == 2
+        and "owner/name" in capsys.readouterr().err
+    )

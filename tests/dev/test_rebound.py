@@ -1,4 +1,5 @@
-"""Cells may be run again in any sensible order: no name that another cell reads has two meanings."""
+"""Cells may be run again in any sensible order: no name that another cell reads has two meanings.
+"""
 
 from pathlib import Path
 
@@ -12,7 +13,9 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 def made(*sources):
-    return v4.new_notebook(cells=[v4.new_code_cell(source, id=f"c{i}") for i, source in enumerate(sources)])
+    return v4.new_notebook(
+        cells=[v4.new_code_cell(source, id=f"c{i}") for i, source in enumerate(sources)]
+    )
 
 
 def test_a_name_that_a_later_cell_sets_anew_is_found():
@@ -21,13 +24,18 @@ def test_a_name_that_a_later_cell_sets_anew_is_found():
 
 
 def test_loop_variables_and_functions_count():
-    assert rebound_names(made("for p in range(3): pass", "def f():\n    return p", "for p in 'ab': print(p)"))
+    assert rebound_names(
+        made("for p in range(3): pass", "def f():\n    return p", "for p in 'ab': print(p)")
+    )
     assert rebound_names(made("def f(): pass", "f()", "def f(): return 1"))
 
 
 def test_what_a_cell_sets_for_itself_may_be_set_elsewhere():
     assert rebound_names(made("ax = 1\nprint(ax)", "ax = 2\nprint(ax)")) == []
-    assert rebound_names(made("a = 1", "def f(a):\n    return a", "[a for a in range(3)]", "print(a)")) == []
+    assert (
+        rebound_names(made("a = 1", "def f(a):\n    return a", "[a for a in range(3)]", "print(a)"))
+        == []
+    )
 
 
 def test_names_of():

@@ -1,4 +1,6 @@
-"""Errors and names read off the code: none is forgotten, and docstrings come out as reStructuredText."""
+"""Errors and names read off the code: none is forgotten, and docstrings come out as
+reStructuredText.
+"""
 
 import ast
 from pathlib import Path
@@ -23,7 +25,9 @@ def outer(path):
 
 
 def documented() -> set[Path]:
-    return {path for _, names in reference.AREAS.values() for path in reference.modules(names).values()}
+    return {
+        path for _, names in reference.AREAS.values() for path in reference.modules(names).values()
+    }
 
 
 def test_every_file_has_its_area():
@@ -33,23 +37,38 @@ def test_every_file_has_its_area():
 
 
 def test_every_error_is_on_the_page():
-    raised = sum(getattr(node.func, "id", "") == "LggError" for path in FILES
-                 for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    raised = sum(
+        getattr(node.func, "id", "") == "LggError"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    )
     assert reference.errors_page().count("```text\n") >= raised > 150
 
 
 def test_a_message_with_what_only_a_run_can_tell_in_brackets(tmp_path):
     (tmp_path / "m.py").write_text(SAMPLE)
     outer, *inner = reference.refusals("lggseg.m", tmp_path / "m.py")
-    assert outer == reference.Refusal("⟨path name⟩: ⟨number of found⟩ of ⟨need⟩ bytes; copy it again", "lggseg.m.outer",
-                                      "Read a file")
+    assert outer == reference.Refusal(
+        "⟨path name⟩: ⟨number of found⟩ of ⟨need⟩ bytes; copy it again",
+        "lggseg.m.outer",
+        "Read a file",
+    )
     assert [(each.message, each.place) for each in inner] == [
-        ("no such file", "lggseg.m.Inner.method"), ("⟨path⟩: damaged", "lggseg.m.Inner.method")]
+        ("no such file", "lggseg.m.Inner.method"),
+        ("⟨path⟩: damaged", "lggseg.m.Inner.method"),
+    ]
 
 
-@pytest.mark.parametrize("code, message", [
-    ("'a' + (f'b {x}' if x else 'c')", ["ab ⟨x⟩", "ac"]), ("f'{self.label} {rows[0]!r}'", ["⟨label⟩ ⟨rows⟩"]),
-    ("f'{a or b}, {x if y else z}'", ["⟨a⟩, ⟨x or z⟩"]), ("f\"{', '.join(k for k in known)}\"", ["⟨known⟩"])])
+@pytest.mark.parametrize(
+    "code, message",
+    [
+        ("'a' + (f'b {x}' if x else 'c')", ["ab ⟨x⟩", "ac"]),
+        ("f'{self.label} {rows[0]!r}'", ["⟨label⟩ ⟨rows⟩"]),
+        ("f'{a or b}, {x if y else z}'", ["⟨a⟩, ⟨x or z⟩"]),
+        ("f\"{', '.join(k for k in known)}\"", ["⟨known⟩"]),
+    ],
+)
 def test_messages(code, message):
     assert reference.messages(ast.parse(code, mode="eval").body) == message
 
@@ -58,11 +77,23 @@ def test_all_public_names_are_listed_with_their_homes():
     names = reference.public_names()
     assert {name.rpartition(".")[2] for name in names} == set(lggseg.__all__)
     assert "lggseg.measures.metrics.dice" in names
-    assert reference.entry("lggseg.measures.shape.asd") == \
-        ":py:obj:`asd <lggseg.measures.shape.asd>`\n   Short for \\ ``angular_standard_deviation``\\ .\n   \n"
+    assert (
+        reference.entry("lggseg.measures.shape.asd")
+        == ":py:obj:`asd <lggseg.measures.shape.asd>`\n   Short for \\ ``angular_standard_deviation``\\ .\n   \n"
+    )
 
 
 def test_docstrings_become_restructured_text():
     lines = ["Mean of `x`* and y_.", "", "x     float (N,)", "name  text", "", ">>> 1 + 1", "2"]
-    assert reference.as_rst(lines) == ["Mean of \\ ``x``\\ \\* and y\\_.", "", "::", "", "   x     float (N,)",
-                                       "   name  text", "", ">>> 1 + 1", "2", ""]
+    assert reference.as_rst(lines) == [
+        "Mean of \\ ``x``\\ \\* and y\\_.",
+        "",
+        "::",
+        "",
+        "   x     float (N,)",
+        "   name  text",
+        "",
+        ">>> 1 + 1",
+        "2",
+        "",
+    ]

@@ -1,4 +1,6 @@
-"""What pages do to a notebook: viewers' pages asked for and kept apart, formulas as MathML, words for figures."""
+"""What pages do to a notebook: viewers' pages asked for and kept apart, formulas as MathML, words
+for figures.
+"""
 
 import asyncio
 
@@ -36,10 +38,16 @@ def test_only_cells_tagged_viewer_are_asked():
 
 
 def test_a_page_takes_the_place_of_the_widget_and_figures_get_words():
-    widget = v4.new_output("execute_result", {static_viewers.WIDGET: {"model_id": "1"}, "text/plain": "SliceViewer"})
-    cells = [v4.new_markdown_cell("# Title\n## Two *masks*"),
-             v4.new_code_cell("viewer", outputs=[widget, static_viewers.living("<p></p>")]),
-             v4.new_code_cell('ax.set(title="One", xlabel="k")', outputs=[v4.new_output("display_data", PNG)])]
+    widget = v4.new_output(
+        "execute_result", {static_viewers.WIDGET: {"model_id": "1"}, "text/plain": "SliceViewer"}
+    )
+    cells = [
+        v4.new_markdown_cell("# Title\n## Two *masks*"),
+        v4.new_code_cell("viewer", outputs=[widget, static_viewers.living("<p></p>")]),
+        v4.new_code_cell(
+            'ax.set(title="One", xlabel="k")', outputs=[v4.new_output("display_data", PNG)]
+        ),
+    ]
     notebook = static_viewers.for_reading(v4.new_notebook(cells=cells, metadata={"widgets": {}}))
     assert "widgets" not in notebook.metadata
     assert [static_viewers.is_living(output) for output in notebook.cells[1].outputs] == [True]
@@ -50,20 +58,28 @@ def test_a_page_takes_the_place_of_the_widget_and_figures_get_words():
 def test_a_widget_without_a_page_is_shown_in_words():
     shown = {static_viewers.WIDGET: {"model_id": "1"}, "text/plain": "ActivationViewer"}
     widget = v4.new_output("execute_result", shown)
-    [cell] = static_viewers.for_reading(v4.new_notebook(cells=[v4.new_code_cell("viewer", outputs=[widget])])).cells
+    [cell] = static_viewers.for_reading(
+        v4.new_notebook(cells=[v4.new_code_cell("viewer", outputs=[widget])])
+    ).cells
     assert cell.outputs[0].data == {"text/plain": "ActivationViewer"}
 
 
 def test_a_figure_says_its_titles_in_order():
     code = 'ax.set_xlabel(f"{n} slices (log)")\nplt.suptitle("All" + name)\nax.set(title=f"{a}: {b}", ylabel="Dice")'
     assert static_viewers.said(code) == ["slices (log)", "All", "Dice"]
-    assert static_viewers.said('ax.set_title(f"Errors ({cohort.label})"); ax.set_title("Errors")') == ["Errors"]
+    assert static_viewers.said(
+        'ax.set_title(f"Errors ({cohort.label})"); ax.set_title("Errors")'
+    ) == ["Errors"]
 
 
 def test_formulas_become_mathml_and_code_stays():
     source = "`$x$` and $x^2$, or $5 and $6\n\n```\n$y$\n```\n\n$$\\frac{1}{2}$$"
     text = static_viewers.formulas(source, static_viewers.mathml)
-    assert text.count("<math") == 2 and 'display="block"><mrow><mfrac>' in text and "<msup><mi>x</mi><mn>2</mn>" in text
+    assert (
+        text.count("<math") == 2
+        and 'display="block"><mrow><mfrac>' in text
+        and "<msup><mi>x</mi><mn>2</mn>" in text
+    )
     assert "`$x$`" in text and "\n$y$\n" in text and "$5 and $6" in text
 
 
@@ -74,6 +90,10 @@ def test_bars_stand_close_to_what_they_enclose():
 
 
 def test_of_a_progress_bar_the_end_is_shown():
-    bar = v4.new_output("stream", name="stderr", text="\rdrawn: 0%\rdrawn: 50%\rdrawn: 100%\nread\r\n")
-    [cell] = static_viewers.for_reading(v4.new_notebook(cells=[v4.new_code_cell("draw()", outputs=[bar])])).cells
+    bar = v4.new_output(
+        "stream", name="stderr", text="\rdrawn: 0%\rdrawn: 50%\rdrawn: 100%\nread\r\n"
+    )
+    [cell] = static_viewers.for_reading(
+        v4.new_notebook(cells=[v4.new_code_cell("draw()", outputs=[bar])])
+    ).cells
     assert cell.outputs[0].text == "drawn: 100%\nread\r\n"

@@ -8,15 +8,22 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("the stress needs SIGKILL, SIGALRM and pipes on the disk", allow_module_level=True)
 
-from dev.stress import fuzz, memory_growth, read_pictures, report  # noqa: E402
+from dev.stress import fuzz, memory_growth, read_pictures, report
 
 
 def failures(reader, place, cases=8):
-    return [complaint for number in range(cases) for complaint, _ in [fuzz.case(reader, number, place)] if complaint]
+    return [
+        complaint
+        for number in range(cases)
+        for complaint, _ in [fuzz.case(reader, number, place)]
+        if complaint
+    ]
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("reader", [read_pictures.read_slice, read_pictures.read_tiff, read_pictures.read_png])
+@pytest.mark.parametrize(
+    "reader", [read_pictures.read_slice, read_pictures.read_tiff, read_pictures.read_png]
+)
 def test_pictures_are_read_right_or_refused(tmp_path, reader):
     assert failures(reader, tmp_path, 20) == []
 
@@ -28,7 +35,9 @@ def test_a_wrong_reader_is_seen(tmp_path, monkeypatch):
 
 
 def test_an_error_that_is_not_ours_and_a_slow_reader_are_seen(tmp_path, monkeypatch):
-    assert failures(lambda rng, place: 1 / 0, tmp_path, 1) == ["case 0: ZeroDivisionError: division by zero"]
+    assert failures(lambda rng, place: 1 / 0, tmp_path, 1) == [
+        "case 0: ZeroDivisionError: division by zero"
+    ]
     monkeypatch.setattr(fuzz, "SLOW", -1)
     assert "slow" in failures(lambda rng, place: None, tmp_path, 1)[0]
 

@@ -1,4 +1,5 @@
-"""The builder of the page in which the network runs: what it needs, and what it puts into the page."""
+"""The builder of the page in which the network runs: what it needs, and what it puts into the page.
+"""
 
 import io
 import json

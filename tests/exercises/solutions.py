@@ -1,4 +1,6 @@
-"""The exercises of a notebook as they stand there: the cell a reader fills in, and the folded solution below it."""
+"""The exercises of a notebook as they stand there: the cell a reader fills in, and the folded
+solution below it.
+"""
 
 import ast
 import os
@@ -41,7 +43,8 @@ def exercises(number: str) -> dict[str, Exercise]:
 
 
 def prepared(number: str, cohort: Cohort) -> dict:
-    """The names a reader has at the exercises, on `cohort`: what the cells tagged `setup` define."""
+    """The names a reader has at the exercises, on `cohort`: what the cells tagged `setup` define.
+    """
     names = {"display": print}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "LGGSEG_DATA", str(cohort.root))
@@ -54,7 +57,9 @@ def prepared(number: str, cohort: Cohort) -> dict:
 def judged(number: str, cohort: Cohort) -> dict[str, tuple[Verdict, Verdict]]:
     """What the check says of each exercise, left as it is and solved."""
     names, told, found = prepared(number, cohort), [], {}
-    names["check"] = lambda exercise, answer, **context: told.append(verdict(exercise, answer, **context))
+    names["check"] = lambda exercise, answer, **context: told.append(
+        verdict(exercise, answer, **context)
+    )
     for name, (cell, solution) in exercises(number).items():
         call = ast.get_source_segment(cell, ast.parse(cell).body[-1])
         exec(cell, names)

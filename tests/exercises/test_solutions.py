@@ -1,4 +1,6 @@
-"""Every exercise of the notebooks: dots are no answer, the folded solution is right, the cell gives nothing away."""
+"""Every exercise of the notebooks: dots are no answer, the folded solution is right, the cell gives
+nothing away.
+"""
 
 import ast
 
@@ -12,7 +14,11 @@ NAMES = [name for number in NUMBERS for name in exercises(number)]
 
 @pytest.fixture(scope="module")
 def told(phantom_cohort):
-    return {name: verdicts for number in NUMBERS for name, verdicts in judged(number, phantom_cohort).items()}
+    return {
+        name: verdicts
+        for number in NUMBERS
+        for name, verdicts in judged(number, phantom_cohort).items()
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,4 +46,6 @@ def test_a_cell_is_dots_and_a_check(name):
     assert isinstance(call, ast.Expr) and call.value.func.id == "check"
     for statement in given:
         left_open = statement.body[-1] if isinstance(statement, ast.FunctionDef) else statement
-        assert any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(left_open))
+        assert any(
+            isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(left_open)
+        )

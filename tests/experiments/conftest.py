@@ -1,4 +1,6 @@
-"""Two tiny cross-validations of four small phantoms, and the two joined; tests leave them as they are."""
+"""Two tiny cross-validations of four small phantoms, and the two joined; tests leave them as they
+are.
+"""
 
 import shutil
 from dataclasses import replace
@@ -22,7 +24,9 @@ def cohort(phantom_cohort, tmp_path_factory):
     slices = phantom_cohort.slices[phantom_cohort.slices.patient.isin(phantom_cohort.patients[:4])]
     for path in [*slices.image, *slices["mask"]]:
         (place / path).parent.mkdir(exist_ok=True)
-        tifffile.imwrite(place / path, tifffile.imread(large / path)[3::4, 3::4])  # each tumour stays in one piece
+        tifffile.imwrite(
+            place / path, tifffile.imread(large / path)[3::4, 3::4]
+        )  # each tumour stays in one piece
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LGGSEG_CACHE", str(place.parent / "cache"))
         return load_cohort(place, progress=False)

@@ -35,14 +35,20 @@ def test_every_command_explains_itself(name, capsys):
 
 
 def test_commands_run_without_a_warning():
-    found = subprocess.run([sys.executable, "-W", "error", "-m", "experiments.crossval", "--help"], capture_output=True,
-                           text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "experiments.crossval", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert found.returncode == 0 and "experiments.crossval" in found.stdout, found.stderr
 
 
 def test_the_package_never_imports_experiments():
     for path in (ROOT / "lggseg").rglob("*.py"):
-        assert not re.search(r"^\s*(from|import) experiments", path.read_text("utf-8"), re.MULTILINE), path
+        assert not re.search(
+            r"^\s*(from|import) experiments", path.read_text("utf-8"), re.MULTILINE
+        ), path
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -78,12 +84,23 @@ def test_an_error_is_one_line_and_exit_code_2(capsys):
     assert left.value.code == 2 and capsys.readouterr().err == "error: first second\n"
 
 
-@pytest.mark.parametrize("argv", [
-    ["crossval"], ["crossval", "--out", "{}/new", "--config", "{}/none.toml"], ["compare", "{}/none.csv"],
-    ["crossval", "--out", "{}/new", "--batch", "0"], ["crossval", "--out", "{}/new", "--data", "{}/none"],
-    ["compare", "{}"],
-    ["ensemble", "{}"], ["postprocessing", "{}"], ["fitted", "{}"], ["phantoms"], ["release", "{}"],
-    ["replicate", "--features", "{}/none.csv", "--data", "phantom"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["crossval"],
+        ["crossval", "--out", "{}/new", "--config", "{}/none.toml"],
+        ["compare", "{}/none.csv"],
+        ["crossval", "--out", "{}/new", "--batch", "0"],
+        ["crossval", "--out", "{}/new", "--data", "{}/none"],
+        ["compare", "{}"],
+        ["ensemble", "{}"],
+        ["postprocessing", "{}"],
+        ["fitted", "{}"],
+        ["phantoms"],
+        ["release", "{}"],
+        ["replicate", "--features", "{}/none.csv", "--data", "phantom"],
+    ],
+)
 def test_bad_input_is_refused_by_every_command(argv, tmp_path, capsys):
     with pytest.raises(SystemExit) as left:
         import_module(f"experiments.{argv[0]}").main([word.format(tmp_path) for word in argv[1:]])

@@ -10,22 +10,28 @@ from lggseg import LggError
 
 
 def scores(run: str, dice: list[float]) -> pd.DataFrame:
-    return pd.DataFrame({"patient": list("abcd")[:len(dice)], "run": run, "dice": dice})
+    return pd.DataFrame({"patient": list("abcd")[: len(dice)], "run": run, "dice": dice})
 
 
 def test_a_run_that_is_better_by_as_much_for_everybody():
     found = table(pd.concat([scores("base", [0.5, 0.6, 0.7]), scores("other", [0.6, 0.7, 0.8])]))
     assert found.index.tolist() == ["base", "other"]
     assert found.loc["other", ["difference", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
-    assert found.loc["base", ["mean", "median", "worst", "difference"]].tolist() == pytest.approx([0.6, 0.6, 0.5, 0])
+    assert found.loc["base", ["mean", "median", "worst", "difference"]].tolist() == pytest.approx(
+        [0.6, 0.6, 0.5, 0]
+    )
 
 
 def test_the_interval_is_that_of_all_draws_with_replacement():
-    """Of two patients, gains -0.1 and 0.3, a draw's mean is -0.1, 0.1 or 0.3 with chances 1/4, 1/2, 1/4."""
+    """Of two patients, gains -0.1 and 0.3, a draw's mean is -0.1, 0.1 or 0.3 with chances 1/4, 1/2,
+    1/4.
+    """
     two = difference(np.array([-0.1, 0.3]))
     assert two == pytest.approx({"shared": 2, "difference": 0.1, "low": -0.1, "high": 0.3})
     many = difference(np.repeat([-0.1, 0.3], 50))  # the mean's standard error is 0.2 / sqrt(100)
-    assert (many["low"], many["high"]) == pytest.approx((0.1 - 1.96 * 0.02, 0.1 + 1.96 * 0.02), abs=0.004)
+    assert (many["low"], many["high"]) == pytest.approx(
+        (0.1 - 1.96 * 0.02, 0.1 + 1.96 * 0.02), abs=0.004
+    )
 
 
 def test_the_interval_of_one_patient_is_that_patient():
@@ -57,15 +63,22 @@ def test_a_patient_twice_is_told():
 
 def test_a_folder_is_a_run(tmp_path):
     (tmp_path / "wide").mkdir()
-    scores("", [0.5, 0.6]).drop(columns="run").assign(fold=0).to_csv(tmp_path / "wide" / "patients.csv", index=False)
+    scores("", [0.5, 0.6]).drop(columns="run").assign(fold=0).to_csv(
+        tmp_path / "wide" / "patients.csv", index=False
+    )
     found = read_scores(tmp_path / "wide")
-    assert found.columns.tolist() == ["patient", "run", "dice"] and found.run.tolist() == ["wide", "wide"]
+    assert found.columns.tolist() == ["patient", "run", "dice"] and found.run.tolist() == [
+        "wide",
+        "wide",
+    ]
 
 
 def test_kept_scores_are_read_again(tmp_path):
     both = pd.concat([scores("base", [0.5, 0.6]), scores("other", [0.7])])
     write_scores(both.assign(more=1), tmp_path / "new" / "kept.csv")
-    pd.testing.assert_frame_equal(read_scores(tmp_path / "new" / "kept.csv"), both.reset_index(drop=True))
+    pd.testing.assert_frame_equal(
+        read_scores(tmp_path / "new" / "kept.csv"), both.reset_index(drop=True)
+    )
 
 
 def test_tables_that_are_none(tmp_path):
@@ -81,7 +94,14 @@ def test_tables_that_are_none(tmp_path):
 def test_command(tmp_path, capsys):
     scores("base", [0.5, 0.6]).to_csv(tmp_path / "base.csv", index=False)
     scores("other", [0.4999, 0.5999]).to_csv(tmp_path / "other.csv", index=False)
-    compare.main([str(tmp_path / "base.csv"), str(tmp_path / "other.csv"), "--out", str(tmp_path / "all.csv")])
+    compare.main(
+        [
+            str(tmp_path / "base.csv"),
+            str(tmp_path / "other.csv"),
+            "--out",
+            str(tmp_path / "all.csv"),
+        ]
+    )
     head, base, other = capsys.readouterr().out.splitlines()
     assert head.split() == ["n", "mean", "median", "worst", "shared", "difference", "low", "high"]
     assert base.split() == ["base", "2", "0.55", "0.55", "0.5", "2", "0.0", "0.0", "0.0"]

@@ -29,15 +29,22 @@ def test_every_patient_is_judged_by_a_network_that_never_saw_them(run_done, coho
     table = pd.read_csv(run_done.out / "patients.csv", index_col="patient")
     for k, fold in enumerate(run_done.folds):
         network = load_checkpoint(run_done.network(k))
-        assert network.training_patients == fold.train and table.index[table.fold == k].tolist() == fold.held_out
+        assert (
+            network.training_patients == fold.train
+            and table.index[table.fold == k].tolist() == fold.held_out
+        )
         threshold, share = table.loc[fold.held_out[0], ["threshold", "min_component_share"]]
         judge = network.with_recipe(threshold=threshold, min_component_share=share)
         scores = evaluate(judge, cohort, fold.held_out, progress=False)
-        pd.testing.assert_series_equal(scores.dice, table.dice[fold.held_out], atol=0.02)  # maps are kept as bytes
+        pd.testing.assert_series_equal(
+            scores.dice, table.dice[fold.held_out], atol=0.02
+        )  # maps are kept as bytes
 
 
 def test_folds_differ_in_their_seeds(run_done):
-    seeds = [read_checkpoint(run_done.folder(k) / "resume.pt")["identity"]["seed"] for k in range(2)]
+    seeds = [
+        read_checkpoint(run_done.folder(k) / "resume.pt")["identity"]["seed"] for k in range(2)
+    ]
     assert seeds == [TINY.seed, TINY.seed + 1]
 
 
@@ -58,7 +65,9 @@ def test_goes_on_with_the_fold_it_was_stopped_in(cohort, config, halves, monkeyp
     assert len(pd.read_csv(f"{config.out}/patients.csv")) == 4
 
 
-def test_a_finished_run_is_not_repeated_and_with_other_settings_refused(run_done, cohort, monkeypatch, capsys):
+def test_a_finished_run_is_not_repeated_and_with_other_settings_refused(
+    run_done, cohort, monkeypatch, capsys
+):
     monkeypatch.setattr(crossval, "train_fold", lambda *_: pytest.fail("trained again"))
     config = replace(TINY, out=str(run_done.out))
     cross_validate(cohort, replace(config, device="cpu"), run_done.folds, progress=False)
@@ -73,7 +82,9 @@ def test_a_finished_run_is_not_repeated_and_with_other_settings_refused(run_done
 def test_one_fold_alone_and_then_the_other(run_done, cohort, config, halves):
     cross_validate(cohort, config, halves, only=[1], progress=False)
     run = read_run(config.out)
-    assert run.done() == [1] and not run.folder(0).exists() and not (run.out / "ensemble.pt").exists()
+    assert (
+        run.done() == [1] and not run.folder(0).exists() and not (run.out / "ensemble.pt").exists()
+    )
     assert pd.read_csv(run.out / "patients.csv").patient.tolist() == halves[1].held_out
     cross_validate(cohort, config, halves, only=[0], progress=False)
     for table in ("patients.csv", "slices.csv", "choices.csv"):
@@ -81,7 +92,9 @@ def test_one_fold_alone_and_then_the_other(run_done, cohort, config, halves):
     assert (run.out / "ensemble.pt").exists()
 
 
-def test_a_fold_that_does_not_exist_is_refused_before_anything_is_written(cohort, config, halves, tmp_path):
+def test_a_fold_that_does_not_exist_is_refused_before_anything_is_written(
+    cohort, config, halves, tmp_path
+):
     with pytest.raises(LggError, match="numbered from 0 to 1"):
         cross_validate(cohort, config, halves, only=[0, 2], progress=False)
     assert list(tmp_path.iterdir()) == []
@@ -97,8 +110,14 @@ def test_nothing_is_written_among_patients(cohort, config, halves):
 def test_start_goes_on_from_the_same_fold(cohort, run_done, config):
     start = replace(config, start=str(run_done.out))
     cross_validate(cohort, start, run_done.folds, only=[1], progress=False)
-    assert load_checkpoint(read_run(config.out).network(1)).training_patients == run_done.folds[1].train
-    assert start_of_fold(str(run_done.network(0)), 1) == str(run_done.network(0)) and start_of_fold(None, 1) is None
+    assert (
+        load_checkpoint(read_run(config.out).network(1)).training_patients
+        == run_done.folds[1].train
+    )
+    assert (
+        start_of_fold(str(run_done.network(0)), 1) == str(run_done.network(0))
+        and start_of_fold(None, 1) is None
+    )
 
 
 def test_start_from_another_split_is_refused(cohort, run_done, config):
@@ -107,7 +126,9 @@ def test_start_from_another_split_is_refused(cohort, run_done, config):
         cross_validate(cohort, start, k_folds(cohort.patients, 3), only=[1], progress=False)
 
 
-def test_without_training_patients_the_start_is_judged_as_it_is(cohort, run_done, config, monkeypatch):
+def test_without_training_patients_the_start_is_judged_as_it_is(
+    cohort, run_done, config, monkeypatch
+):
     monkeypatch.setattr(crossval, "fit", lambda *_: pytest.fail("trained"))
     start = replace(config, start=str(run_done.network(0)))
     folds = [Fold([], run_done.folds[0].held_out)]
@@ -122,11 +143,15 @@ def test_options_say_which_folds(cohort, run_done):
     def chosen(*words):
         return folds_of(cohort.patients, options().parse_args(words))
 
-    assert options().parse_args([]).folds == 5 and chosen("--folds", "3") == k_folds(cohort.patients, 3)
+    assert options().parse_args([]).folds == 5 and chosen("--folds", "3") == k_folds(
+        cohort.patients, 3
+    )
     left_out = cohort.summary.index[cohort.summary.site == "DU"].tolist()
     assert [fold.held_out for fold in chosen("--hold-out-site", "DU")] == [left_out]
     few = chosen("--folds", "2", "--train-patients", "1")
-    assert [len(fold.train) for fold in few] == [1, 1] and few[0].held_out == run_done.folds[0].held_out
+    assert [len(fold.train) for fold in few] == [1, 1] and few[0].held_out == run_done.folds[
+        0
+    ].held_out
     inner = chosen("--within", str(run_done.out), "1", "--folds", "2")
     assert sorted(patient for fold in inner for patient in fold.held_out) == run_done.folds[1].train
     for words in (["1x"], ["2"]):
@@ -137,7 +162,22 @@ def test_options_say_which_folds(cohort, run_done):
 def test_command(cohort, run_done, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(crossval, "open_cohort", lambda path: cohort)
     recipe = tmp_path / "tiny.toml"
-    recipe.write_text("size = 32\ncoarse_size = 16\nfeatures = 4\ndepth = 3\nepochs = 1\nbatch = 8\nema = 0.8\n")
-    crossval.main(["--config", str(recipe), "--epoch-slices", "16", "--folds", "2", "--out", str(tmp_path / "run")])
-    assert (tmp_path / "run" / "patients.csv").read_bytes() == (run_done.out / "patients.csv").read_bytes()
+    recipe.write_text(
+        "size = 32\ncoarse_size = 16\nfeatures = 4\ndepth = 3\nepochs = 1\nbatch = 8\nema = 0.8\n"
+    )
+    crossval.main(
+        [
+            "--config",
+            str(recipe),
+            "--epoch-slices",
+            "16",
+            "--folds",
+            "2",
+            "--out",
+            str(tmp_path / "run"),
+        ]
+    )
+    assert (tmp_path / "run" / "patients.csv").read_bytes() == (
+        run_done.out / "patients.csv"
+    ).read_bytes()
     assert read_run(tmp_path / "run") == replace(run_done, out=tmp_path / "run")

@@ -23,7 +23,9 @@ def maps_of(run):
 
 @pytest.mark.parametrize("name, networks", [("run_done", 1), ("joined_run", 2)])
 def test_without_a_patient_it_gives_the_map_that_was_stored(name, networks, cohort, request):
-    """What the ensemble says `without` a patient is what the networks said that never saw them, joined or not."""
+    """What the ensemble says `without` a patient is what the networks said that never saw them,
+    joined or not.
+    """
     run = request.getfixturevalue(name)
     ensemble, stored = load_checkpoint(run.out / "ensemble.pt"), maps_of(run)
     assert len(ensemble.networks) == 2 * networks and ensemble.training_patients == cohort.patients
@@ -31,11 +33,15 @@ def test_without_a_patient_it_gives_the_map_that_was_stored(name, networks, coho
         judge = ensemble.without(patient)
         assert len(judge.networks) == networks and patient not in judge.training_patients
         found = judge.probability(cohort.volume(patient).image)
-        np.testing.assert_allclose(from_bytes(to_bytes(found)), stored[patient], atol=0.02)  # weights in 16 bits
+        np.testing.assert_allclose(
+            from_bytes(to_bytes(found)), stored[patient], atol=0.02
+        )  # weights in 16 bits
 
 
 def test_the_ensemble_is_cleaned_as_all_ask(run_done, cohort):
-    tried = pd.DataFrame({p: choices(m, cohort.volume(p).mask) for p, m in maps_of(run_done).items()}).T
+    tried = pd.DataFrame(
+        {p: choices(m, cohort.volume(p).mask) for p, m in maps_of(run_done).items()}
+    ).T
     recipe = load_checkpoint(run_done.out / "ensemble.pt").recipe
     assert (recipe.threshold, recipe.min_component_share) == choose(tried)
 
@@ -50,7 +56,9 @@ def test_joined_maps_are_means_and_their_tables_follow(run_done, second_run, joi
     first, second, both = maps_of(run_done), maps_of(second_run), maps_of(joined_run)
     table = pd.read_csv(joined_run.out / "patients.csv", index_col="patient")
     for patient in cohort.patients:
-        np.testing.assert_allclose(both[patient], (first[patient] + second[patient]) / 2, atol=0.003)
+        np.testing.assert_allclose(
+            both[patient], (first[patient] + second[patient]) / 2, atol=0.003
+        )
         row = table.loc[patient]
         mask = postprocess(both[patient], row.threshold, row.min_component_share)
         assert row.dice == pytest.approx(dice(mask, cohort.volume(patient).mask), abs=1e-6)
@@ -77,7 +85,9 @@ def test_members_may_take_different_numbers_of_neighbours(run_done, cohort, tmp_
         np.testing.assert_allclose(found, mean, atol=0.03)  # weights in 16 bits, maps in 8
 
 
-def test_networks_for_other_grids_are_joined_by_their_maps_alone(run_done, cohort, tmp_path, capsys):
+def test_networks_for_other_grids_are_joined_by_their_maps_alone(
+    run_done, cohort, tmp_path, capsys
+):
     config = replace(TINY, out=str(tmp_path / "plain"), block=1)
     other = cross_validate(cohort, config, run_done.folds, progress=False)
     joined = join(cohort, [run_done, other], tmp_path / "joined")
@@ -111,8 +121,13 @@ def test_networks_of_other_recipes_are_no_ensemble():
 
 
 def test_other_folds_and_unfinished_runs_are_not_joined(run_done, cohort, tmp_path):
-    three = cross_validate(cohort, replace(TINY, out=str(tmp_path / "three")),
-                           k_folds(cohort.patients, 3), only=[0], progress=False)
+    three = cross_validate(
+        cohort,
+        replace(TINY, out=str(tmp_path / "three")),
+        k_folds(cohort.patients, 3),
+        only=[0],
+        progress=False,
+    )
     with pytest.raises(LggError, match="has other folds than"):
         join(cohort, [run_done, three], tmp_path / "joined")
     with pytest.raises(LggError, match="three lacks fold 1; finish it"):

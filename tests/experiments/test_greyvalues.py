@@ -47,7 +47,8 @@ def test_area_under_the_curve_from_histograms():
 
 
 def test_pooling_sees_what_own_does_not():
-    """Two patients, each separated by itself, whose levels differ: one threshold cannot serve both."""
+    """Two patients, each separated by itself, whose levels differ: one threshold cannot serve both.
+    """
 
     def row(tumour, healthy):
         return {

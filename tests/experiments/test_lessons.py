@@ -21,13 +21,15 @@ def test_nothing_cut_is_the_plain_network_and_all_cut_has_no_skip():
     silent.load_state_dict(plain.state_dict())
     for up, decoder in zip(silent.up, silent.decoder):
         with torch.no_grad():
-            decoder[0].weight[:, :up.out_channels] = 0  # those that read the skip
+            decoder[0].weight[:, : up.out_channels] = 0  # those that read the skip
     torch.testing.assert_close(cut(image), silent(image))
 
 
 def test_networks_of_equal_weights_are():
-    weights = [sum(p.numel() for p in UNet(features=features, depth=depth, growth=1).parameters())
-               for depth, features in lessons.EQUAL_WEIGHTS.items()]
+    weights = [
+        sum(p.numel() for p in UNet(features=features, depth=depth, growth=1).parameters())
+        for depth, features in lessons.EQUAL_WEIGHTS.items()
+    ]
     assert max(weights) < 1.1 * min(weights)
 
 
@@ -65,5 +67,8 @@ def test_command(cohort, phantom_cohort, tmp_path, monkeypatch, table, count):
     assert rows.cohort.tolist() == ["phantom"] * count + ["real"]  # the old phantom row is gone
     scores = rows[rows.cohort == "phantom"].filter(["pooled", "patients", "averaged", "plain"])
     assert np.all((scores >= 0) & (scores <= 1))
-    assert not rows.duplicated(["cohort", "comparison", "variant", "seed"] if table == "unet" else
-                               ["cohort", "split", "loss", "seed", "step"]).any()
+    assert not rows.duplicated(
+        ["cohort", "comparison", "variant", "seed"]
+        if table == "unet"
+        else ["cohort", "split", "loss", "seed", "step"]
+    ).any()

@@ -40,7 +40,9 @@ def test_there_are_commands_and_every_recipe_is_named():
 
 def rows() -> list[tuple[str, str, str, str]]:
     """(run, mean, low, high) of the tables' rows that name a run in a column of its own."""
-    return re.findall(r"^\| [^|]+ \| `(\S+)` \| \+?(-?[\d.]+) \| (-?[\d.]+) to (-?[\d.]+) \|$", LOG, re.MULTILINE)
+    return re.findall(
+        r"^\| [^|]+ \| `(\S+)` \| \+?(-?[\d.]+) \| (-?[\d.]+) to (-?[\d.]+) \|$", LOG, re.MULTILINE
+    )
 
 
 def test_differences_are_those_of_the_tables():
@@ -49,49 +51,57 @@ def test_differences_are_those_of_the_tables():
         known |= table(read_scores(results / f"{name}.csv"), base).round(3).to_dict("index")
     assert len(rows()) == 21
     for run, *told in rows():
-        assert [float(value) for value in told] == [known[run][name] for name in ("difference", "low", "high")], run
+        assert [float(value) for value in told] == [
+            known[run][name] for name in ("difference", "low", "high")
+        ], run
 
 
-@pytest.mark.parametrize(("file", "run", "base", "told"), [
-    ("second", "wide24", "base", "-0.015 (-0.031 to 0.000)"),
-    ("second", "efficient", "mixed", "+0.005 (-0.010 to 0.019)"),
-    ("second", "efficient", "second", "+0.003 (-0.010 to 0.016)"),
-    ("second", "seed100", "base", "-0.008 | -0.023 to 0.004 |"),
-    ("second", "context1", "base", "-0.011 | -0.026 to -0.001 |"),
-    ("second", "plain128", "base", "-0.009 | -0.029 to 0.006 |"),
-    ("second", "members", "base", "-0.007 | -0.023 to 0.004 |"),
-    ("second", "context1", "seed100", "-0.003 (-0.011 to 0.003)"),
-    ("second", "plain128", "seed100", "-0.001 (-0.015 to 0.012)"),
-    ("second", "carve_mix", "base", "+0.010 (-0.009 to 0.034)"),
-    ("second", "carve_mix", "second", "-0.001 (-0.009 to 0.009)"),
-    ("finetune", "size_192", "start", "+0.013 (0.001 to 0.024)"),
-    ("finetune", "size_128", "start", "(-0.022 to 0.019)"),
-    ("finetune", "size_256", "start", "-0.006 (-0.046 to 0.026)"),
-    ("stages", "fine", "coarse", "| +0.016 | 0.005 to 0.029 |"),
-    ("stages", "mixed", "fine", "| -0.006 | -0.026 to 0.011 |"),
-    ("stages", "crossval", "coarse", "| +0.024 | 0.009 to 0.044 |"),
-    ("stages", "crossval", "fine", "| +0.008 | 0.002 to 0.016 |"),
-    ("stages", "grafts", "fine", "| +0.014 | -0.001 to 0.033 |"),
-    ("stages", "cysts", "fine", "| +0.001 | -0.015 to 0.018 |"),
-    ("stages", "robust", "fine", "| -0.013 | -0.035 to 0.004 |"),
-    ("second", "first_edition", "base", "0.018 worse (0.002 to 0.035)"),
-    ("second", "mixed", "base", "+0.005 (-0.010 to 0.021)"),
-    ("second", "second", "base", "+0.010 (-0.008 to 0.033)"),
-    ("second", "second", "mixed", "+0.006 (-0.002 to 0.013)"),
-    ("second", "second", "together", "+0.001 (-0.007 to 0.010)"),
-    ("fitted", "trained_for_longer", "trained_on", "-0.001 (-0.011 to 0.008)"),
-    ("after", "best_threshold", "chosen", "0.007 (0.005 to 0.010)"),
-    ("student", "student", "teacher", "-0.002 (-0.005 to 0.002)"),
-    ("third", "rough", "base", "-0.012 (-0.031 to 0.007)"),
-    ("../../lggseg/published/learning", "patients10", "patients5", "0.000 (-0.042 to 0.040)"),
-    ("../../lggseg/published/learning", "patients40", "patients10", "+0.067 (0.035 to 0.105)"),
-    ("../../lggseg/published/learning", "brief", "patients40", "-0.021 (-0.044 to -0.002)"),
-    ("../../lggseg/published/learning", "brief_again", "brief", "+0.042 (-0.001 to 0.112)"),
-    ("../../lggseg/published/learning", "drawn5", "patients5", "+0.035 (0.006 to 0.072)"),
-    ("../../lggseg/published/learning", "drawn10", "patients10", "0.000 (-0.029 to 0.022)"),
-    ("../../lggseg/published/learning", "drawn20", "patients20", "+0.038 (0.013 to 0.067)")])
+@pytest.mark.parametrize(
+    ("file", "run", "base", "told"),
+    [
+        ("second", "wide24", "base", "-0.015 (-0.031 to 0.000)"),
+        ("second", "efficient", "mixed", "+0.005 (-0.010 to 0.019)"),
+        ("second", "efficient", "second", "+0.003 (-0.010 to 0.016)"),
+        ("second", "seed100", "base", "-0.008 | -0.023 to 0.004 |"),
+        ("second", "context1", "base", "-0.011 | -0.026 to -0.001 |"),
+        ("second", "plain128", "base", "-0.009 | -0.029 to 0.006 |"),
+        ("second", "members", "base", "-0.007 | -0.023 to 0.004 |"),
+        ("second", "context1", "seed100", "-0.003 (-0.011 to 0.003)"),
+        ("second", "plain128", "seed100", "-0.001 (-0.015 to 0.012)"),
+        ("second", "carve_mix", "base", "+0.010 (-0.009 to 0.034)"),
+        ("second", "carve_mix", "second", "-0.001 (-0.009 to 0.009)"),
+        ("finetune", "size_192", "start", "+0.013 (0.001 to 0.024)"),
+        ("finetune", "size_128", "start", "(-0.022 to 0.019)"),
+        ("finetune", "size_256", "start", "-0.006 (-0.046 to 0.026)"),
+        ("stages", "fine", "coarse", "| +0.016 | 0.005 to 0.029 |"),
+        ("stages", "mixed", "fine", "| -0.006 | -0.026 to 0.011 |"),
+        ("stages", "crossval", "coarse", "| +0.024 | 0.009 to 0.044 |"),
+        ("stages", "crossval", "fine", "| +0.008 | 0.002 to 0.016 |"),
+        ("stages", "grafts", "fine", "| +0.014 | -0.001 to 0.033 |"),
+        ("stages", "cysts", "fine", "| +0.001 | -0.015 to 0.018 |"),
+        ("stages", "robust", "fine", "| -0.013 | -0.035 to 0.004 |"),
+        ("second", "first_edition", "base", "0.018 worse (0.002 to 0.035)"),
+        ("second", "mixed", "base", "+0.005 (-0.010 to 0.021)"),
+        ("second", "second", "base", "+0.010 (-0.008 to 0.033)"),
+        ("second", "second", "mixed", "+0.006 (-0.002 to 0.013)"),
+        ("second", "second", "together", "+0.001 (-0.007 to 0.010)"),
+        ("fitted", "trained_for_longer", "trained_on", "-0.001 (-0.011 to 0.008)"),
+        ("after", "best_threshold", "chosen", "0.007 (0.005 to 0.010)"),
+        ("student", "student", "teacher", "-0.002 (-0.005 to 0.002)"),
+        ("third", "rough", "base", "-0.012 (-0.031 to 0.007)"),
+        ("../../lggseg/published/learning", "patients10", "patients5", "0.000 (-0.042 to 0.040)"),
+        ("../../lggseg/published/learning", "patients40", "patients10", "+0.067 (0.035 to 0.105)"),
+        ("../../lggseg/published/learning", "brief", "patients40", "-0.021 (-0.044 to -0.002)"),
+        ("../../lggseg/published/learning", "brief_again", "brief", "+0.042 (-0.001 to 0.112)"),
+        ("../../lggseg/published/learning", "drawn5", "patients5", "+0.035 (0.006 to 0.072)"),
+        ("../../lggseg/published/learning", "drawn10", "patients10", "0.000 (-0.029 to 0.022)"),
+        ("../../lggseg/published/learning", "drawn20", "patients20", "+0.038 (0.013 to 0.067)"),
+    ],
+)
 def test_what_is_told_is_in_the_tables(file, run, base, told):
-    found = table(read_scores(ROOT / "experiments" / "results" / f"{file}.csv"), base).loc[run].round(3)
+    found = (
+        table(read_scores(ROOT / "experiments" / "results" / f"{file}.csv"), base).loc[run].round(3)
+    )
     numbers = [float(number) for number in re.findall(r"-?[\d.]+\d", told)]
     assert told in " ".join(LOG.split()) and numbers[-2:] == [found.low, found.high]
     assert len(numbers) == 2 or numbers[0] == found.difference

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from experiments.maps import TRAINED_ON, check, from_bytes, predict_maps, read_maps, run_maps, to_bytes, write_maps
+from experiments.maps import (
+    TRAINED_ON,
+    check,
+    from_bytes,
+    predict_maps,
+    read_maps,
+    run_maps,
+    to_bytes,
+    write_maps,
+)
 from lggseg import LggError, load_checkpoint
 
 
@@ -28,8 +37,11 @@ def test_nobody_is_judged_by_a_network_that_saw_them(run_done, cohort, tmp_path)
         with pytest.raises(LggError, match="trained on"):
             predict_maps(network, cohort, patients, tmp_path / "maps.npz")
     with pytest.raises(LggError, match="was trained on b; others must judge them"):
-        write_maps({"a": np.zeros((1, 2, 2), np.uint8), "b": np.zeros((1, 2, 2), np.uint8)}, ["b", "c"],
-                   tmp_path / "maps.npz")
+        write_maps(
+            {"a": np.zeros((1, 2, 2), np.uint8), "b": np.zeros((1, 2, 2), np.uint8)},
+            ["b", "c"],
+            tmp_path / "maps.npz",
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -41,7 +53,9 @@ def test_a_file_with_such_a_map_is_not_read(tmp_path):
     check(["c"], ["a", "b"], path)
 
 
-def test_every_map_of_a_run_is_by_networks_that_never_saw_the_patient(run_done, second_run, joined_run):
+def test_every_map_of_a_run_is_by_networks_that_never_saw_the_patient(
+    run_done, second_run, joined_run
+):
     for run in (run_done, second_run, joined_run):
         for fold, patient, _ in run_maps(run):
             network = load_checkpoint(run.network(fold))
@@ -50,7 +64,7 @@ def test_every_map_of_a_run_is_by_networks_that_never_saw_the_patient(run_done, 
 
 def test_half_a_file_is_told(run_done, tmp_path):
     whole = run_done.maps(0).read_bytes()
-    for content in (b"", whole[:len(whole) // 2], whole[:2000] + b"\0\1\2\3" + whole[2004:]):
+    for content in (b"", whole[: len(whole) // 2], whole[:2000] + b"\0\1\2\3" + whole[2004:]):
         path = tmp_path / "maps.npz"
         path.write_bytes(content)
         with pytest.raises(LggError, match="not a whole file of maps"):

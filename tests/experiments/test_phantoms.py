@@ -16,9 +16,13 @@ def test_threshold_and_share_are_those_that_suit_the_second_cohort(cohort):
     model = build_model(TINY)
     best, found = phantoms.tune(model, cohort)
     volumes = [cohort.volume(patient) for patient in cohort.patients]
-    tried = pd.DataFrame([choices(model.probability(volume.image), volume.mask) for volume in volumes])
+    tried = pd.DataFrame(
+        [choices(model.probability(volume.image), volume.mask) for volume in volumes]
+    )
     assert (best.recipe.threshold, best.recipe.min_component_share) == choose(tried)
-    np.testing.assert_allclose(found, [dice(best.segment(volume.image), volume.mask) for volume in volumes])
+    np.testing.assert_allclose(
+        found, [dice(best.segment(volume.image), volume.mask) for volume in volumes]
+    )
 
 
 @pytest.fixture

@@ -7,7 +7,13 @@ from tiny_run import made_up
 
 from experiments import postprocessing
 from experiments.maps import run_maps
-from experiments.postprocessing import clean_ups, from_stored_maps, predicted_again, read_choices, unseen_map
+from experiments.postprocessing import (
+    clean_ups,
+    from_stored_maps,
+    predicted_again,
+    read_choices,
+    unseen_map,
+)
 from experiments.tables import write_tables
 from lggseg import LggError, Segmenter, load_checkpoint
 
@@ -27,7 +33,9 @@ def test_chosen_is_what_the_tables_say(run_done, cohort):
 
 
 def test_each_run_changes_what_it_says(cohort, tmp_path):
-    """Tumour at 0.6 and a spot of air at 0.52; nothing is asked of the other fold but to keep both."""
+    """Tumour at 0.6 and a spot of air at 0.52; nothing is asked of the other fold but to keep both.
+    """
+
     def map_of(k, truth):
         found = np.where(truth, 153, 0).astype(np.uint8)
         found[0, :3, :3] = 133
@@ -36,9 +44,15 @@ def test_each_run_changes_what_it_says(cohort, tmp_path):
     run = made_up(cohort, tmp_path, map_of)
     write_tables(cohort, run)
     table = pd.read_csv(tmp_path / "patients.csv")
-    table.assign(threshold=0.5, min_component_share=0.1).to_csv(tmp_path / "patients.csv", index=False)
+    table.assign(threshold=0.5, min_component_share=0.1).to_csv(
+        tmp_path / "patients.csv", index=False
+    )
     found = frame(from_stored_maps(run, cohort))
-    assert (found.chosen == 1).all() and (found["threshold_0.5"] == 1).all() and (found.best_threshold == 1).all()
+    assert (
+        (found.chosen == 1).all()
+        and (found["threshold_0.5"] == 1).all()
+        and (found.best_threshold == 1).all()
+    )
     assert (found.plain < 1).all() and (found.all_components == found.plain).all()
 
 
@@ -75,7 +89,10 @@ def test_a_run_without_tables_is_told(tmp_path, cohort):
 
 def test_command(joined_run, cohort, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(postprocessing, "open_cohort", lambda path: cohort)
-    postprocessing.main([str(joined_run.out), "--sizes", "48", "--mirror", "--out", str(tmp_path / "all.csv")])
+    postprocessing.main(
+        [str(joined_run.out), "--sizes", "48", "--mirror", "--out", str(tmp_path / "all.csv")]
+    )
     assert "size_48" in capsys.readouterr().out
     assert pd.read_csv(tmp_path / "all.csv").groupby("run").size().to_dict() == dict.fromkeys(
-        [*RUNS, "best_threshold", "size_48", "mirror"], 4)
+        [*RUNS, "best_threshold", "size_48", "mirror"], 4
+    )

@@ -19,7 +19,11 @@ def test_every_recipe_is_one(path):
     build_model(config)
     assert text.startswith("# ")  # what it asks
     if path.stem != "base":
-        changed = {entry.name for entry in fields(TrainConfig) if getattr(config, entry.name) != entry.default}
+        changed = {
+            entry.name
+            for entry in fields(TrainConfig)
+            if getattr(config, entry.name) != entry.default
+        }
         assert changed == set(tomllib.loads(text))  # it names what it changes, and nothing else
 
 

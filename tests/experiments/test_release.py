@@ -33,24 +33,41 @@ def run(run_done, tmp_path):
 
 def files(project: Path) -> dict[str, bytes]:
     """Every file of the project and what it holds."""
-    return {str(path.relative_to(project)): path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(project)): path.read_bytes()
+        for path in project.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_weights_tables_and_figures_arrive(project, run):
     told = release(run, root=project)
-    assert sorted(files(project)) == sorted([*PAGES, "lggseg/weights/kaggle.pt",
-                                             *(f"lggseg/published/{name}" for name in TABLES.values())])
-    shipped, trained = map(load_checkpoint, (project / "lggseg/weights/kaggle.pt", run.out / "ensemble.pt"))
+    assert sorted(files(project)) == sorted(
+        [
+            *PAGES,
+            "lggseg/weights/kaggle.pt",
+            *(f"lggseg/published/{name}" for name in TABLES.values()),
+        ]
+    )
+    shipped, trained = map(
+        load_checkpoint, (project / "lggseg/weights/kaggle.pt", run.out / "ensemble.pt")
+    )
     assert shipped.recipe == trained.recipe and shipped.patients == trained.patients
-    assert (project / "lggseg/weights/kaggle.pt").stat().st_size < (run.out / "ensemble.pt").stat().st_size
+    assert (project / "lggseg/weights/kaggle.pt").stat().st_size < (
+        run.out / "ensemble.pt"
+    ).stat().st_size
     for name, target in TABLES.items():
-        assert (project / "lggseg" / "published" / target).read_bytes() == (run.out / name).read_bytes()
+        assert (project / "lggseg" / "published" / target).read_bytes() == (
+            run.out / name
+        ).read_bytes()
     for page in PAGES:
         assert (project / page).read_text() == f"# Title\n<!-- oof -->\n{told}\n<!-- /oof -->\n"
 
 
 def test_figures_are_told_in_words():
-    told = figures(pd.DataFrame({"patient": list("abc"), "fold": [0, 0, 1], "dice": [0.5, 0.7, 0.9]}))
+    told = figures(
+        pd.DataFrame({"patient": list("abc"), "fold": [0, 0, 1], "dice": [0.5, 0.7, 0.9]})
+    )
     assert told.startswith("> Dice of 3 patients: mean 0.700 (") and "worst 0.500\n" in told
     assert told.endswith("> Mean per fold: 0.600, 0.900")
 
@@ -65,17 +82,24 @@ def damage(run, how: str, project: Path) -> None:
         run.maps(1).unlink()
     elif how == "half":
         whole = (run.out / "ensemble.pt").read_bytes()
-        (run.out / "ensemble.pt").write_bytes(whole[:len(whole) // 2])
+        (run.out / "ensemble.pt").write_bytes(whole[: len(whole) // 2])
     elif how == "page":
         (project / PAGES[1]).write_text("# Title\n<!-- oof -->\n")
     elif how == "network":
         shutil.copy(run.network(0), run.out / "ensemble.pt")
 
 
-@pytest.mark.parametrize(("how", "told"), [
-    ("table", "is not finished"), ("rows", "is not finished"), ("fold", "is not finished"),
-    ("half", "not a whole lggseg checkpoint"), ("page", "has no <!-- oof --> ... <!-- /oof --> to fill"),
-    ("network", "trained on 2 patients, and the tables judge 4")])
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("table", "is not finished"),
+        ("rows", "is not finished"),
+        ("fold", "is not finished"),
+        ("half", "not a whole lggseg checkpoint"),
+        ("page", "has no <!-- oof --> ... <!-- /oof --> to fill"),
+        ("network", "trained on 2 patients, and the tables judge 4"),
+    ],
+)
 def test_what_is_not_whole_replaces_nothing(project, run, how, told):
     damage(run, how, project)
     before = files(project)
@@ -86,7 +110,9 @@ def test_what_is_not_whole_replaces_nothing(project, run, how, told):
 
 def test_an_error_while_writing_replaces_nothing(project, run, monkeypatch):
     before = files(project)
-    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
+    monkeypatch.setattr(
+        Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full"))
+    )
     with pytest.raises(LggError, match="disk full"):
         release(run, root=project)
     assert files(project) == before
@@ -95,7 +121,11 @@ def test_an_error_while_writing_replaces_nothing(project, run, monkeypatch):
 def test_weights_that_cannot_be_written_replace_nothing(project, run):
     before = files(project)
     with pytest.raises(LggError, match="bits"):
-        publish({project / "lggseg/weights/kaggle.pt": load_checkpoint(run.network(0))}, 7, {project / "new": b"x"})
+        publish(
+            {project / "lggseg/weights/kaggle.pt": load_checkpoint(run.network(0))},
+            7,
+            {project / "new": b"x"},
+        )
     assert files(project) == before
 
 
@@ -107,6 +137,7 @@ def test_command(run, monkeypatch, capsys):
 
 
 # --- what was released ---
+
 
 def test_pages_tell_what_the_tables_hold():
     told = figures(pd.read_csv(ROOT / "lggseg" / "published" / "oof_features.csv"))
@@ -132,13 +163,15 @@ def test_the_model_card_describes_the_weights(kind):
     for network in model.networks:
         assert millions == round(sum(p.numel() for p in network.parameters()) / 1e6, 2)
     assert f"threshold {model.recipe.threshold:g}" in row
-    assert f"under {model.recipe.min_component_share:g} of" in row or model.recipe.min_component_share == 0
+    assert (
+        f"under {model.recipe.min_component_share:g} of" in row
+        or model.recipe.min_component_share == 0
+    )
 
 
 def test_the_shipped_network_learned_from_those_of_the_table():
     patients = sorted(pd.read_csv(ROOT / "lggseg" / "published" / "oof_features.csv").patient)
     assert load_pretrained("kaggle").training_patients == patients
-
 
 
 def test_weights_are_small():

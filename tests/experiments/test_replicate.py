@@ -9,10 +9,14 @@ from lggseg.genomics import cohort_features
 
 @pytest.fixture()
 def project(tmp_path, phantom_cohort):
-    """A folder with the page to be stamped, and the manual shapes of the phantoms as if they were predicted."""
+    """A folder with the page to be stamped, and the manual shapes of the phantoms as if they were
+    predicted.
+    """
     folder = tmp_path / "lggseg" / "published"
     folder.mkdir(parents=True)
-    (folder / "README.md").write_text("# Title\n<!-- replication -->\nold\n<!-- /replication -->\nend\n")
+    (folder / "README.md").write_text(
+        "# Title\n<!-- replication -->\nold\n<!-- /replication -->\nend\n"
+    )
     cohort_features(phantom_cohort, progress=False).to_csv(tmp_path / "shapes.csv")
     return tmp_path
 
@@ -26,11 +30,14 @@ def test_manual_shapes_repeat_themselves(project, phantom_cohort, monkeypatch, c
     both = table.dropna(subset=["manual"])
     assert (both.manual == both.predicted).all() and len(both) == 10
     assert (project / "lggseg" / "published" / "README.md").read_text() == (
-        f"# Title\n<!-- replication -->\n{told}\n<!-- /replication -->\nend\n")
+        f"# Title\n<!-- replication -->\n{told}\n<!-- /replication -->\nend\n"
+    )
     assert "0 of them without a predicted shape" in told and "ASD 1.00 (1.00 to 1.00)" in told
 
 
-def test_uncleaned_masks_have_a_column_where_bevr_raw_is_given(project, phantom_cohort, monkeypatch):
+def test_uncleaned_masks_have_a_column_where_bevr_raw_is_given(
+    project, phantom_cohort, monkeypatch
+):
     monkeypatch.setattr(replicate, "open_cohort", lambda path: phantom_cohort)
     shapes = pd.read_csv(project / "shapes.csv")
     shapes.assign(bevr_raw=1 - shapes.bevr).to_csv(project / "shapes.csv", index=False)
@@ -41,7 +48,9 @@ def test_uncleaned_masks_have_a_column_where_bevr_raw_is_given(project, phantom_
     assert table.uncleaned["r of asd":"r of mf"].isna().all()
 
 
-def test_no_place_for_the_words_and_nothing_is_written(project, phantom_cohort, monkeypatch, capsys):
+def test_no_place_for_the_words_and_nothing_is_written(
+    project, phantom_cohort, monkeypatch, capsys
+):
     monkeypatch.setattr(replicate, "open_cohort", lambda path: phantom_cohort)
     (project / "lggseg" / "published" / "README.md").write_text("# Title\n")
     shapes = str(project / "shapes.csv")

@@ -1,4 +1,6 @@
-"""Rough scans as a measure: figures worked by hand, honest judges, a command that goes on where it was stopped."""
+"""Rough scans as a measure: figures worked by hand, honest judges, a command that goes on where it
+was stopped.
+"""
 
 import numpy as np
 import pandas as pd

@@ -144,7 +144,7 @@ def test_a_shift_of_weight_goes_as_far_as_the_volume_gains(seed):
         best = optimize.minimize_scalar(
             lambda t: -log_det(q, along(t)),
             bounds=(end, 0.99),
-            method="bounded",  # noqa: B023
+            method="bounded",
             options={"xatol": 1e-10},
         ).x
         moved = module._shift_weight(u, kappas(q, u), i)

@@ -8,14 +8,25 @@ from lggseg.model.checkpoint import dequantise, digest, quantise, read_checkpoin
 @pytest.fixture
 def content():
     torch.manual_seed(0)
-    return {"weights": {"a": torch.randn(50, 40), "half": torch.randn(9).half(), "steps": torch.tensor(3)},
-            "names": ["x", "y"], "size": 32, "rate": 0.1, "nothing": None}
+    return {
+        "weights": {
+            "a": torch.randn(50, 40),
+            "half": torch.randn(9).half(),
+            "steps": torch.tensor(3),
+        },
+        "names": ["x", "y"],
+        "size": 32,
+        "rate": 0.1,
+        "nothing": None,
+    }
 
 
 def test_round_trip(tmp_path, content):
     again = read_checkpoint(write_checkpoint(content, tmp_path / "deep" / "net.pt"))
     assert again["names"] == ["x", "y"] and again["rate"] == 0.1 and again["nothing"] is None
-    assert all(torch.equal(again["weights"][name], value) for name, value in content["weights"].items())
+    assert all(
+        torch.equal(again["weights"][name], value) for name, value in content["weights"].items()
+    )
 
 
 def test_missing_and_broken_files_are_named(tmp_path, content):
@@ -26,7 +37,9 @@ def test_missing_and_broken_files_are_named(tmp_path, content):
     with pytest.raises(LggError, match="net.pt: not a whole lggseg checkpoint"):
         read_checkpoint(path)
     torch.save({"something": "else"}, path)
-    with pytest.raises(LggError, match="net.pt: a dictionary of something, not an lggseg checkpoint"):
+    with pytest.raises(
+        LggError, match="net.pt: a dictionary of something, not an lggseg checkpoint"
+    ):
         read_checkpoint(path)
     torch.save({"format": 1, "digest": "", "content": {}}, path)
     with pytest.raises(LggError, match="format 1, and this version reads format 4"):
@@ -35,21 +48,35 @@ def test_missing_and_broken_files_are_named(tmp_path, content):
 
 NETWORK = torch.nn.Linear(2, 2)
 FOREIGN = {  # what others save, and what it is called
-    "state_dict": (NETWORK.state_dict(), "a state_dict, which holds weights alone, not an lggseg checkpoint"),
+    "state_dict": (
+        NETWORK.state_dict(),
+        "a state_dict, which holds weights alone, not an lggseg checkpoint",
+    ),
     "model": (NETWORK, "Python objects, such as a whole model .* not an lggseg checkpoint"),
-    "lightning": ({"state_dict": NETWORK.state_dict(), "epoch": 3}, "a training checkpoint with a state_dict"),
-    "lightning with settings": ({"state_dict": {}, "hyper": NETWORK}, "Python objects, .* a Lightning checkpoint"),
-    "tensor": (torch.zeros(3), "a Tensor, not an lggseg checkpoint"), "list": ([1], "a list, not an lggseg checkpoint"),
+    "lightning": (
+        {"state_dict": NETWORK.state_dict(), "epoch": 3},
+        "a training checkpoint with a state_dict",
+    ),
+    "lightning with settings": (
+        {"state_dict": {}, "hyper": NETWORK},
+        "Python objects, .* a Lightning checkpoint",
+    ),
+    "tensor": (torch.zeros(3), "a Tensor, not an lggseg checkpoint"),
+    "list": ([1], "a list, not an lggseg checkpoint"),
 }
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("zipped", [True, False])
 def test_other_peoples_checkpoints_are_called_what_they_are(tmp_path, kind, zipped):
-    """bioimage-io #482, deep-person-reid #4: a sound file is not called damaged, and nobody is told to delete it."""
+    """bioimage-io #482, deep-person-reid #4: a sound file is not called damaged, and nobody is told
+    to delete it.
+    """
     stored, words = FOREIGN[kind]
     torch.save(stored, tmp_path / "net.pt", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(LggError, match=f"net.pt: {words}.*load_state_dict.*save_checkpoint") as refused:
+    with pytest.raises(
+        LggError, match=f"net.pt: {words}.*load_state_dict.*save_checkpoint"
+    ) as refused:
         read_checkpoint(tmp_path / "net.pt")
     assert "delete" not in str(refused.value) and "damaged" not in str(refused.value)
 
@@ -61,7 +88,9 @@ def test_a_torchscript_program_is_called_so(tmp_path):
         read_checkpoint(tmp_path / "net.pt")
 
 
-@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n", b"<!DOCTYPE html>", b"version https://git-lfs", bytes(99)])
+@pytest.mark.parametrize(
+    "content", [b"\x89HDF\r\n\x1a\n", b"<!DOCTYPE html>", b"version https://git-lfs", bytes(99)]
+)
 def test_other_files_are_no_checkpoints(tmp_path, content):
     (tmp_path / "net.pt").write_bytes(content)
     with pytest.raises(LggError, match="net.pt: begins with b'.*, and no checkpoint does"):
@@ -89,9 +118,11 @@ def test_a_flipped_bit_anywhere_is_found_or_harmless(tmp_path, content):
     whole = path.read_bytes()
     found, generator = 0, torch.Generator().manual_seed(0)
     for place in torch.randint(len(whole), (150,), generator=generator).tolist():
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1:])
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         try:
-            assert digest(read_checkpoint(path)) == digest(content)  # padding, or a checksum nobody reads
+            assert digest(read_checkpoint(path)) == digest(
+                content
+            )  # padding, or a checksum nobody reads
         except LggError:
             found += 1
     assert found > 120
@@ -99,9 +130,14 @@ def test_a_flipped_bit_anywhere_is_found_or_harmless(tmp_path, content):
 
 def test_every_change_changes_the_digest(content):
     before = digest(content)
-    for change in ({"size": 33}, {"names": ["xy"]}, {"rate": 0.1000001}, {"nothing": 0},
-                   {"weights": content["weights"] | {"a": content["weights"]["a"].view(40, 50)}},
-                   {"weights": content["weights"] | {"half": content["weights"]["half"].float()}}):
+    for change in (
+        {"size": 33},
+        {"names": ["xy"]},
+        {"rate": 0.1000001},
+        {"nothing": 0},
+        {"weights": content["weights"] | {"a": content["weights"]["a"].view(40, 50)}},
+        {"weights": content["weights"] | {"half": content["weights"]["half"].float()}},
+    ):
         assert digest(content | change) != before
     assert digest({"a": [1], "b": []}) != digest({"a": [], "b": [1]})
 

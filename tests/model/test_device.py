@@ -29,14 +29,25 @@ def test_each_process_of_torchrun_takes_its_own_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert pick_device("cuda") == torch.device("cuda", 0)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert pick_device() == pick_device("cuda") == torch.device("cuda", 1) and pick_device("cuda:0").index == 0
+    assert (
+        pick_device() == pick_device("cuda") == torch.device("cuda", 1)
+        and pick_device("cuda:0").index == 0
+    )
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(LggError, match="PyTorch sees 2 GPUs here, and number 2 is wanted"):
         pick_device()
 
 
-@pytest.mark.parametrize("name, told", [("cuda", "sees 0 GPUs"), ("cuda:1", "sees 0 GPUs"), ("gpu", "no such device"),
-                                        ("meta", "no such device"), ("xpu", "no such device")])
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("cuda", "sees 0 GPUs"),
+        ("cuda:1", "sees 0 GPUs"),
+        ("gpu", "no such device"),
+        ("meta", "no such device"),
+        ("xpu", "no such device"),
+    ],
+)
 def test_devices_that_are_not_there_are_named(monkeypatch, name, told):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
@@ -44,8 +55,10 @@ def test_devices_that_are_not_there_are_named(monkeypatch, name, told):
         pick_device(name)
 
 
-@pytest.mark.parametrize("flags, expected", [("avx512f avx512_bf16", torch.bfloat16), ("amx_bf16", torch.bfloat16),
-                                             ("avx2 avx512f", None)])
+@pytest.mark.parametrize(
+    "flags, expected",
+    [("avx512f avx512_bf16", torch.bfloat16), ("amx_bf16", torch.bfloat16), ("avx2 avx512f", None)],
+)
 def test_bfloat16_on_a_cpu_only_with_instructions_for_it(monkeypatch, flags, expected):
     monkeypatch.setattr(Path, "read_text", lambda path: f"flags : {flags}\n")
     assert amp_dtype(torch.device("cpu")) is expected
@@ -59,7 +72,9 @@ def test_float32_where_the_cpu_does_not_tell(monkeypatch):
     assert amp_dtype(torch.device("cpu")) is None
 
 
-@pytest.mark.parametrize("capability, expected", [((8, 0), torch.bfloat16), ((7, 5), torch.float16)])
+@pytest.mark.parametrize(
+    "capability, expected", [((8, 0), torch.bfloat16), ((7, 5), torch.float16)]
+)
 def test_number_format_of_a_gpu(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert amp_dtype(torch.device("cuda")) is expected
@@ -88,7 +103,9 @@ def test_a_thread_count_of_the_machine_at_hand():
     try:
         for present in (before, 1):  # who set one thread at a busy moment may get more later
             torch.set_num_threads(present)
-            assert 1 <= device.pick_threads() <= device.THREADS and torch.get_num_threads() == present
+            assert (
+                1 <= device.pick_threads() <= device.THREADS and torch.get_num_threads() == present
+            )
     finally:
         torch.set_num_threads(before)
 

@@ -34,7 +34,9 @@ def test_pieces_that_touch_at_a_corner_are_one():
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_the_threshold_itself_is_tumour(share):
-    assert postprocess(np.array([[[0.6, 0.25, 0.2]]]), 0.25, share).tolist() == [[[True, True, False]]]
+    assert postprocess(np.array([[[0.6, 0.25, 0.2]]]), 0.25, share).tolist() == [
+        [[True, True, False]]
+    ]
 
 
 def test_a_component_alone_stays_however_weak():

@@ -23,14 +23,16 @@ from lggseg.unet import UNet
 
 
 class Bright(nn.Module):
-    """Calls tumour what is bright in the FLAIR channel of the middle slice: an answer known beforehand."""
+    """Calls tumour what is bright in the FLAIR channel of the middle slice: an answer known
+    beforehand.
+    """
 
     def __init__(self, context: int = 0, left: bool = False):
         super().__init__()
         self.channel, self.left = 3 * context + 1, left
 
     def forward(self, x):
-        logits = 40 * (x[:, self.channel: self.channel + 1] - 1)
+        logits = 40 * (x[:, self.channel : self.channel + 1] - 1)
         if self.left:
             logits[..., 8:] = -40
         return logits
@@ -44,7 +46,12 @@ def bright(context: int = 0, left: bool = False, **recipe) -> Segmenter:
 def unet(seed: int = 0, **recipe) -> Segmenter:
     """A small U-Net, trained on nobody but the patient called after its seed."""
     torch.manual_seed(seed)
-    recipe = GridSpec(**({"size": 32, "block": 1, "context": 1, "threshold": 0.4, "min_component_share": 0.2} | recipe))
+    recipe = GridSpec(
+        **(
+            {"size": 32, "block": 1, "context": 1, "threshold": 0.4, "min_component_share": 0.2}
+            | recipe
+        )
+    )
     return Segmenter(UNet(9, features=4, depth=3), recipe, [[f"TCGA_CS_P{seed:03d}"]]).eval()
 
 
@@ -65,11 +72,12 @@ def grid():
 
 # --- volumes ---
 
+
 def test_probabilities_lie_on_the_volumes_own_grid(image):
     wide = image.repeat(3, axis=1).repeat(2, axis=2)
     probability = bright().probability(wide)
     assert probability.shape == (5, 48, 32) and probability.dtype == np.float32
-    assert 0 <= probability.min() and probability.max() <= 1
+    assert probability.min() >= 0 and probability.max() <= 1
 
 
 @pytest.mark.parametrize("context", [0, 1])
@@ -83,18 +91,27 @@ def test_finds_what_is_bright_in_its_slice(image, context, batch):
 
 def test_mirrored_scans_have_mirrored_masks(image):
     segmenter = bright(left=True, flip=False)
-    np.testing.assert_array_equal(segmenter.segment(image[:, :, ::-1]), segmenter.segment(image)[:, :, ::-1])
+    np.testing.assert_array_equal(
+        segmenter.segment(image[:, :, ::-1]), segmenter.segment(image)[:, :, ::-1]
+    )
 
 
 def test_flip_averages_with_the_mirror_image(image):
     sides = [bright(left=True, flip=flip).probability(image)[2, 5, 10] for flip in (False, True)]
-    assert sides == [pytest.approx(0, abs=1e-3), pytest.approx(0.5, abs=1e-3)]  # the mirrored pass does not ignore it
+    assert sides == [
+        pytest.approx(0, abs=1e-3),
+        pytest.approx(0.5, abs=1e-3),
+    ]  # the mirrored pass does not ignore it
 
 
 def test_segment_uses_the_recipe(image):
     image[4, 11, 7, 1] = 250
     both, one = bright(), bright(min_component_share=1.0)
-    assert both.segment(image)[4].any() and not one.segment(image)[4].any() and one.segment(image)[2].any()
+    assert (
+        both.segment(image)[4].any()
+        and not one.segment(image)[4].any()
+        and one.segment(image)[2].any()
+    )
     for threshold in (0.4, 0.6):
         undecided = Segmenter(nn.Conv2d(3, 1, 1), GridSpec(32, block=1, threshold=threshold))
         nn.init.zeros_(undecided.networks[0].weight), nn.init.zeros_(undecided.networks[0].bias)
@@ -120,12 +137,16 @@ def test_mixed_precision_hardly_changes_a_probability(image, monkeypatch):
 
 def test_mode_is_restored(image):
     segmenter, expected = unet().train(), unet().probability(image)
-    np.testing.assert_allclose(segmenter.probability(image), expected, atol=1e-6)  # without the batch's statistics
+    np.testing.assert_allclose(
+        segmenter.probability(image), expected, atol=1e-6
+    )  # without the batch's statistics
     assert segmenter.training and not unet().training
 
 
 def test_a_single_slice_is_a_volume(image):
-    image[2, 6:8, 8:12, 1] = 50  # half of the patch: it must not be as large as a twentieth of the head
+    image[2, 6:8, 8:12, 1] = (
+        50  # half of the patch: it must not be as large as a twentieth of the head
+    )
     assert bright().segment(image[2:3]).sum() == pytest.approx(8, abs=3)
 
 
@@ -145,6 +166,7 @@ def test_a_missing_sequence_is_told_and_replaced(image):
 
 # --- blocks of pixels ---
 
+
 def test_blocks_go_in_as_channels_and_come_out_as_pixels():
     class Corner(nn.Module):  # 12 channels in, 4 out: FLAIR of the block's pixels
         def forward(self, x):
@@ -155,6 +177,7 @@ def test_blocks_go_in_as_channels_and_come_out_as_pixels():
 
 
 # --- several networks ---
+
 
 class Says(nn.Module):
     """Answers with one logit everywhere."""
@@ -168,11 +191,17 @@ class Says(nn.Module):
 
 
 def test_several_networks_average_their_probabilities_not_their_logits():
-    answer = Segmenter([Says(10.0), Says(-2.0)], GridSpec(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
-    torch.testing.assert_close(answer, torch.full((1, 1, 4, 4), (0.99995 + 0.1192) / 2), rtol=0, atol=1e-3)
+    answer = Segmenter([Says(10.0), Says(-2.0)], GridSpec(block=1))(
+        torch.zeros(1, 3, 4, 4)
+    ).sigmoid()
+    torch.testing.assert_close(
+        answer, torch.full((1, 1, 4, 4), (0.99995 + 0.1192) / 2), rtol=0, atol=1e-3
+    )
     sure = Segmenter([Says(20.0), Says(20.0)], GridSpec(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
     assert sure.min() > 0.9999
-    assert (Segmenter(Says(20.0), GridSpec(block=1))(torch.zeros(1, 3, 4, 4)) == 20).all()  # one alone is left as it is
+    assert (
+        Segmenter(Says(20.0), GridSpec(block=1))(torch.zeros(1, 3, 4, 4)) == 20
+    ).all()  # one alone is left as it is
 
 
 def test_another_recipe_for_the_same_networks():
@@ -243,12 +272,16 @@ def test_without_a_patient_only_those_answer_who_never_saw_them(grid):
     with pytest.raises(LggError, match="the network was trained on TCGA_CS_P001"):
         two.without("TCGA_CS_P001")
     with pytest.raises(LggError, match="every network was trained on TCGA_CS_P000"):
-        Segmenter([*one.networks, *one.networks], one.recipe, one.patients * 2).without("TCGA_CS_P000")
+        Segmenter([*one.networks, *one.networks], one.recipe, one.patients * 2).without(
+            "TCGA_CS_P000"
+        )
 
 
 def test_networks_of_another_segmenter_can_be_taken_over(grid):
     one = unet(0)
-    torch.testing.assert_close(Segmenter(one.networks, one.recipe, one.patients).eval()(grid), one(grid))
+    torch.testing.assert_close(
+        Segmenter(one.networks, one.recipe, one.patients).eval()(grid), one(grid)
+    )
 
 
 def test_what_contradicts_is_refused():
@@ -259,8 +292,12 @@ def test_what_contradicts_is_refused():
 
 
 def test_ids_that_are_not_in_a_list_of_their_own_are_refused():
-    """As letters nobody would know them again, and a network would be judged on whom it was trained on."""
-    with pytest.raises(LggError, match=r"patients has the text 'TCGA_CS_P000'.*a list of ids for each network"):
+    """As letters nobody would know them again, and a network would be judged on whom it was trained
+    on.
+    """
+    with pytest.raises(
+        LggError, match=r"patients has the text 'TCGA_CS_P000'.*a list of ids for each network"
+    ):
         Segmenter(UNet(features=4, depth=3), GridSpec(block=1), ["TCGA_CS_P000"])
 
 
@@ -280,26 +317,38 @@ def test_without_knows_a_patient_by_the_folders_name(grid):
 
 def test_patients_are_remembered():
     segmenter = unet()
-    segmenter.learned_from(["TCGA_HT_P009", "TCGA_CS_P000"], replace(segmenter.recipe, threshold=0.3))
-    assert segmenter.training_patients == ["TCGA_CS_P000", "TCGA_HT_P009"] and segmenter.recipe.threshold == 0.3
+    segmenter.learned_from(
+        ["TCGA_HT_P009", "TCGA_CS_P000"], replace(segmenter.recipe, threshold=0.3)
+    )
+    assert (
+        segmenter.training_patients == ["TCGA_CS_P000", "TCGA_HT_P009"]
+        and segmenter.recipe.threshold == 0.3
+    )
     with pytest.raises(LggError, match="its recipe"):
         segmenter.learned_from([], replace(segmenter.recipe, context=0))
 
 
 # --- files ---
 
+
 def test_round_trip(tmp_path, grid):
     segmenter = unet()
     again = Segmenter.load(segmenter.save(tmp_path / "deep" / "net.pt"))
     torch.testing.assert_close(again(grid), segmenter(grid), rtol=0, atol=0)
-    assert again.recipe == segmenter.recipe and again.patients == segmenter.patients and not again.training
+    assert (
+        again.recipe == segmenter.recipe
+        and again.patients == segmenter.patients
+        and not again.training
+    )
 
 
 def test_a_plain_network_is_stored_as_a_segmenter(tmp_path, image):
     network = UNet(features=4, depth=3).eval()
     path = save_checkpoint(network, tmp_path / "net.pt")
     assert path == tmp_path / "net.pt"
-    np.testing.assert_array_equal(predict_volume(load_checkpoint(path), image), predict_volume(network, image))
+    np.testing.assert_array_equal(
+        predict_volume(load_checkpoint(path), image), predict_volume(network, image)
+    )
 
 
 @pytest.mark.parametrize(("bits", "size", "error"), [(16, 0.6, 0.02), (8, 0.4, 0.1)])
@@ -329,8 +378,11 @@ def test_weights_that_are_no_numbers_are_neither_written_nor_read(tmp_path):
     with pytest.raises(LggError, match="head.bias holds NaN or infinity"):
         segmenter.save(tmp_path / "net.pt")
     assert not (tmp_path / "net.pt").exists()
-    member = {"architecture": segmenter.networks[0].architecture, "patients": segmenter.patients[0],
-              "state": segmenter.networks[0].state_dict()}
+    member = {
+        "architecture": segmenter.networks[0].architecture,
+        "patients": segmenter.patients[0],
+        "state": segmenter.networks[0].state_dict(),
+    }
     content = {"recipe": asdict(segmenter.recipe), "members": [member]}
     with pytest.raises(LggError, match="net.pt: head.bias holds NaN or infinity"):
         Segmenter.load(write_checkpoint(content, tmp_path / "net.pt"))
@@ -354,19 +406,34 @@ def test_unknown_weights_are_named():
 
 @pytest.mark.real
 def test_shipped_weights_have_learned_from_whom_they_name(real_cohort):
-    """A mean of 0.88 was measured when they were released; a single channel lost costs more than is allowed here."""
+    """A mean of 0.88 was measured when they were released; a single channel lost costs more than is
+    allowed here.
+    """
     model = load_pretrained("kaggle")
-    chosen = [patient for patient in real_cohort.patients if patient in model.training_patients][::10]
-    found = [dice(model.segment(volume.image), volume.mask) for volume in map(real_cohort.volume, chosen)]
+    chosen = [patient for patient in real_cohort.patients if patient in model.training_patients][
+        ::10
+    ]
+    found = [
+        dice(model.segment(volume.image), volume.mask) for volume in map(real_cohort.volume, chosen)
+    ]
     assert np.mean(found) > 0.85
 
 
 def test_the_usual_weights_are_those_of_real_patients():
-    assert load_pretrained().patients == load_pretrained("kaggle").patients != load_pretrained("phantom").patients
+    assert (
+        load_pretrained().patients
+        == load_pretrained("kaggle").patients
+        != load_pretrained("phantom").patients
+    )
 
 
-@pytest.mark.parametrize(("network", "words"), [
-    (nn.Conv2d(3, 2, 1), "one logit for each pixel"), (nn.Conv2d(3, 1, 2, stride=2), "one logit for each pixel")])
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (nn.Conv2d(3, 2, 1), "one logit for each pixel"),
+        (nn.Conv2d(3, 1, 2, stride=2), "one logit for each pixel"),
+    ],
+)
 def test_a_network_that_answers_in_another_shape_is_refused(image, network, words):
     with pytest.raises(LggError, match=words):
         Segmenter(network, GridSpec(32, block=1)).probability(image)
@@ -386,6 +453,8 @@ def test_other_number_formats_are_refused(change):
     model = Segmenter(UNet(features=2, depth=2), GridSpec(16, block=1))
     image = np.zeros((1, 40, 40, 3), np.uint8)
     image[:, 10:30, 10:30] = 100
-    with pytest.raises(LggError, match=r"weights of networks.0.* must be torch.float32: call .float\(\)"):
+    with pytest.raises(
+        LggError, match=r"weights of networks.0.* must be torch.float32: call .float\(\)"
+    ):
         getattr(model, change)().probability(image)
     assert model.float().probability(image).shape == (1, 40, 40)

@@ -58,7 +58,7 @@ def test_the_scalp_varies_around_the_head_and_with_height(default):
     back, temple = (
         thickness[middle][here].mean() for here in (y[middle] > 0.8, np.abs(x[middle]) > 0.8)
     )
-    assert back > 1.15 * temple and 0.02 < thickness.min() and thickness.max() < 0.2
+    assert back > 1.15 * temple and thickness.min() > 0.02 and thickness.max() < 0.2
     behind = (y > 0.9) & (np.abs(x) < 0.2)
     assert (
         thickness[0][behind[0]].mean() > 1.3 * thickness[middle][behind[middle]].mean()

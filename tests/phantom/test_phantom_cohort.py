@@ -74,7 +74,7 @@ def test_pixels(small):
         assert (
             len(rows) >= 2
             and (np.diff(rows) >= 1).all()
-            and 0 < rows[0]
+            and rows[0] > 0
             and rows[-1] < len(mask) - 1
         )
 

@@ -100,7 +100,9 @@ def test_where_flair_shows_nothing_there_is_no_scan():
 
 
 def brain(order=(0, 1, 2)) -> np.ndarray:
-    """A disc of grey matter with white stripes: brighter in both T1, darker in FLAIR; channels in this order."""
+    """A disc of grey matter with white stripes: brighter in both T1, darker in FLAIR; channels in
+    this order.
+    """
     y, x = np.ogrid[:100, :100]
     white = np.broadcast_to((x // 4 + y // 4) % 2 == 0, (5, 100, 100))
     t1, flair = np.where(white, 130, 100), np.where(white, 90, 110)

@@ -6,7 +6,8 @@ import pytest
 from lggseg.errors import LggError
 from lggseg.scans.grid import Grid
 
-# All 48 ways in which a file's axes can run: which world axis each follows, and whether it runs against it.
+# All 48 ways in which a file's axes can run: which world axis each follows, and whether it runs
+# against it.
 WAYS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
 SIZE = np.array([1.0, 2.0, 5.0])  # mm towards right, front, top
 

@@ -1,4 +1,6 @@
-"""NIfTI: what is read, and that results come back on the file's own grid, for all 48 ways its axes can run."""
+"""NIfTI: what is read, and that results come back on the file's own grid, for all 48 ways its axes
+can run.
+"""
 
 import gzip
 from itertools import permutations, product
@@ -20,7 +22,9 @@ def save(path, values):
 
 
 def turned(code: str):
-    """A NIfTI image (its world (4,5,6), pixels 1 x 2 mm, slices 5 mm) stored with axes that run as `code` says."""
+    """A NIfTI image (its world (4,5,6), pixels 1 x 2 mm, slices 5 mm) stored with axes that run as
+    `code` says.
+    """
     world = nibabel.Nifti1Image(
         np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.diag([1, 2, 5, 1.0])
     )

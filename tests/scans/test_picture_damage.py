@@ -11,7 +11,9 @@ from lggseg.scans.picture_file import read_slices
 
 
 def rotten_png(path, pixels):
-    """A PNG one byte of whose pixels changed on the disk, of which only the chunk's checksum tells; stored plainly."""
+    """A PNG one byte of whose pixels changed on the disk, of which only the chunk's checksum tells;
+    stored plainly.
+    """
     Image.fromarray(pixels).save(path, compress_level=0)
     content = bytearray(path.read_bytes())
     place = (

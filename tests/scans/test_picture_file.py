@@ -1,5 +1,6 @@
-"""One picture file: 16 bits a channel, alpha, palettes, pages, orientation. The files are written byte by byte here,
-or by tifffile, since Pillow can write few of them."""
+"""One picture file: 16 bits a channel, alpha, palettes, pages, orientation. The files are written
+byte by byte here, or by tifffile, since Pillow can write few of them.
+"""
 
 import struct
 import zlib
@@ -29,7 +30,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def write_png(path, pixels: np.ndarray, filters=(0, 1, 2, 3, 4), extra: bytes = b"") -> None:
-    """A PNG of uint16 (H,W,C), its rows filtered in turn by none, sub, up, average, Paeth (PNG specification, 9.2)."""
+    """A PNG of uint16 (H,W,C), its rows filtered in turn by none, sub, up, average, Paeth (PNG
+    specification, 9.2).
+    """
     height, width, channels = pixels.shape
     rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1).astype(int)
     step, data, above = 2 * channels, b"", np.zeros(rows.shape[1], int)
@@ -252,7 +255,9 @@ STORED = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
 @pytest.mark.parametrize("how", [{"ome": True}, {"imagej": True}, {}])
 @pytest.mark.parametrize("axes", ["ZCYX", "CZYX"])
 def test_axes_are_believed(tmp_path, how, axes):
-    """CellProfiler #4032, imageio #226 and #849, tifffile #235: channels in pages of their own are no slices."""
+    """CellProfiler #4032, imageio #226 and #849, tifffile #235: channels in pages of their own are
+    no slices.
+    """
     stored = STORED
     if axes == "CZYX":
         if "imagej" in how:
@@ -391,7 +396,8 @@ def test_channels_that_no_viewer_shows_are_refused(tmp_path, channels):
 )
 @pytest.mark.parametrize("order", "<>")
 def test_types_are_believed(tmp_path, kind, order):
-    """silx-kit/fabio #9, ITK PR #2112: no sign is taken for a high bit, and no high bit for a sign."""
+    """silx-kit/fabio #9, ITK PR #2112: no sign is taken for a high bit, and no high bit for a sign.
+    """
     ends = (0, 1000) if kind == "float16" else (-1e300, 1e300)
     if "int" in kind:
         ends = (np.iinfo(kind).min, np.iinfo(kind).max)

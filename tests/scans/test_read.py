@@ -336,7 +336,10 @@ def test_a_label_map_beside_the_sequences_is_skipped(tmp_path):
 
 
 def test_a_map_of_many_regions_is_told_and_a_constant_is_missing(tmp_path):
-    """Atlases name some dozens of regions. 64 levels and fewer are told; what shows nothing has its own warning."""
+    """Atlases name some dozens of regions.
+
+    64 levels and fewer are told; what shows nothing has its own warning.
+    """
     for levels, told in ((9, 1), (64, 1), (65, 0)):
         folder = save_slices(tmp_path / str(levels), head() % levels)
         assert (

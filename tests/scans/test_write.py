@@ -81,7 +81,7 @@ def test_measures():
     )
     assert found[["slices", "tumour_slices", "tumour_voxels", "dice"]].tolist() == [2, 1, 50, 1.0]
     assert found.tumour_ml == pytest.approx(0.5) and "dice" not in measure(scan(), mask(), mask())
-    assert np.isnan(measure(scan(), mask(), 0 > mask()).asd)
+    assert np.isnan(measure(scan(), mask(), mask() < 0).asd)
 
 
 def test_shape_is_measured_on_square_pixels():
@@ -97,7 +97,9 @@ def test_shape_is_measured_on_square_pixels():
 
 
 def test_square_pixels_of_a_small_tumour():
-    """Two by two pixels twice as high as wide are four by two square ones, whatever is interpolated at the border."""
+    """Two by two pixels twice as high as wide are four by two square ones, whatever is interpolated
+    at the border.
+    """
     small, square = np.zeros((1, 20, 40), bool), np.zeros((1, 40, 40), bool)
     small[0, 10:12, 20:22] = square[0, 20:24, 20:22] = True
     found = measure(
@@ -163,8 +165,10 @@ def test_a_forged_list_reaches_nothing_outside(tmp_path):
 
 @pytest.mark.parametrize("writes", range(6))
 def test_stopped_at_any_write_the_next_run_clears_up(tmp_path, monkeypatch, writes):
-    """Half-way there are old files and new ones, each whole and on the list; the next run goes as if there was none."""
-    write_results({name: b"old" for name in ("a", "b", "c")}, tmp_path)
+    """Half-way there are old files and new ones, each whole and on the list; the next run goes as
+    if there was none.
+    """
+    write_results(dict.fromkeys(("a", "b", "c"), b"old"), tmp_path)
     real, done = write.put, []
 
     def put(file, content):
@@ -174,7 +178,7 @@ def test_stopped_at_any_write_the_next_run_clears_up(tmp_path, monkeypatch, writ
         real(file, content)
 
     monkeypatch.setattr(write, "put", put)
-    new = {name: b"new" for name in ("b", "c", "d")}
+    new = dict.fromkeys(("b", "c", "d"), b"new")
     if writes < 5:  # the list, three files, the list
         with pytest.raises(KeyboardInterrupt):
             write_results(new, tmp_path)

@@ -20,7 +20,12 @@ def test_the_same_seed_gives_the_same_weights():
 
 def test_a_network_for_blocks_answers_for_every_pixel():
     model = build_model(replace(SMALL, block=2, context=1)).eval()
-    assert model.networks[0].in_channels == 36 and model(torch.zeros(1, 9, 32, 32)).shape == (1, 1, 32, 32)
+    assert model.networks[0].in_channels == 36 and model(torch.zeros(1, 9, 32, 32)).shape == (
+        1,
+        1,
+        32,
+        32,
+    )
     blocks = replace(SMALL, block=3, size=48, coarse_size=48)
     assert build_model(blocks).eval()(torch.zeros(1, 3, 48, 48)).shape == (1, 1, 48, 48)
 
@@ -30,7 +35,9 @@ def test_start_begins_with_the_weights_of_a_checkpoint(tmp_path):
     model.learned_from(["TCGA_CS_P001"], SMALL.recipe)
     path = model.save(tmp_path / "old.pt")
     again = build_model(replace(SMALL, seed=9, start=str(path)))
-    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values())
+    )
     assert again.training_patients == ["TCGA_CS_P001"]
 
 
@@ -39,7 +46,9 @@ def test_start_with_another_architecture_is_refused(tmp_path):
     with pytest.raises(LggError, match="context, block, features, depth and growth"):
         build_model(replace(SMALL, features=8, start=str(path)))
     two = build_model(SMALL)
-    path = Segmenter([*two.networks, *build_model(SMALL).networks], two.recipe).save(tmp_path / "two.pt")
+    path = Segmenter([*two.networks, *build_model(SMALL).networks], two.recipe).save(
+        tmp_path / "two.pt"
+    )
     with pytest.raises(LggError, match="two.pt is not a single U-Net"):
         build_model(replace(SMALL, start=str(path)))
 

@@ -20,25 +20,61 @@ def test_coarse_then_fine_and_strong_then_weak():
     config = replace(SMALL, epochs=6, coarse_share=0.5, augment=2.0, late_augment=0.1)
     assert [config.size_at(epoch) for epoch in range(6)] == [16, 16, 16, 32, 32, 32]
     assert [config.strength_at(epoch) for epoch in range(6)] == [2.0] * 4 + [0.1] * 2
-    assert replace(config, coarse_share=0.0).size_at(0) == 32 and replace(config, coarse_share=1.0).size_at(5) == 16
+    assert (
+        replace(config, coarse_share=0.0).size_at(0) == 32
+        and replace(config, coarse_share=1.0).size_at(5) == 16
+    )
 
 
-@pytest.mark.parametrize(("name", "value", "rule"), [
-    ("batch", 0, "batch=0: it must be from 1 to 4096"), ("epochs", 0, "epochs=0: it must be at least 1"),
-    ("ema", 1.5, "ema=1.5: it must be from 0 to 1"), ("loss", "l2", "loss='l2': there are dice_bce, dice"),
-    ("compile", "no", "compile='no': it must be true or false"),
-    ("oversample_foreground", float("nan"), "oversample_foreground=nan: it must be from 0 to 1")])
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("batch", 0, "batch=0: it must be from 1 to 4096"),
+        ("epochs", 0, "epochs=0: it must be at least 1"),
+        ("ema", 1.5, "ema=1.5: it must be from 0 to 1"),
+        ("loss", "l2", "loss='l2': there are dice_bce, dice"),
+        ("compile", "no", "compile='no': it must be true or false"),
+        (
+            "oversample_foreground",
+            float("nan"),
+            "oversample_foreground=nan: it must be from 0 to 1",
+        ),
+    ],
+)
 def test_values_that_cannot_work_are_refused(name, value, rule):
     with pytest.raises(LggError, match=rule):
         TrainConfig(**{name: value})
 
 
-@pytest.mark.parametrize(("name", "least", "most"), [
-    ("size", 8, None), ("coarse_size", 8, None), ("coarse_share", 0, 1), ("block", 1, None), ("context", 0, None),
-    ("features", 1, None), ("depth", 2, None), ("growth", 1, None), ("epochs", 1, None), ("epoch_slices", 1, None),
-    ("batch", 1, None), ("lr", 0, None), ("weight_decay", 0, None), ("ema", 0, 1), ("oversample_foreground", 0, 1),
-    ("balance", 0, 1), ("augment", 0, None), ("late_augment", 0, None), ("carve_mix", 0, 1), ("cyst", 0, 1),
-    ("patience", 0, None), ("validate_every", 1, None), ("seed", 0, None), ("workers", 0, None)])
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("size", 8, None),
+        ("coarse_size", 8, None),
+        ("coarse_share", 0, 1),
+        ("block", 1, None),
+        ("context", 0, None),
+        ("features", 1, None),
+        ("depth", 2, None),
+        ("growth", 1, None),
+        ("epochs", 1, None),
+        ("epoch_slices", 1, None),
+        ("batch", 1, None),
+        ("lr", 0, None),
+        ("weight_decay", 0, None),
+        ("ema", 0, 1),
+        ("oversample_foreground", 0, 1),
+        ("balance", 0, 1),
+        ("augment", 0, None),
+        ("late_augment", 0, None),
+        ("carve_mix", 0, 1),
+        ("cyst", 0, 1),
+        ("patience", 0, None),
+        ("validate_every", 1, None),
+        ("seed", 0, None),
+        ("workers", 0, None),
+    ],
+)
 def test_settings_reach_to_their_bounds_and_no_further(name, least, most):
     TrainConfig(**{name: least})
     with pytest.raises(LggError, match=f"{name}={least - 1}: it must be"):
@@ -56,6 +92,7 @@ def test_losses_are_accepted_by_name(loss):
 
 # --- options and files ---
 
+
 def parsed(*arguments: str) -> TrainConfig:
     parser = argparse.ArgumentParser()
     add_options(parser)
@@ -65,10 +102,12 @@ def parsed(*arguments: str) -> TrainConfig:
 @pytest.fixture
 def file(tmp_path):
     """Writes the text of a config file and returns its path."""
+
     def write(text: str) -> str:
         path = tmp_path / "run.toml"
         path.write_text(text, encoding="utf-8")
         return str(path)
+
     return write
 
 
@@ -77,7 +116,9 @@ def test_without_options_it_is_the_default():
 
 
 def test_every_setting_is_an_option_told_in_its_own_words():
-    parser = argparse.ArgumentParser(formatter_class=lambda prog: argparse.HelpFormatter(prog, width=1000))
+    parser = argparse.ArgumentParser(
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=1000)
+    )
     add_options(parser)
     told = parser.format_help()
     for entry in fields(TrainConfig):
@@ -94,22 +135,28 @@ def test_the_file_counts_more_than_defaults_and_options_more_than_the_file(file)
 
 
 def test_an_option_that_repeats_the_default_still_beats_the_file(file):
-    assert parsed("--config", file("size = 64"), "--size", str(TrainConfig().size)).size == TrainConfig().size
+    assert (
+        parsed("--config", file("size = 64"), "--size", str(TrainConfig().size)).size
+        == TrainConfig().size
+    )
 
 
-@pytest.mark.parametrize("text, told", [
-    ("sise = 64", "run.toml: no setting is called 'sise'; there are out, start, size, "),
-    ("size = 64.0", "run.toml: size=64.0: it must be a whole number"),
-    ("size = true", "run.toml: size=True: it must be a whole number"),
-    ('lr = "fast"', "run.toml: lr='fast': it must be a number"),
-    ("compile = 1", "run.toml: compile=1: it must be true or false"),
-    ("loss = 3", "run.toml: loss=3: it must be text"),
-    ("out = false", "run.toml: out=False: it must be text"),
-    ('loss = "dise"', "run.toml: loss='dise': there are dice_bce, dice, bce, focal_tversky"),
-    ("lr = nan", "run.toml: lr=nan: it must be from 0 to 10"),
-    ("batch = 0", "run.toml: batch=0: it must be from 1 to 4096"),
-    ("size = ", "run.toml: not a readable TOML file"),
-])
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("sise = 64", "run.toml: no setting is called 'sise'; there are out, start, size, "),
+        ("size = 64.0", "run.toml: size=64.0: it must be a whole number"),
+        ("size = true", "run.toml: size=True: it must be a whole number"),
+        ('lr = "fast"', "run.toml: lr='fast': it must be a number"),
+        ("compile = 1", "run.toml: compile=1: it must be true or false"),
+        ("loss = 3", "run.toml: loss=3: it must be text"),
+        ("out = false", "run.toml: out=False: it must be text"),
+        ('loss = "dise"', "run.toml: loss='dise': there are dice_bce, dice, bce, focal_tversky"),
+        ("lr = nan", "run.toml: lr=nan: it must be from 0 to 10"),
+        ("batch = 0", "run.toml: batch=0: it must be from 1 to 4096"),
+        ("size = ", "run.toml: not a readable TOML file"),
+    ],
+)
 def test_a_wrong_file_is_told_by_name(file, text, told):
     with pytest.raises(LggError) as caught:
         read_config(file(text))
@@ -127,11 +174,19 @@ def test_what_decides_a_run_leaves_out_where_and_how_fast():
     assert config.identity_settings != replace(config, seed=1).identity_settings
 
 
-@pytest.mark.parametrize(("change", "rule"), [
-    ({"start": "a/last.pt", "out": "a"}, "lies in out"), ({"lr": "0.1"}, "lr='0.1': it must be a number"),
-    ({"epochs": 1.5}, "epochs=1.5: it must be a whole number"), ({"seed": 2**40}, "seed"),
-    ({"growth": 1e308}, "growth"),
-    ({"augment": float("inf")}, "augment=inf"), ({"workers": 10**6}, "workers"), ({"batch": 10**9}, "batch")])
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"start": "a/last.pt", "out": "a"}, "lies in out"),
+        ({"lr": "0.1"}, "lr='0.1': it must be a number"),
+        ({"epochs": 1.5}, "epochs=1.5: it must be a whole number"),
+        ({"seed": 2**40}, "seed"),
+        ({"growth": 1e308}, "growth"),
+        ({"augment": float("inf")}, "augment=inf"),
+        ({"workers": 10**6}, "workers"),
+        ({"batch": 10**9}, "batch"),
+    ],
+)
 def test_settings_that_would_fail_later_or_overwrite(change, rule):
     with pytest.raises(LggError, match=rule):
         TrainConfig(**change)

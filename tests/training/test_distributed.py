@@ -1,4 +1,6 @@
-"""Two processes under torchrun, over gloo, against one: the same slices, nearly the same curve, one writer."""
+"""Two processes under torchrun, over gloo, against one: the same slices, nearly the same curve, one
+writer.
+"""
 
 import os
 import subprocess
@@ -13,16 +15,47 @@ from lggseg.errors import LggError
 from lggseg.model.segmenter import load_checkpoint
 from lggseg.training import distributed
 
-TINY = ["--size", "32", "--block", "1", "--coarse-share", "0", "--features", "4", "--depth", "3", "--epochs", "4",
-        "--epoch-slices", "128", "--batch", "16", "--augment", "0", "--late-augment", "0", "--carve-mix", "0",
-        "--cyst", "0", "--device", "cpu"]
+TINY = [
+    "--size",
+    "32",
+    "--block",
+    "1",
+    "--coarse-share",
+    "0",
+    "--features",
+    "4",
+    "--depth",
+    "3",
+    "--epochs",
+    "4",
+    "--epoch-slices",
+    "128",
+    "--batch",
+    "16",
+    "--augment",
+    "0",
+    "--late-augment",
+    "0",
+    "--carve-mix",
+    "0",
+    "--cyst",
+    "0",
+    "--device",
+    "cpu",
+]
 TOLERANCE = 0.05  # of the loss: each process has batch statistics and an overlap of its own
 
 
 def train_in_two(*arguments: str) -> subprocess.CompletedProcess:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    return subprocess.run([sys.executable, *launcher, "-m", "lggseg.train", *arguments], capture_output=True, text=True,
-                          env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=300, check=False)
+    return subprocess.run(
+        [sys.executable, *launcher, "-m", "lggseg.train", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=300,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +85,10 @@ def test_one_of_them_writes(runs):
 def test_a_finished_run_of_two_goes_no_further(runs):
     place, data = runs
     again = train_in_two("--data", data, "--out", str(place / "2"), *TINY)
-    assert again.returncode == 0 and again.stdout.count("\n      4 ") + again.stdout.count("\n     4 ") <= 1
+    assert (
+        again.returncode == 0
+        and again.stdout.count("\n      4 ") + again.stdout.count("\n     4 ") <= 1
+    )
 
 
 def test_a_run_of_two_is_not_gone_on_with_by_one(runs, capsys):
@@ -80,7 +116,11 @@ def test_the_mean_of_two_processes(monkeypatch):
 def test_the_first_process_decides(monkeypatch, rank, ran):
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed, "rank", lambda: rank)
-    monkeypatch.setattr(distributed.distributed, "broadcast_object_list", lambda answer: answer.__setitem__(0, "its"))
+    monkeypatch.setattr(
+        distributed.distributed,
+        "broadcast_object_list",
+        lambda answer: answer.__setitem__(0, "its"),
+    )
     done = []
     assert distributed.first_decides(lambda: done.append("mine")) == "its" and done == ran
 
@@ -98,5 +138,7 @@ def test_the_first_process_does_it_before_the_others(monkeypatch, rank, order):
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
     monkeypatch.setattr(distributed, "world_size", lambda: 3)
     assert distributed.share_of(9) == 3
-    with pytest.raises(LggError, match="batch=16: 3 processes cannot share it evenly; make it a multiple of 3"):
+    with pytest.raises(
+        LggError, match="batch=16: 3 processes cannot share it evenly; make it a multiple of 3"
+    ):
         distributed.share_of(16)

@@ -14,8 +14,19 @@ from lggseg.training.config import TrainConfig
 from lggseg.training.fit import fit
 from lggseg.training.trainer import Trainer
 
-TINY = TrainConfig(size=32, coarse_size=16, coarse_share=0.5, block=1, context=1, features=4, depth=3, epochs=2,
-                   epoch_slices=32, batch=8, ema=0.8)
+TINY = TrainConfig(
+    size=32,
+    coarse_size=16,
+    coarse_share=0.5,
+    block=1,
+    context=1,
+    features=4,
+    depth=3,
+    epochs=2,
+    epoch_slices=32,
+    batch=8,
+    ema=0.8,
+)
 
 
 @pytest.fixture
@@ -30,10 +41,15 @@ def weights(model):
 def test_history_and_what_the_model_carries(phantom_cohort, split):
     model = build_model(TINY)
     history = fit(model, phantom_cohort, *split, TINY, progress=False)
-    assert history.columns.tolist() == ["epoch", "loss", "valid_dice", "lr", "seconds"] and len(history) == 2
+    assert (
+        history.columns.tolist() == ["epoch", "loss", "valid_dice", "lr", "seconds"]
+        and len(history) == 2
+    )
     assert history.valid_dice.between(0, 1).all() and not model.training
     assert history.epoch.tolist() == [1, 2] and history.seconds.between(0, 600).all()
-    assert 1e-4 < history.lr[0] < TINY.lr and history.lr[1] < 1e-6  # it ends where the schedule does
+    assert (
+        1e-4 < history.lr[0] < TINY.lr and history.lr[1] < 1e-6
+    )  # it ends where the schedule does
     assert model.recipe == TINY.recipe and model.training_patients == split[0]
 
 
@@ -62,7 +78,9 @@ def test_same_seed_same_weights(phantom_cohort, split):
 def test_a_stopped_run_goes_on_exactly(phantom_cohort, split, tmp_path):
     config = replace(TINY, epochs=3)
     whole, halves = build_model(config), build_model(config)
-    straight = fit(whole, phantom_cohort, *split, replace(config, out=str(tmp_path / "a")), progress=False)
+    straight = fit(
+        whole, phantom_cohort, *split, replace(config, out=str(tmp_path / "a")), progress=False
+    )
 
     def stop(history):
         if len(history) == 2:
@@ -88,9 +106,23 @@ def test_a_finished_run_is_not_repeated(phantom_cohort, split, tmp_path, monkeyp
 
 
 def test_another_runs_folder_is_refused(phantom_cohort, split, tmp_path):
-    fit(build_model(TINY), phantom_cohort, split[0], [], replace(TINY, out=str(tmp_path), epochs=1), progress=False)
+    fit(
+        build_model(TINY),
+        phantom_cohort,
+        split[0],
+        [],
+        replace(TINY, out=str(tmp_path), epochs=1),
+        progress=False,
+    )
     with pytest.raises(LggError, match="other epochs, lr"):
-        fit(build_model(TINY), phantom_cohort, split[0], [], replace(TINY, out=str(tmp_path), lr=1e-4), progress=False)
+        fit(
+            build_model(TINY),
+            phantom_cohort,
+            split[0],
+            [],
+            replace(TINY, out=str(tmp_path), lr=1e-4),
+            progress=False,
+        )
 
 
 def test_a_patient_on_both_sides_is_refused(phantom_cohort):
@@ -117,6 +149,7 @@ def watch(record, states):
     def wrapped(trainer, row):
         record(trainer, row)
         states.append(weights(trainer.ema.module))
+
     return wrapped
 
 
@@ -133,11 +166,15 @@ def test_start_begins_with_the_weights_of_a_checkpoint(phantom_cohort, split, tm
     first = replace(TINY, epochs=1, out=str(tmp_path / "first"))
     model = build_model(first)
     fit(model, phantom_cohort, split[0][:3], [], first, progress=False)
-    second = replace(TINY, epochs=1, start=str(tmp_path / "first" / "last.pt"), out=str(tmp_path / "second"))
+    second = replace(
+        TINY, epochs=1, start=str(tmp_path / "first" / "last.pt"), out=str(tmp_path / "second")
+    )
     more = build_model(second)
     torch.testing.assert_close(weights(more), weights(model), rtol=0, atol=0)
     fit(more, phantom_cohort, split[0][2:], [], second, progress=False)
-    assert load_checkpoint(tmp_path / "second" / "last.pt").training_patients == split[0]  # nobody is forgotten
+    assert (
+        load_checkpoint(tmp_path / "second" / "last.pt").training_patients == split[0]
+    )  # nobody is forgotten
 
 
 def test_a_validation_patient_that_was_trained_on_before_is_refused(phantom_cohort, split):
@@ -149,12 +186,21 @@ def test_a_validation_patient_that_was_trained_on_before_is_refused(phantom_coho
 
 def test_denormal_numbers_are_back_after_training(phantom_cohort, split):
     tiny, seen = torch.tensor(2.0**-1060, dtype=torch.float64), []
-    fit(build_model(TINY), phantom_cohort, split[0], [], replace(TINY, epochs=1, epoch_slices=8), progress=False,
-        on_epoch=lambda history: seen.append((tiny * 1).item()))
+    fit(
+        build_model(TINY),
+        phantom_cohort,
+        split[0],
+        [],
+        replace(TINY, epochs=1, epoch_slices=8),
+        progress=False,
+        on_epoch=lambda history: seen.append((tiny * 1).item()),
+    )
     assert seen == [0] and (tiny * 1).item() > 0
 
 
-def test_a_loss_that_is_no_number_leaves_the_last_good_weights(phantom_cohort, split, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_leaves_the_last_good_weights(
+    phantom_cohort, split, tmp_path, monkeypatch
+):
     step = Trainer.step
 
     def broken(trainer, image, mask):
@@ -166,9 +212,14 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_weights(phantom_cohort, s
     monkeypatch.setattr(Trainer, "step", broken)
     config = replace(TINY, out=str(tmp_path))
     model = build_model(config)
-    with pytest.raises(LggError, match="the loss is NaN or infinite at step 1 of epoch 2; .*last.pt holds epoch 1"):
+    with pytest.raises(
+        LggError, match="the loss is NaN or infinite at step 1 of epoch 2; .*last.pt holds epoch 1"
+    ):
         fit(model, phantom_cohort, split[0], [], config, progress=False)
-    assert weights(model).isfinite().all() and weights(load_checkpoint(tmp_path / "last.pt")).isfinite().all()
+    assert (
+        weights(model).isfinite().all()
+        and weights(load_checkpoint(tmp_path / "last.pt")).isfinite().all()
+    )
 
 
 def test_a_damaged_resume_file_is_named(phantom_cohort, split, tmp_path):
@@ -212,7 +263,9 @@ def test_nothing_is_written_among_patients(phantom_cohort, split, tmp_path, pati
     assert len([*tmp_path.rglob("*")]) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_training(phantom_cohort, split, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_told_before_training(
+    phantom_cohort, split, tmp_path, monkeypatch
+):
     monkeypatch.setattr(module, "one_epoch", lambda *_: pytest.fail("trained first"))
     (tmp_path / "file").touch()
     config = replace(TINY, out=str(tmp_path / "file"))

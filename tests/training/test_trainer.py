@@ -23,19 +23,27 @@ from lggseg.training.trainer import LOSSES, Trainer, sparkline
 @pytest.fixture(scope="module")
 def cohort(phantom_cohort):
     """The phantoms at a quarter of their size: a Trainer looks at every slice before it begins."""
+
     def quarter(volume):
-        return replace(volume, image=volume.image[:, ::4, ::4].copy(), mask=volume.mask[:, ::4, ::4].copy())
+        return replace(
+            volume, image=volume.image[:, ::4, ::4].copy(), mask=volume.mask[:, ::4, ::4].copy()
+        )
+
     small = copy(phantom_cohort)
-    small.volume = {name: quarter(phantom_cohort.volume(name)) for name in phantom_cohort.patients}.__getitem__
+    small.volume = {
+        name: quarter(phantom_cohort.volume(name)) for name in phantom_cohort.patients
+    }.__getitem__
     return small
 
 
 @pytest.fixture
 def make(cohort):
     """A Trainer on five phantoms for TINY with some settings changed."""
+
     def make(**changes):
         config = replace(TINY, **changes)
         return Trainer(build_model(config), cohort, cohort.patients[:5], [], config)
+
     return make
 
 
@@ -43,7 +51,9 @@ def make(cohort):
 def pair():
     """Four random slices for TINY, and masks."""
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(4, 9, 32, 32, generator=generator), (torch.rand(4, 1, 32, 32, generator=generator) > 0.9).float()
+    return torch.randn(4, 9, 32, 32, generator=generator), (
+        torch.rand(4, 1, 32, 32, generator=generator) > 0.9
+    ).float()
 
 
 def test_half_of_the_draw_has_tumour(make):
@@ -55,7 +65,9 @@ def test_half_of_the_draw_has_tumour(make):
 @pytest.mark.parametrize("balance", [0, 0.5, 1])
 def test_balance_evens_out_patients(make, balance):
     trainer = make(balance=balance, oversample_foreground=0.3)
-    rows = trainer.data.rows.assign(weight=trainer.draw_weights().numpy(), tumour=trainer.data.has_tumour)
+    rows = trainer.data.rows.assign(
+        weight=trainer.draw_weights().numpy(), tumour=trainer.data.has_tumour
+    )
     assert rows.groupby("tumour").weight.sum().to_dict() == pytest.approx({False: 0.7, True: 0.3})
     groups = rows[rows.tumour].groupby("patient").weight
     assert groups.nunique().max() == 1 and groups.size().nunique() > 1
@@ -71,16 +83,27 @@ def test_where_all_slices_are_alike_they_are_drawn_alike(make, tumour):
 
 
 def test_the_draw_depends_on_seed_and_epoch_alone(make):
-    draws = [list(make(**changes).batches(epoch).sampler) for changes, epoch in
-             (({}, 0), ({"workers": 2, "augment": 0.3}, 0), ({}, 1), ({"seed": 1}, 0))]
+    draws = [
+        list(make(**changes).batches(epoch).sampler)
+        for changes, epoch in (
+            ({}, 0),
+            ({"workers": 2, "augment": 0.3}, 0),
+            ({}, 1),
+            ({"seed": 1}, 0),
+        )
+    ]
     assert draws[0] == draws[1] and draws[0] != draws[2] and draws[0] != draws[3]
 
 
 def test_processes_that_find_other_files_do_not_start(make, monkeypatch, tmp_path):
     trainer = make(out=str(tmp_path))
     trainer.resume(tmp_path / "resume.pt")  # there is none, for nobody
-    monkeypatch.setattr(module, "first_decides", lambda task: 3)  # epochs that the first process goes on from
-    with pytest.raises(LggError, match="another file for the first process; give an `out` that all machines share"):
+    monkeypatch.setattr(
+        module, "first_decides", lambda task: 3
+    )  # epochs that the first process goes on from
+    with pytest.raises(
+        LggError, match="another file for the first process; give an `out` that all machines share"
+    ):
         trainer.resume(tmp_path / "resume.pt")
 
 
@@ -124,15 +147,21 @@ def test_the_average_follows_the_weights(make):
         for parameter in trainer.model.parameters():
             parameter += 1
     trainer.ema.update_parameters(trainer.model)
-    torch.testing.assert_close(trainer.average().state_dict()["networks.0.head.weight"], before + 1.2)  # ema 0.8
+    torch.testing.assert_close(
+        trainer.average().state_dict()["networks.0.head.weight"], before + 1.2
+    )  # ema 0.8
 
 
 @pytest.mark.parametrize(("slices", "step"), [(400, 1), (400, 30), (400, 50), (32, 2)])
 def test_a_loss_that_is_no_number_names_its_step(make, slices, step):
     trainer, losses = make(epoch_slices=slices), iter([1.0] * (step - 1) + [float("nan")] * 99)
     trainer.step = lambda *_: torch.tensor(next(losses))
-    trainer.batches = lambda epoch: [(torch.zeros(1, 9, 4, 4), torch.zeros(1, 1, 4, 4))] * trainer.steps
-    with pytest.raises(LggError, match=f"NaN or infinite at step {step} of epoch 1; nothing was written yet"):
+    trainer.batches = lambda epoch: (
+        [(torch.zeros(1, 9, 4, 4), torch.zeros(1, 1, 4, 4))] * trainer.steps
+    )
+    with pytest.raises(
+        LggError, match=f"NaN or infinite at step {step} of epoch 1; nothing was written yet"
+    ):
         trainer.epoch(0, progress=False)
 
 
@@ -145,12 +174,19 @@ def test_without_a_folder_nothing_was_written(make):
 
 # --- a step, and what follows it ---
 
+
 def test_a_step_is_one_of_adamw_down_the_loss(make, pair):
-    """Against PyTorch's optimiser on a copy: a one-cycle schedule starts at a 25th of its peak, and beta at 0.95."""
+    """Against PyTorch's optimiser on a copy: a one-cycle schedule starts at a 25th of its peak, and
+    beta at 0.95.
+    """
     trainer = make()
     other = deepcopy(trainer.model)
-    optimiser = torch.optim.AdamW(other.parameters(), 3e-3 / 25, betas=(0.95, 0.999), weight_decay=1e-2)
-    with mixed_precision(trainer.device):  # bfloat16 turns the sign of a gradient near 0, and so Adam's first step
+    optimiser = torch.optim.AdamW(
+        other.parameters(), 3e-3 / 25, betas=(0.95, 0.999), weight_decay=1e-2
+    )
+    with mixed_precision(
+        trainer.device
+    ):  # bfloat16 turns the sign of a gradient near 0, and so Adam's first step
         expected = DiceBCELoss()(other(pair[0]), pair[1])
     expected.backward()
     optimiser.step()
@@ -202,21 +238,30 @@ def test_an_epoch_trains_and_tells_its_mean_loss(make):
 
 
 def test_every_loss_of_the_settings_is_there():
-    choices = next(entry for entry in TrainConfig.__dataclass_fields__.values() if entry.name == "loss")
+    choices = next(
+        entry for entry in TrainConfig.__dataclass_fields__.values() if entry.name == "loss"
+    )
     assert set(LOSSES) == set(choices.metadata["choices"])
 
 
 # --- validation, and what is kept ---
 
+
 def test_validation_judges_the_average_per_patient(make):
-    """Two of three pixels found: Dice 0.8. Who has nothing to find, and where nothing is found, is left out."""
+    """Two of three pixels found: Dice 0.8.
+
+    Who has nothing to find, and where nothing is found, is left out.
+    """
     masks = {"half": [1, 1, 1], "empty": [0, 0, 0], "missed": [0, 0, 1]}
     answers = {"half": [0.5, 0.49, 0.9], "empty": [0.1] * 3, "missed": [0.0] * 3}
     trainer = make()
     trainer.valid_patients = list(masks)
-    trainer.cohort = SimpleNamespace(volume=lambda patient: SimpleNamespace(
-        image=patient, mask=np.array(masks[patient], bool)))
-    trainer.average = lambda: SimpleNamespace(probability=lambda image, device: np.array(answers[image]))
+    trainer.cohort = SimpleNamespace(
+        volume=lambda patient: SimpleNamespace(image=patient, mask=np.array(masks[patient], bool))
+    )
+    trainer.average = lambda: SimpleNamespace(
+        probability=lambda image, device: np.array(answers[image])
+    )
     assert trainer.validate() == pytest.approx((0.8 + 0) / 2)
     trainer.valid_patients = []
     assert np.isnan(trainer.validate())
@@ -234,8 +279,17 @@ def recorded(trainer, dice):
         trainer.record({"epoch": epoch, "valid_dice": score})
 
 
-@pytest.mark.parametrize(("dice", "best"), [([0.5, 0.7, 0.6], 2), ([0.5, 0.5], 1), ([NAN, 0.3, NAN], 2),
-                                            ([NAN, 0.3, 0.2, 0.4], 4), ([NAN, NAN], 2), ([0.0, NAN], 1)])
+@pytest.mark.parametrize(
+    ("dice", "best"),
+    [
+        ([0.5, 0.7, 0.6], 2),
+        ([0.5, 0.5], 1),
+        ([NAN, 0.3, NAN], 2),
+        ([NAN, 0.3, 0.2, 0.4], 4),
+        ([NAN, NAN], 2),
+        ([0.0, NAN], 1),
+    ],
+)
 def test_the_best_epochs_weights_are_kept(make, dice, best):
     trainer = make()
     trainer.valid_patients = ["somebody"]
@@ -251,9 +305,18 @@ def test_without_validation_the_last_epoch_counts(make):
     assert trainer.best["epoch"] == 3
 
 
-@pytest.mark.parametrize(("dice", "patience", "tired"), [
-    ([], 1, False), ([0.5, 0.4], 2, False), ([0.5, 0.4, 0.3], 2, True), ([0.5, NAN, 0.4, NAN], 2, False),
-    ([0.5, NAN, 0.4, NAN, 0.3], 2, True), ([0.5, 0.4, 0.6, 0.5], 2, False), ([0.5, 0.4, 0.3], 0, False)])
+@pytest.mark.parametrize(
+    ("dice", "patience", "tired"),
+    [
+        ([], 1, False),
+        ([0.5, 0.4], 2, False),
+        ([0.5, 0.4, 0.3], 2, True),
+        ([0.5, NAN, 0.4, NAN], 2, False),
+        ([0.5, NAN, 0.4, NAN, 0.3], 2, True),
+        ([0.5, 0.4, 0.6, 0.5], 2, False),
+        ([0.5, 0.4, 0.3], 0, False),
+    ],
+)
 def test_patience_counts_validations_without_a_better_dice(make, dice, patience, tired):
     trainer = make(patience=patience, epochs=9)
     trainer.valid_patients = ["somebody"]
@@ -270,10 +333,21 @@ def test_what_is_written(make, tmp_path):
             trainer.average().networks[0].head.bias.fill_(epoch)
         trainer.record({"epoch": epoch, "valid_dice": [0.5, 0.6, 0.4][recorded_before]})
         trainer.save(tmp_path)
-        biases = [load_checkpoint(tmp_path / name).networks[0].head.bias for name in ("last.pt", "best.pt")]
+        biases = [
+            load_checkpoint(tmp_path / name).networks[0].head.bias
+            for name in ("last.pt", "best.pt")
+        ]
         assert [f"{bias.item():.0f}" for bias in biases] == [str(epoch), best]
-    assert pd.read_csv(tmp_path / "log.csv").to_dict("list") == {"epoch": [1, 2, 3], "valid_dice": [0.5, 0.6, 0.4]}
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.pt", "last.pt", "log.csv", "resume.pt"]
+    assert pd.read_csv(tmp_path / "log.csv").to_dict("list") == {
+        "epoch": [1, 2, 3],
+        "valid_dice": [0.5, 0.6, 0.4],
+    }
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "best.pt",
+        "last.pt",
+        "log.csv",
+        "resume.pt",
+    ]
 
 
 def test_only_the_first_process_writes(make, tmp_path, monkeypatch):
@@ -283,6 +357,7 @@ def test_only_the_first_process_writes(make, tmp_path, monkeypatch):
 
 
 # --- what is shown ---
+
 
 def test_the_bars_caption_tells_the_curve(make):
     trainer = make()
