@@ -75,6 +75,7 @@ stress: $(TEST_READY) ## kills, damaged files, long runs: ten minutes, or ARGS="
 
 check: $(TEST_READY) ## style of the code, house rules of the notebooks
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(PY) -m dev.tools.lint
 	$(PY) -m dev.tools.stamp --check
 

@@ -240,8 +240,7 @@ def study(cohort: Cohort, seed: int) -> tuple[SliceDataset, dict[str, np.ndarray
 
 
 def looker(slices: SliceDataset, asked: np.ndarray) -> Callable:
-    """A function of network and average: the Dice of both, of all pixels of the slices asked for.
-    """
+    """Return a function that gives the Dice of network and average on the slices asked for."""
     images, masks = (torch.stack(part) for part in zip(*(slices[i] for i in asked)))
 
     def score(network: nn.Module) -> float:
@@ -271,8 +270,7 @@ def training_rows(cohort: Cohort, seeds: int) -> Iterator[dict]:
 
 
 def write(rows: pd.DataFrame, kind: str, out: Path) -> None:
-    """Put the rows of this kind of cohort into the file `out`, and leave those of the other kind.
-    """
+    """Write the rows of this kind of cohort to `out`; rows of the other kind stay."""
     rows.insert(0, "cohort", kind)
     if out.exists():
         before = pd.read_csv(out)

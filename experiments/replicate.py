@@ -92,17 +92,19 @@ def told(found: Replication, patients: int) -> str:
     )
     manual, predicted = found.area["manual"], found.area["predicted"]
     return (
-        f"{patients} patients, {patients - int(found.agreement.n['bevr'])} of them without a predicted shape. "
-        f"Correlation r of predicted with manual shapes: {agreement}. The area under the curve for R2 is "
-        f"{predicted.value:.2f} ({predicted.low:.2f} to {predicted.high:.2f}), where the manual masks of the same "
-        f"patients give {manual.value:.2f} ({manual.low:.2f} to {manual.high:.2f}). BEVR with RNASeq has "
-        f"p = {found.claims.predicted['bevr', 'RNASeqCluster']:.2g} (manual: "
+        f"{patients} patients, {patients - int(found.agreement.n['bevr'])} of them without a "
+        f"predicted shape. Correlation r of predicted with manual shapes: {agreement}. The area "
+        f"under the curve for R2 is {predicted.value:.2f} ({predicted.low:.2f} to "
+        f"{predicted.high:.2f}), where the manual masks of the same patients give "
+        f"{manual.value:.2f} ({manual.low:.2f} to {manual.high:.2f}). BEVR with RNASeq has p = "
+        f"{found.claims.predicted['bevr', 'RNASeqCluster']:.2g} (manual: "
         f"{found.claims.manual['bevr', 'RNASeqCluster']:.2g}); after Bonferroni's correction "
-        f"{found.bonferroni['predicted']:.2g} (manual: {found.bonferroni['manual']:.2g}). Of the paper's "
-        f"{len(found.claims)} claims {found.claims.predicted_holds.sum()} hold at its own bounds (manual: "
-        f"{found.claims.manual_holds.sum()}). Of the manual masks' lead over chance {found.kept.value:.0%} is kept "
-        f"({found.kept.low:.0%} to {found.kept.high:.0%}). By the rule of notebook 07 the finding is "
-        f"**{found.verdict}**, in {found.kept.same_word:.0%} of resampled cohorts, too."
+        f"{found.bonferroni['predicted']:.2g} (manual: {found.bonferroni['manual']:.2g}). Of the "
+        f"paper's {len(found.claims)} claims {found.claims.predicted_holds.sum()} hold at its own "
+        f"bounds (manual: {found.claims.manual_holds.sum()}). Of the manual masks' lead over "
+        f"chance {found.kept.value:.0%} is kept ({found.kept.low:.0%} to {found.kept.high:.0%}). "
+        f"By the rule of notebook 07 the finding is **{found.verdict}**, in "
+        f"{found.kept.same_word:.0%} of resampled cohorts, too."
     )
 
 
@@ -112,7 +114,9 @@ def options() -> argparse.ArgumentParser:
         "--features",
         default=str(ROOT / "lggseg" / "published" / "oof_features.csv"),
         metavar="CSV",
-        help="predicted shapes: patient, asd, mf, bevr (default: lggseg/published/oof_features.csv)",
+        help=(
+            "predicted shapes: patient, asd, mf, bevr (default: lggseg/published/oof_features.csv)"
+        ),
     )
     parser.add_argument(
         "--manual", metavar="CSV", help="manual shapes, the same columns; else measured"

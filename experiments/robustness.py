@@ -159,7 +159,8 @@ def judge(volume: Volume, paths: list[Path], threshold: float, share: float) -> 
         name = parts[0][0]
         if any(part[0] != name for part in parts):
             raise LggError(
-                f"{paths[-1]} holds other changes than {paths[0]}; delete it, and run the command again"
+                f"{paths[-1]} holds other changes than {paths[0]}; delete it, and run the command "
+                "again"
             )
         members = np.concatenate([part[1] for part in parts])
         image, truth = version(name, volume)
@@ -206,8 +207,8 @@ def claim(out: Path, settings: dict) -> None:
         changed = [name for name in settings if there.get(name) != settings[name]]
         if changed:
             raise LggError(
-                f"{out} holds tables made with other {', '.join(changed)}; choose another --out, or delete "
-                "this folder"
+                f"{out} holds tables made with other {', '.join(changed)}; choose another --out, "
+                "or delete this folder"
             )
         return
     with atomic_write(path) as part:

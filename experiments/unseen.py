@@ -29,8 +29,8 @@ def unseen_patients(segmenter: Segmenter, cohort: Cohort) -> list[str]:
     unseen = [patient for patient in cohort.patients if patient not in segmenter.training_patients]
     if not unseen:
         raise LggError(
-            f"the weights were trained on all {len(cohort.patients)} patients of this cohort; give one with "
-            "others, such as the whole data set"
+            f"the weights were trained on all {len(cohort.patients)} patients of this cohort; "
+            "give one with others, such as the whole data set"
         )
     return unseen
 
@@ -49,8 +49,10 @@ def options() -> argparse.ArgumentParser:
         "--weights",
         default="kaggle",
         metavar="NAME",
-        help="kaggle or phantom, as they come with the package, or the path of a checkpoint (default: "
-        "kaggle)",
+        help=(
+            "kaggle or phantom, as they come with the package, or the path of a checkpoint "
+            "(default: kaggle)"
+        ),
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="keep one row per patient as a CSV file"

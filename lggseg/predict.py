@@ -27,9 +27,9 @@ OPTIONS = {  # name: what it takes, what it is for
     "--post": ("PATH", "T1 after contrast agent, on FLAIR's voxels (with --flair)"),
     "--order": (
         "NAMES",
-        "which channel of SCAN is which sequence, such as flair,t1,t1ce: pre (or t1), flair, post (or "
-        "t1ce), and skip (or t2) for what is not used; FLAIR stands in for a missing one (default: "
-        "pre,flair,post, or flair for one channel)",
+        "which channel of SCAN is which sequence, such as flair,t1,t1ce: pre (or t1), flair, post "
+        "(or t1ce), and skip (or t2) for what is not used; FLAIR stands in for a missing one "
+        "(default: pre,flair,post, or flair for one channel)",
     ),
     "--series": (
         "NUMBERS",

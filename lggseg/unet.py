@@ -70,8 +70,8 @@ class UNet(nn.Module):
         widths = [round(features * growth**level) for level in range(depth)]
         if min(in_channels, out_channels, *widths) < 1:
             raise LggError(
-                f"in_channels {in_channels}, out_channels {out_channels} and the levels' widths {widths} "
-                "must all be at least 1; raise features or growth"
+                f"in_channels {in_channels}, out_channels {out_channels} and the levels' widths "
+                f"{widths} must all be at least 1; raise features or growth"
             )
         self.architecture = {
             "in_channels": in_channels,
@@ -145,6 +145,6 @@ class UNet(nn.Module):
         if height % step or width % step or 0 in (height, width):
             fit = [max(step, -(-side // step) * step) for side in (height, width)]
             raise LggError(
-                f"input is {height} x {width} pixels; at depth {self.depth} both must divide by {step}: "
-                f"pad to {fit[0]} x {fit[1]}, or use a smaller depth"
+                f"input is {height} x {width} pixels; at depth {self.depth} both must divide by "
+                f"{step}: pad to {fit[0]} x {fit[1]}, or use a smaller depth"
             )

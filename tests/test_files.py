@@ -86,6 +86,8 @@ def test_what_a_disk_says_while_writing_names_the_file(tmp_path, error):
 
 
 def test_a_block_that_writes_nothing_is_told(tmp_path):
-    with pytest.raises(LggError, match="table.csv cannot be written: No such file"):
-        with atomic_write(tmp_path / "table.csv"):
-            pass
+    with (
+        pytest.raises(LggError, match="table.csv cannot be written: No such file"),
+        atomic_write(tmp_path / "table.csv"),
+    ):
+        pass

@@ -29,7 +29,10 @@ LATER = {
     "lggseg.open_cohort, lggseg.SliceViewer": "torch scipy.stats skimage matplotlib kagglehub",
     "lggseg.UNet": "torch._dynamo torchvision sympy",
     "FIGURES = 'plots legend montage show_slice use_style'.split()": "",
-    "[getattr(lggseg, name) for name in lggseg.__all__ if name not in FIGURES]": "torch._dynamo torchvision sympy scipy.stats statsmodels skimage.transform matplotlib seaborn kagglehub",
+    "[getattr(lggseg, name) for name in lggseg.__all__ if name not in FIGURES]": (
+        "torch._dynamo torchvision sympy scipy.stats statsmodels skimage.transform matplotlib "
+        "seaborn kagglehub"
+    ),
 }
 PACKAGE = Path(lggseg.__path__[0])
 
@@ -96,9 +99,7 @@ def graph() -> dict[str, set[str]]:
 @pytest.mark.parametrize("name", files())
 def test_no_file_imports_from_above(name):
     upward = [
-        used
-        for used in graph()[name]
-        if level(used) > level(name) and not name == used.split(".")[0]
+        used for used in graph()[name] if level(used) > level(name) and name != used.split(".")[0]
     ]
     assert upward == []
 
@@ -117,7 +118,8 @@ def test_first_uses_load_no_more_than_they_need():
     for step, modules in LATER.items():
         lines += [
             step,
-            f"print({step!r}, [name for name in {modules.split()} if name in sys.modules], sep=': ')",
+            f"print({step!r}, [name for name in {modules.split()} if name in sys.modules], sep=': "
+            "')",
         ]
     run = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
@@ -133,8 +135,9 @@ def test_finds_every_form_of_import(tmp_path):
         (tmp_path / f"{file}.py").touch()
     path = tmp_path / "viewer" / "slices.py"
     path.write_text(
-        "from ..data.cohort import Cohort\nfrom .. import plots\nimport lggseg.unet\nfrom . import base\n"
-        "def late():\n    from lggseg.data import cohort, open_cohort\n    from lggseg import shape\n"
+        "from ..data.cohort import Cohort\nfrom .. import plots\nimport lggseg.unet\nfrom . "
+        "import base\ndef late():\n    from lggseg.data import cohort, open_cohort\n    from "
+        "lggseg import shape\n"
     )
     assert imported(path, tmp_path) == {
         "data.cohort",

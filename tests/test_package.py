@@ -66,7 +66,10 @@ def test_wheel_has_every_file_of_the_package(installed):
 
 
 def test_weights_load_from_the_wheel(installed):
-    code = "import lggseg; print([len(lggseg.load_pretrained(kind).networks) > 0 for kind in ('kaggle', 'phantom')])"
+    code = (
+        "import lggseg; print([len(lggseg.load_pretrained(kind).networks) > 0 for kind in "
+        "('kaggle', 'phantom')])"
+    )
     assert elsewhere(installed, code) == "[True, True]"
 
 

@@ -266,7 +266,10 @@ def test_help_explains_every_option(capsys):
 
 
 def test_neither_matplotlib_nor_widgets_are_loaded():
-    code = "import sys, lggseg.predict; print(sorted({'matplotlib', 'ipywidgets'} & sys.modules.keys()))"
+    code = (
+        "import sys, lggseg.predict; print(sorted({'matplotlib', 'ipywidgets'} & "
+        "sys.modules.keys()))"
+    )
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
     )

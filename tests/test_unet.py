@@ -1,5 +1,4 @@
-"""The U-Net: the same function as one written out plainly, and unharmed by what is done to models.
-"""
+"""The U-Net: the same function as one written out plainly, unharmed by what people do to it."""
 
 import copy
 import io
@@ -339,8 +338,7 @@ class Checkpointed(nn.Module):
 
 
 def test_checkpointing_each_part(model, image):
-    """In the backward pass every part runs again, its hook with it, when no forward is under way.
-    """
+    """In the backward pass every part runs again, and so do hooks, with no forward under way."""
     expected = gradients(model, image)
     for parts in (model.encoder, model.up, model.decoder):
         for i, part in enumerate(parts):

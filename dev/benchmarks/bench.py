@@ -54,8 +54,7 @@ def folders(root: Path) -> list[Path]:
 
 
 def linked(root: Path, patients: int, place: Path) -> Path:
-    """`place` as a cohort of the first patients of another: its table, and links to their folders.
-    """
+    """`place` as a cohort of another's first patients: its table, and links to their folders."""
     if not place.exists():
         place.mkdir(parents=True)
         for entry in [*folders(root)[:patients], root / "data.csv"]:

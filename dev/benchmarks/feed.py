@@ -1,5 +1,4 @@
-"""Augmented slices for training, against rescaling and rotating them one by one with scikit-image.
-"""
+"""Augmented slices for training, against rescaling and rotating one by one with scikit-image."""
 
 import numpy as np
 import torch

@@ -42,8 +42,8 @@ def machine(patients: str, load: float) -> str:
         else f"BUSY with other work (load {load:.1f}): take the figures with care"
     )
     return (
-        f"{date.today()}; {processor()}, {cores} cores, {torch.get_num_threads()} threads, no GPU used; PyTorch "
-        f"{torch.__version__}; {patients}; the machine was {idle}."
+        f"{date.today()}; {processor()}, {cores} cores, {torch.get_num_threads()} threads, no GPU "
+        f"used; PyTorch {torch.__version__}; {patients}; the machine was {idle}."
     )
 
 

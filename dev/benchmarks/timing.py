@@ -22,8 +22,7 @@ Side = Callable[
 
 @dataclass(frozen=True)
 class Ratio:
-    """The usual way's cost over ours: the median of all rounds, and the lowest and highest of them.
-    """
+    """The usual way's cost over ours: the median, the lowest and the highest of all rounds."""
 
     median: float
     low: float
@@ -103,8 +102,8 @@ def in_child(task: Callable, *arguments: object, **environment: str) -> tuple[fl
     `task` is a function of a module, and its arguments are text and numbers.
     """
     code = (
-        f"from dev.benchmarks.timing import report; from {task.__module__} import {task.__name__} as task; "
-        f"report(task, *{arguments!r})"
+        f"from dev.benchmarks.timing import report; from {task.__module__} import {task.__name__} "
+        f"as task; report(task, *{arguments!r})"
     )
     run = subprocess.run(
         [sys.executable, "-c", code],

@@ -31,8 +31,7 @@ PARTS = {  # of a step: the first name that is found in an operation or in what 
 
 
 def plain_loop(config: TrainConfig, image: torch.Tensor, mask: torch.Tensor) -> Callable[[], float]:
-    """A step as it is usually written: contiguous float32, and the loss looked at after each batch.
-    """
+    """A step as it is usually written: contiguous float32, the loss read after each batch."""
     model, loss_function = build_model(config).networks[0].train(), DiceBCELoss()
     optimiser = torch.optim.AdamW(model.parameters(), config.lr)
 

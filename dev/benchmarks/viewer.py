@@ -15,8 +15,7 @@ from .timing import Row, clock, compare
 
 
 def redraw(volume: Volume, probability: np.ndarray, at: int) -> bytes:
-    """A new figure of 512 x 512 pixels as PNG bytes, as the inline backend makes after each step.
-    """
+    """A new figure of 512 x 512 pixels as PNG bytes, as the inline backend makes at each step."""
     figure, axes = plt.subplots(figsize=(5.12, 5.12), dpi=100)
     axes.imshow(volume.image[at, ..., 1], cmap="gray", vmin=0, vmax=255)
     axes.imshow(np.ma.masked_less(probability[at], 0.01), cmap="Oranges", alpha=0.6, vmin=0, vmax=1)

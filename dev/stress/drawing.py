@@ -37,7 +37,10 @@ class Drawings:
         found = files(self.target)
         shutil.rmtree(self.place)
         if found != self.truth:
-            return f"phantoms: {len(found)} files, not the {len(self.truth)} of an unkilled drawing, or other ones"
+            return (
+                f"phantoms: {len(found)} files, not the {len(self.truth)} of an unkilled drawing, "
+                "or other ones"
+            )
 
 
 def drawings(clock: Clock) -> Row:

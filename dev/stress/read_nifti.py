@@ -35,4 +35,7 @@ def read_nifti_file(rng: np.random.Generator, place: Path) -> str | None:
     right = np.asarray(nibabel.as_closest_canonical(image).dataobj)  # towards right, front, top
     right = (right if right.ndim == 4 else right[..., None])[::-1, ::-1].transpose(2, 1, 0, 3)
     if not np.array_equal(found, right):
-        return f"a {'damaged' if spoilt else 'whole'} {path.name} of {values.dtype} {shape} was read as something else"
+        return (
+            f"a {'damaged' if spoilt else 'whole'} {path.name} of {values.dtype} {shape} was read "
+            "as something else"
+        )

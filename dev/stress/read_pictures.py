@@ -140,4 +140,7 @@ def read_png(rng: np.random.Generator, place: Path) -> str | None:
     if not np.array_equal(
         found, pixels
     ):  # a PNG has checksums, so this must hold for damaged ones, too
-        return f"a {'damaged' if spoilt else 'whole'} PNG of {pixels.dtype} {pixels.shape} was read as something else"
+        return (
+            f"a {'damaged' if spoilt else 'whole'} PNG of {pixels.dtype} {pixels.shape} was read "
+            "as something else"
+        )

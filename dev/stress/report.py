@@ -34,8 +34,8 @@ class Row:
 
     def __str__(self) -> str:
         return (
-            f"{self.what:36}{self.cases:>7,}{self.wanted:>8,}{len(self.failures):>10}{self.slowest:>10.2f} s"
-            f"{self.memory:>8.0f} MB"
+            f"{self.what:36}{self.cases:>7,}{self.wanted:>8,}{len(self.failures):>10}"
+            f"{self.slowest:>10.2f} s{self.memory:>8.0f} MB"
         )
 
 

@@ -42,8 +42,7 @@ def here_and_now(part: Callable, until: float) -> list[Row]:
 
 
 def run_lane(lane: list, seconds: float, clock: Clock, apart: bool) -> list[Row]:
-    """The rows of the parts of one lane, each `apart` in a process of its own, or all in this one.
-    """
+    """The rows of the parts of one lane, each part in its own process if `apart`."""
     rows, used = [], 0.0
     for part, share in lane:
         used += share

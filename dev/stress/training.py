@@ -80,7 +80,10 @@ class Trainings:
         found = kept(self.out)
         shutil.rmtree(self.out)
         if wrong := [name for name in self.truth if found.get(name) != self.truth[name]]:
-            return f"a training that was killed and went on has another {', '.join(wrong)} than an unkilled one"
+            return (
+                f"a training that was killed and went on has another {', '.join(wrong)} than an "
+                "unkilled one"
+            )
 
 
 def trainings(clock: Clock) -> Row:

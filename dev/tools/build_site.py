@@ -80,7 +80,10 @@ def try_page() -> str:
         )
         return text.replace(TRY_MARK, missing)
     page = (BUILD / "try" / "page.html").read_text(encoding="utf-8")
-    start = '<link rel="stylesheet" href="try/style.css">\n<script type="module" src="try/app.js"></script>\n'
+    start = (
+        '<link rel="stylesheet" href="try/style.css">\n'
+        '<script type="module" src="try/app.js"></script>\n'
+    )
     return text.replace(TRY_MARK, f"``````{{raw}} html\n{start}{page}``````")
 
 

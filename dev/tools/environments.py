@@ -226,7 +226,8 @@ def check_colab(only: str = "") -> int:
             before = before or versions(python)
             ran = run_alone(python, notebook, source)
             print(
-                f"{notebook.name}: {'ran' if ran else 'FAILED'} in {time.monotonic() - start:.0f} s",
+                f"{notebook.name}: {'ran' if ran else 'FAILED'} in {time.monotonic() - start:.0f} "
+                "s",
                 flush=True,
             )
             failed += [] if ran else [notebook.name]

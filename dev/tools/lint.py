@@ -92,7 +92,8 @@ def ignore_problems(code: list[nbformat.NotebookNode]) -> list[str]:
     found = []
     if len(ignored) > MAX_IGNORED * len(code):
         found.append(
-            f"{len(ignored)} of {len(code)} code cells have ignored output; at most {MAX_IGNORED:.0%}"
+            f"{len(ignored)} of {len(code)} code cells have ignored output; at most "
+            f"{MAX_IGNORED:.0%}"
         )
     for i in ignored:
         if not any(ASSERTS.search(cell.source) for cell in code[i + 1 :]):

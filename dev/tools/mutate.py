@@ -207,7 +207,8 @@ def main(arguments: list[str] | None = None) -> None:
     for line, change in sorted(alive):
         print(f"{options.file}:{line}: {change}")
     print(
-        f"{options.file}: {len(made) - len(alive)} of {len(made)} killed, {1 - len(alive) / max(1, len(made)):.0%}"
+        f"{options.file}: {len(made) - len(alive)} of {len(made)} killed, "
+        f"{1 - len(alive) / max(1, len(made)):.0%}"
     )
 
 

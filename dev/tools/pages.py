@@ -18,8 +18,7 @@ INDEX = Path(__file__).with_name("index.html")
 
 
 def write_page(path: Path) -> None:
-    """The executed notebook `path` as an HTML page beside it, its links leading to the other pages.
-    """
+    """Write the executed notebook `path` as an HTML page beside it; links lead to other pages."""
     notebook, written = for_reading(nbformat.read(path, as_version=4)), []
 
     def keep(

@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
     if is_intel_mac():
         parser.exit(
             2,
-            "PyTorch ends at version 2.2 on Macs with an Intel processor, and this series needs 2.6: open "
-            "the notebooks in Colab (see README), or use another computer.\n",
+            "PyTorch ends at version 2.2 on Macs with an Intel processor, and this series needs "
+            "2.6: open the notebooks in Colab (see README), or use another computer.\n",
         )
     options, reason = pip_options(chosen.cpu, chosen.gpu)
     print(reason, file=sys.stderr)

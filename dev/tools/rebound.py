@@ -12,8 +12,7 @@ import nbformat
 
 
 def rebound_names(notebook: nbformat.NotebookNode) -> list[str]:
-    """A line per name that is set in several cells, and read in another one that does not set it.
-    """
+    """A line per name that several cells set, and another cell reads without setting it."""
     used = {cell.id: names_of(cell.source) for cell in notebook.cells if cell.cell_type == "code"}
     every_name = set().union(*(bound for bound, _ in used.values()))
     found = []

@@ -222,11 +222,13 @@ def errors_page() -> str:
 
 ERRORS = """# When something goes wrong
 
-Bad input raises `LggError`, a `ValueError`. Its message names the file or value, the rule that it breaks, and what to
-do. Commands print it in one line and end with exit code 2. Here is every one there is, read off the code and sorted by
-what you were doing; what only a run can tell stands ⟨in these brackets⟩. Search the page for a word of yours.
+Bad input raises `LggError`, a `ValueError`. Its message names the file or value, the rule that it
+breaks, and what to do. Commands print it in one line and end with exit code 2. Here is every one
+there is, read off the code and sorted by what you were doing; what only a run can tell stands
+⟨in these brackets⟩. Search the page for a word of yours.
 
-Any other exception is a mistake of the package: please report it, with its last lines. Never send pictures of patients.
+Any other exception is a mistake of the package: please report it, with its last lines. Never send
+pictures of patients.
 """
 
 
@@ -246,7 +248,8 @@ def reference_pages() -> dict[str, str]:
             if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body):
                 heading = module.replace("_", r"\_")  # two of them would make __main__ bold
                 text.append(
-                    f"## {heading}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n"
+                    f"## {heading}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   "
+                    ":members:\n```\n"
                 )
         pages[area] = "\n".join(text)
     return pages

@@ -159,7 +159,10 @@ def scoreboard(data: str, results: list[Result]) -> str:
     """
     width = max(len(label(result.entry)) for result in results)
     rows = [f"{label(r.entry):{width}}  {r.minutes:7.1f}  {r.memory_mb:9,d}" for r in results]
-    total = f"{'all':{width}}  {sum(r.minutes for r in results):7.1f}  {max(r.memory_mb for r in results):9,d}"
+    total = (
+        f"{'all':{width}}  {sum(r.minutes for r in results):7.1f}  "
+        f"{max(r.memory_mb for r in results):9,d}"
+    )
     head = f"{'notebook':{width}}  minutes  memory MB"
     scores = [f"{r.entry['file'][:2]}: {line}" for r in results for line in r.lines]
     return "\n".join([f"data: {data}", *scores, "", head, *rows, total])

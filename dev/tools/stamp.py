@@ -56,8 +56,7 @@ def minutes(entry: dict, key: str = "minutes") -> str:
 
 
 def reading_minutes(notebook: nbformat.NotebookNode) -> int:
-    """Minutes that it takes to read a notebook, in steps of five: its words and its lines of code.
-    """
+    """Minutes to read a notebook, its words and its lines of code, in steps of five."""
     words = 0
     lines = 0
     for cell in notebook.cells:
@@ -86,8 +85,7 @@ def frame(series: list[dict], i: int, reading: int = 0) -> str:
 
 
 def table(series: list[dict], reading: dict[str, int]) -> str:
-    """The series as a Markdown table for README; `reading` has the minutes of reading of each file.
-    """
+    """The series as a Markdown table for README; `reading` maps files to minutes of reading."""
     rows = ["| Notebook | What you learn | Minutes to read | Minutes to run |", "|---|---|---|---|"]
     for entry in series:
         spent = (
@@ -95,7 +93,8 @@ def table(series: list[dict], reading: dict[str, int]) -> str:
         )
         read = reading.get(entry["file"], "")
         rows.append(
-            f"| [{label(entry)}](notebooks/{entry['file']}.ipynb) | {entry['learn']} | {read} | {spent} |"
+            f"| [{label(entry)}](notebooks/{entry['file']}.ipynb) | {entry['learn']} | {read} | "
+            f"{spent} |"
         )
     return "\n".join(rows)
 
@@ -111,8 +110,7 @@ def stamp(text: str, name: str, content: str) -> str:
 
 
 def stamp_badges(text: str, content: str) -> str:
-    """`text` with the badges under its first line; as long as there are none, it needs no markers.
-    """
+    """`text` with the badges under its first line; without badges it needs no markers."""
     if content and "<!-- badges -->" not in text:
         title, _, rest = text.partition("\n")
         text = f"{title}\n\n<!-- badges -->\n<!-- /badges -->\n{rest}"

@@ -50,7 +50,8 @@ async def frame_viewer(client: NotebookClient, cell: nbformat.NotebookNode, inde
 def living(page: str) -> nbformat.NotebookNode:
     """An output that shows a viewer's page inside another page."""
     frame = (
-        f'<iframe class="viewer" title="Viewer of scans, with a slice slider" srcdoc="{escape(page)}" '
+        '<iframe class="viewer" title="Viewer of scans, with a slice slider" '
+        f'srcdoc="{escape(page)}" '
         f'style="width: 100%; height: 640px; border: 0" onload="{GROW}"></iframe>'
     )
     return v4.new_output("display_data", {"text/html": frame}, metadata={"living": True})

@@ -1,5 +1,4 @@
-"""The exercises of notebook 01: the order of slices, pieces of a tumour, the Dice score, and twins.
-"""
+"""The exercises of notebook 01: order of slices, pieces of a tumour, Dice score, and twins."""
 
 from typing import Any
 
@@ -86,7 +85,10 @@ def pieces(answer: Any) -> str | None:
     if told == [[1, 1]] * 4:
         return "that counts masks of one piece, too; only those with more than one are wanted."
     if told == [told[0]] * 4 and max(told[0]) > 1:
-        return "the function must count the masks handed to it, whatever they are; it was tried on tiny ones."
+        return (
+            "the function must count the masks handed to it, whatever they are; it was tried on "
+            "tiny ones."
+        )
     if told[2][0] == told[3][1] == 0:
         return "label each mask (D, H, W) as a whole, not slice by slice."
     touching, found, wanted = next(
@@ -157,7 +159,10 @@ def twins(answer: Any, cohort: Any) -> str | None:
     if 1 < told <= 100:
         return "as a share from 0 to 1, not in per cent."
     if close(told, TRAINING_SHARE, 0.005):
-        return "that is the chance that one given neighbour is in training; most slices have two, and either will do."
+        return (
+            "that is the chance that one given neighbour is in training; most slices have two, and "
+            "either will do."
+        )
     if close(told, TRAINING_SHARE**2, 0.05):
         return "that is the chance that both neighbours are in training; one will do."
     if close(told, 1 - right, min(tolerance, 0.1)):

@@ -19,7 +19,10 @@ def false_alarm(answer: Any) -> str | None:
     if close(told, 1 - silent, 0.006):
         return None
     if close(told, TESTS * LEVEL, 0.006):
-        return "a chance above 1? Chances of things that may happen together do not add up; ask for the opposite."
+        return (
+            "a chance above 1? Chances of things that may happen together do not add up; ask for "
+            "the opposite."
+        )
     if close(told, silent, 0.006):
         return "that is the chance that all 21 stay silent."
     if close(told, LEVEL, 0.006):
@@ -36,8 +39,8 @@ def exact_p(answer: Any) -> str | None:
     hints = {
         0.05: "there is a second table that is just as unlikely: the mirror image.",
         10.0: "not in per cent.",
-        0.5: "the four possible tables are not equally likely: count the ways to deal that lead to each.",
-        0.25: "the four possible tables are not equally likely: count the ways to deal that lead to each.",
+        0.5: "the four tables are not equally likely: count the ways to deal that lead to each.",
+        0.25: "the four tables are not equally likely: count the ways to deal that lead to each.",
         0.125: "the number of high labels is fixed: three of six, not a coin for each patient.",
         0.25**3: "the number of high labels is fixed: three of six, not a coin for each patient.",
     }
@@ -94,7 +97,7 @@ def area_under_curve(answer: Any) -> str | None:
         "that is the number of pairs; divide it by how many there are.": lambda s, y: (
             pairs(0.5)(s, y) * y.sum() * (~y).sum()
         ),
-        "divide by the pairs of a positive and a negative, not by all pairs of patients.": lambda s, y: (
+        "divide by pairs of a positive and a negative, not by all pairs.": lambda s, y: (
             pairs(0.5)(s, y) * y.sum() * (~y).sum() / len(y) ** 2
         ),
     }
@@ -136,15 +139,15 @@ def q_values(answer: Any) -> str | None:
         "right numbers, but sorted; put them back into the order of p.": lambda p: np.sort(
             benjamini_hochberg(p)
         ),
-        "right numbers, but put back wrongly: with `order = np.argsort(p)` `found[order] = q`, not `q[order]`.": lambda p: (
+        "with `order = np.argsort(p)`, write `found[order] = q`, not `q[order]`.": lambda p: (
             np.sort(benjamini_hochberg(p))[np.argsort(p)]
         ),
         "the last step is missing: no q may be larger than the q of a larger p.": raw_q,
-        "the last step goes the wrong way: begin at the largest p, and take the smallest q so far.": lambda p: (
-            ranked(p, lambda q: np.maximum.accumulate(q))
+        "last step the wrong way: begin at the largest p, keep the smallest q.": lambda p: ranked(
+            p, lambda q: np.maximum.accumulate(q)
         ),
-        "begin the last step at the largest p: yours lets the smallest q win everywhere.": lambda p: (
-            ranked(p, lambda q: np.minimum.accumulate(q))
+        "last step: begin at the largest p; yours lets the smallest q win.": lambda p: ranked(
+            p, lambda q: np.minimum.accumulate(q)
         ),
         "the rank counts from 1 for the smallest p, not for the largest.": lambda p: (
             p * len(p) / (len(p) - np.argsort(np.argsort(p)))

@@ -134,11 +134,14 @@ def shapes(answer: Any) -> str | None:
         )
     foreign.remove()
     if any(module._forward_hooks for module in model.modules()):
-        return "right, but a hook is still on the model: keep what register_forward_hook returns, and remove it."
+        return (
+            "right, but a hook is still on the model: keep what register_forward_hook returns, and "
+            "remove it."
+        )
     if modes != [module.training for module in model.modules()]:
         return (
-            "right, but some modules are in another mode than before (train or eval). Shapes are the same in both: "
-            "leave the mode alone."
+            "right, but some modules are in another mode than before (train or eval). Shapes are "
+            "the same in both: leave the mode alone."
         )
     return None
 
@@ -147,11 +150,15 @@ def wrong_shapes(told: dict[str, Any], right: dict[str, tuple[int, ...]]) -> str
     """What is wrong with a dict of names and shapes."""
     if list(told) == [list(right)[-1]]:
         return (
-            "every hook used the last name: a function looks a name up when it is called, and the loop is over by "
-            "then. Bind it at once: `lambda module, inputs, output, name=name: ...`."
+            "every hook used the last name: a function looks a name up when it is called, and the "
+            "loop is over by then. Bind it at once: `lambda module, inputs, output, name=name: "
+            "...`."
         )
     if set(told) > set(right):
-        return f"{', '.join(sorted(set(told) - set(right)))}: not a child of the model; take named_children()."
+        return (
+            f"{', '.join(sorted(set(told) - set(right)))}: not a child of the model; take "
+            "named_children()."
+        )
     if set(told) != set(right):
         return (
             f"names are lacking: {', '.join(name for name in right if name not in told) or 'all'}."
@@ -175,7 +182,8 @@ def wrong_shapes(told: dict[str, Any], right: dict[str, tuple[int, ...]]) -> str
 def field(answer: Any) -> str | None:
     told = [number(called(answer, depth)) for depth in range(2, 7)]
     usual = {
-        "that is one start only; where a pixel lies in its coarse cell matters: take the widest of all starts. "
+        "that is one start only; where a pixel lies in its coarse cell matters: take the widest "
+        "of all starts. "
         "(If you do: `//` rounds a negative column down, `int(a / 2)` towards 0.)": {"starts": [0]},
         "the bottom is a block too.": {"bottom": 0},
         "a block has two 3x3 convolutions: it widens the interval by 2 on either side.": {
@@ -197,8 +205,8 @@ def field(answer: Any) -> str | None:
             return hint
     wrong = next(depth for depth, value in zip(range(2, 7), told) if value != widest(depth))
     return (
-        f"not for depth {wrong}: on the way back come decoder block and up-convolution of each level, the bottom, "
-        "then pooling and encoder block of each level."
+        f"not for depth {wrong}: on the way back come decoder block and up-convolution of each "
+        "level, the bottom, then pooling and encoder block of each level."
     )
 
 
@@ -258,11 +266,20 @@ def wrong_addition(answer: type[UNet], settings: dict[str, float]) -> str | None
     for up, decoder in zip(model.up, model.decoder):
         width = getattr(decoder[0], "in_channels", None)
         if width == 2 * up.out_channels:
-            return "a decoder block still takes twice the channels; after an addition there are only `up.out_channels`."
+            return (
+                "a decoder block still takes twice the channels; after an addition there are only "
+                "`up.out_channels`."
+            )
         if width != up.out_channels:
-            return f"a decoder block takes {width} channels; the up-convolution before it gives {up.out_channels}."
+            return (
+                f"a decoder block takes {width} channels; the up-convolution before it gives "
+                f"{up.out_channels}."
+            )
     if any(len(up._forward_hooks) > 1 for up in model.up):
-        return "an up-convolution has two hooks, and pops twice: that of UNet.__init__ calls your `_pop` already."
+        return (
+            "an up-convolution has two hooks, and pops twice: that of UNet.__init__ calls your "
+            "`_pop` already."
+        )
     with torch.no_grad():
         told = model(x)
         for hint, join in {None: torch.add, **JOINS}.items():
@@ -293,8 +310,9 @@ def wrong_alone(model: UNet) -> str | None:
             told = up(alone)
         except (AttributeError, TypeError, IndexError):
             return (
-                "right in a forward pass, but an up-convolution that runs on its own breaks: no pass is under way "
-                "then and `self.stack.items` is None. UNet._pop shows what to do."
+                "right in a forward pass, but an up-convolution that runs on its own breaks: no "
+                "pass is under way then and `self.stack.items` is None. UNet._pop shows what to "
+                "do."
             )
         if not torch.equal(told, up.forward(alone)):
             return "an up-convolution that runs on its own has nothing to add."

@@ -45,7 +45,10 @@ def leaking(answer: Any) -> str | None:
     if clean := names(called(answer, *CLEAN)):
         return f"it names {', '.join(clean)} where no patient occurs on both sides."
     if names(called(answer, *AGAIN)) != ["TCGA_DU_6404"]:
-        return "a patient who was scanned twice has two folders; only the date tells them apart, so leave it out."
+        return (
+            "a patient who was scanned twice has two folders; only the date tells them apart, so "
+            "leave it out."
+        )
     return None
 
 
@@ -62,7 +65,10 @@ def names(told: Any) -> list[str]:
 def wrong_names(told: list[str], right: list[str]) -> str:
     """What is wrong with `told` as the patients of SHUFFLED that leak."""
     if not told:
-        return "it finds nobody, but two patients are on both sides: no slice is, so compare patients and not files."
+        return (
+            "it finds nobody, but two patients are on both sides: no slice is, so compare patients "
+            "and not files."
+        )
     if sorted(told) == right:
         return "the right patients, but not sorted."
     if sorted(set(told)) == right:
@@ -116,7 +122,10 @@ def dice_by_hand(answer: Any) -> str | None:
         ):
             return hint
     if wrong == [False, True, False]:
-        return "right for masks of 0 and 1, but not for shares between: there the overlap is the smaller of p and t."
+        return (
+            "right for masks of 0 and 1, but not for shares between: there the overlap is the "
+            "smaller of p and t."
+        )
     if wrong == [False, False, True]:
         return "right unless the mask is empty: add 1 above and below the line."
     return "not the formula yet: which of its three sums could differ?"
@@ -130,19 +139,22 @@ def wrong_slope(answer: Any, logits: torch.Tensor, target: torch.Tensor) -> str 
         told = loss(asked, target)
         if not isinstance(told, torch.Tensor) or not told.requires_grad:
             return (
-                "the right numbers, but no slope to go down: return a tensor computed from the logits, "
-                "without `.item()`, `.detach()` or `torch.no_grad()`."
+                "the right numbers, but no slope to go down: return a tensor computed from the "
+                "logits, without `.item()`, `.detach()` or `torch.no_grad()`."
             )
         slopes.append(torch.autograd.grad(told.sum(), asked, allow_unused=True)[0])
     told, right = slopes
     if told is None:
-        return "the right numbers, but no slope to go down: the result does not depend on the logits handed to it."
+        return (
+            "the right numbers, but no slope to go down: the result does not depend on the logits "
+            "handed to it."
+        )
     return (
         None
         if torch.allclose(told, right, rtol=1e-3, atol=1e-6)
         else (
-            "the right numbers, but another slope: a part of the formula is cut off from the logits, "
-            "by `.item()` or `.detach()`."
+            "the right numbers, but another slope: a part of the formula is cut off from the "
+            "logits, by `.item()` or `.detach()`."
         )
     )
 
@@ -153,7 +165,7 @@ def soft_dice(p: torch.Tensor, t: torch.Tensor, above: float = 1, below: float =
 
 DICE_MISTAKES = {
     "did you take the sigmoid? Logits are no probabilities.": lambda z, t: 1 - soft_dice(z, t),
-    "did you take the sigmoid? Logits are no probabilities (and p t is not the smaller of the two).": lambda z, t: (
+    "did you take the sigmoid? And p t is not the smaller of the two.": lambda z, t: (
         1 - float((2 * (z * t).sum() + 1) / (z.sum() + t.sum() + 1))
     ),
     "that is the overlap, which should be large; the loss is 1 minus that.": lambda z, t: soft_dice(
@@ -167,14 +179,14 @@ DICE_MISTAKES = {
     "twice the overlap, or two equal masks would score one half.": lambda z, t: (
         1 - float((torch.minimum(z.sigmoid(), t).sum() + 1) / (z.sigmoid().sum() + t.sum() + 1))
     ),
-    "sums are wanted, not means: beside a mean, the 1 above and below is far too large.": lambda z, t: (
+    "sums are wanted, not means: beside a mean, 1 is far too large.": lambda z, t: (
         1 - soft_dice(z.sigmoid() / z.numel(), t / t.numel())
     ),
-    "that cuts at a probability of one half: such a loss has no slope to go down. Take p itself.": lambda z, t: (
+    "that cuts at one half, and has no slope to go down: take p itself.": lambda z, t: (
         1 - soft_dice((z > 0).float(), t)
     ),
-    "sum over the whole batch, not slice by slice: a slice without tumour has no overlap to speak of.": lambda z, t: (
-        float(np.mean([1 - soft_dice(a.sigmoid(), b) for a, b in zip(z, t)]))
+    "sum over the whole batch, not slice by slice: some have no tumour.": lambda z, t: float(
+        np.mean([1 - soft_dice(a.sigmoid(), b) for a, b in zip(z, t)])
     ),
 }
 
@@ -189,16 +201,28 @@ def to_blocks(answer: Any) -> str | None:
     if told.shape == (2, 3, 2, 3):
         return "one value for four pixels: the other three are lost. Keep them as channels."
     if told.shape != (2, 12, 2, 3):
-        return f"{tuple(image.shape)} becomes {tuple(told.shape)}; wanted are four times the channels at half the size."
+        return (
+            f"{tuple(image.shape)} becomes {tuple(told.shape)}; wanted are four times the channels "
+            "at half the size."
+        )
     if torch.equal(told, F.pixel_unshuffle(image, 2)):
         return None
     if told.unique().numel() < image.numel():
         return "some pixels are lost, and others are there twice."
     if torch.equal(told[:, :, 0, 0].sort().values, quarters(image)[:, :, 0, 0].sort().values):
-        return "those are the picture's four quarters; neighbours must share a block, so take every second pixel."
+        return (
+            "those are the picture's four quarters; neighbours must share a block, so take every "
+            "second pixel."
+        )
     if torch.equal(told.sort(dim=1).values, F.pixel_unshuffle(image, 2).sort(dim=1).values):
-        return "all pixels are there, but pixel_shuffle wants another order: first the four of the first channel."
-    return "the right shape, but pixels of different blocks got mixed up; try a picture whose pixels you can count."
+        return (
+            "all pixels are there, but pixel_shuffle wants another order: first the four of the "
+            "first channel."
+        )
+    return (
+        "the right shape, but pixels of different blocks got mixed up; try a picture whose pixels "
+        "you can count."
+    )
 
 
 def quarters(image: torch.Tensor) -> torch.Tensor:
@@ -226,8 +250,8 @@ def patience(answer: Any) -> str | None:
     curve, waits = CURVES[wrong]
     said = "nothing" if told[wrong] is None else f"{told[wrong]:g}"
     return (
-        f"for {curve} and patience {waits} it says {said}. Go through the scores one by one: is this one better "
-        "than the best before it? If not, how many in a row were not?"
+        f"for {curve} and patience {waits} it says {said}. Go through the scores one by one: is "
+        "this one better than the best before it? If not, how many in a row were not?"
     )
 
 
@@ -355,8 +379,14 @@ def wrong_weights(network: UNet, before: UNet, told: Any) -> str | None:
         return "the weights are NaN or infinite now: the learning rate is far too large."
     if same_weights(network, before):
         if isinstance(told, torch.nn.Module) and told is not network:
-            return "another network was trained, and this one left as it was: train the one you are given."
-        return "no weight has changed: each step needs `loss.backward()` and `optimizer.step()`, at a rate above 0."
+            return (
+                "another network was trained, and this one left as it was: train the one you are "
+                "given."
+            )
+        return (
+            "no weight has changed: each step needs `loss.backward()` and `optimizer.step()`, at a "
+            "rate above 0."
+        )
     unchanged = [
         name
         for (name, now), then in zip(network.named_parameters(), before.parameters())
@@ -389,17 +419,19 @@ def wrong_dice(network: UNet, before: UNet, known: float, unknown: float) -> str
         then = F.binary_cross_entropy_with_logits(before(images), masks)
     if known < ENOUGH and now > then:
         return (
-            f"Dice {known:.2f} on the pictures it was given, and a larger cross-entropy than before the training: "
-            "is the loss one that falls as the answer gets better, and computed from logits?"
+            f"Dice {known:.2f} on the pictures it was given, and a larger cross-entropy than "
+            "before the training: is the loss one that falls as the answer gets better, and "
+            "computed from logits?"
         )
     if known < ENOUGH:
         return (
-            f"Dice {known:.2f} on the very pictures it was given: it has not learned enough yet. More steps, or "
-            "another rate; and does each step forget the old gradients (`zero_grad`)?"
+            f"Dice {known:.2f} on the very pictures it was given: it has not learned enough yet. "
+            "More steps, or another rate; and does each step forget the old gradients "
+            "(`zero_grad`)?"
         )
     return (
-        f"Dice {known:.2f} on the pictures it was given, but {unknown:.2f} on others: it knows its own by heart. "
-        "Does it see all 48, or only a few of them?"
+        f"Dice {known:.2f} on the pictures it was given, but {unknown:.2f} on others: it knows "
+        "its own by heart. Does it see all 48, or only a few of them?"
     )
 
 

@@ -35,7 +35,10 @@ def laziest(answer: Any, cohort: Any) -> str | None:
     empty = [~cohort.volume(name).mask.any(axis=(1, 2)) for name in names]
     right = float(np.concatenate(empty).mean())
     if not close(told[1], 0, 1e-9):
-        return "per patient, each volume holds a tumour and nothing is drawn: what is Dice, one of both empty?"
+        return (
+            "per patient, each volume holds a tumour and nothing is drawn: what is Dice, one of "
+            "both empty?"
+        )
     everybody = np.concatenate(
         [~cohort.volume(name).mask.any((1, 2)) for name in cohort.patients]
     ).mean()
@@ -68,7 +71,8 @@ def pieces_found(answer: Any) -> str | None:
     mistakes = [
         (
             2 / 4,
-            "voxels that touch at a corner are one piece: 26 neighbours, structure np.ones((3, 3, 3)).",
+            "voxels that touch at a corner are one piece: 26 neighbours, structure np.ones((3, 3, "
+            "3)).",
         ),
         (2 / 5, "pieces go on from slice to slice: label the volume, not each slice."),
         (4 / 7, "that is a share of the prediction's pieces; label the truth."),
@@ -76,7 +80,8 @@ def pieces_found(answer: Any) -> str | None:
         (3 / 3, "the background has a label, too, 0, and is no piece."),
         (
             1 / 3,
-            "those are the pieces that were missed; those found are wanted, and the background is none.",
+            "those are the pieces that were missed; those found are wanted, and the background is "
+            "none.",
         ),
         (0, "a piece need not be covered: one voxel will do."),
         (2, "a share is wanted, not the number of pieces."),
@@ -91,7 +96,10 @@ def pieces_found(answer: Any) -> str | None:
     if not close(told := found(np.zeros_like(truth), truth), 0, 1e-6):
         return f"an empty prediction finds no piece, 0, and it returns {told:g}."
     if not close(told := found(np.ones_like(truth), truth), 1, 1e-6):
-        return f"a prediction of everything finds every piece, 1, and it returns {told:g}: label the truth."
+        return (
+            f"a prediction of everything finds every piece, 1, and it returns {told:g}: label the "
+            "truth."
+        )
     return empty_truth(answer, prediction)
 
 
@@ -127,7 +135,10 @@ def surface_dice(answer: Any) -> str | None:
     truth, prediction = squares()
     surfaces = surface(prediction), surface(truth)
     if close(number(called(answer, prediction, truth, 2)), dice(prediction, truth), 1e-6):
-        return "that is Dice of the masks; count surface pixels, and how far they are from the other surface."
+        return (
+            "that is Dice of the masks; count surface pixels, and how far they are from the other "
+            "surface."
+        )
     for tolerance in (1, 2, 0, 3):
         told, right = (
             number(called(answer, prediction, truth, tolerance)),
@@ -145,8 +156,7 @@ def surface_dice(answer: Any) -> str | None:
 
 
 def squares() -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction, bool (24,24), of unlike size, with surfaces from 0 to 9 pixels apart.
-    """
+    """Truth and prediction, bool (24,24), of unlike size, their surfaces 0 to 9 pixels apart."""
     truth, prediction = np.zeros((2, 24, 24), bool)
     truth[4:16, 4:14] = True
     prediction[5:18, 4:12] = prediction[20:22, 20:22] = True

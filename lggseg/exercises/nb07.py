@@ -12,7 +12,10 @@ from .nb05 import known
 
 POWER = 0.654  # of exercise 5, from 100,000 simulated studies
 STUDIES = 1000  # as many as a reader simulates
-SAME = "every missed tumour is given the same BEVR; the worst side is another for R2 than for the others."
+SAME = (
+    "every missed tumour is given the same BEVR; the worst side is another for R2 than for the "
+    "others."
+)
 
 
 def unchanged(answer: Any) -> str | None:
@@ -39,10 +42,7 @@ def pieces_left(answer: Any) -> str | None:
         (2, 1): "the other way round: a share of 0 asks nothing of a piece.",
         (1, 1): "with a share of 0 no piece is too light.",
         (0, 2): "the heaviest piece always stays.",
-        (
-            2,
-            2,
-        ): "with a share of 1 a piece must weigh as much as the heaviest; the second is slightly lighter.",
+        (2, 2): "a share of 1 asks for the heaviest's weight; the second is slightly lighter.",
         (0, 1): "the heaviest piece always stays, and a share of 0 removes nothing.",
     }
     return (
@@ -160,7 +160,10 @@ def power(answer: Any) -> str | None:
     for value, width, hint in mistakes:
         if close(told, value, width):
             return hint
-    return "draw 10 numbers around -1 and 20 around 0, SD 1; mannwhitneyu; count p below 0.05 over 1,000 studies."
+    return (
+        "draw 10 numbers around -1 and 20 around 0, SD 1; mannwhitneyu; count p below 0.05 over "
+        "1,000 studies."
+    )
 
 
 RULES = {"1": unchanged, "2": pieces_left, "3": limits, "4": worst_auc, "5": power}

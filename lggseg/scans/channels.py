@@ -28,14 +28,14 @@ def parse_order(text: str) -> list[str | None]:
     unknown = [word for word in words if not word or word.replace("-", "") not in NAMES]
     if unknown:
         raise LggError(
-            f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), and "
-            "skip (or t2) for what is not used, such as flair,t1,t1ce"
+            f"order {text!r}: no sequence {unknown[0]!r}; say pre (or t1), flair, post (or t1ce), "
+            "and skip (or t2) for what is not used, such as flair,t1,t1ce"
         )
     names = [NAMES[word.replace("-", "")] for word in words]
     if names.count("flair") != 1 or max(map(names.count, KEYS)) > 1:
         raise LggError(
-            f"order {text!r}: names FLAIR {names.count('flair')} times; it must name FLAIR once, and "
-            "no sequence twice"
+            f"order {text!r}: names FLAIR {names.count('flair')} times; it must name FLAIR once, "
+            "and no sequence twice"
         )
     return names
 
@@ -53,8 +53,8 @@ def name_channels(
         )
     if len(order) != count:
         raise LggError(
-            f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name each, "
-            "and say skip for what is not used"
+            f"{what}: {count} sequence{'s' * (count > 1)}, but the order names {len(order)}; name "
+            "each, and say skip for what is not used"
         )
     return {name: values[..., i] for i, name in enumerate(order) if name}
 
@@ -69,14 +69,14 @@ def check_levels(channels: dict[str, np.ndarray], what: str) -> list[str]:
         found = np.unique(values[np.isfinite(values)])
         if 1 < len(found) <= LABELS:
             raise LggError(
-                f"{what}: {IN_WORDS[name]} has only the values {', '.join(f'{n:g}' for n in found)}, as "
-                "a mask or a label map has; name the scan itself, or say skip for this one of several "
-                "channels (--order)"
+                f"{what}: {IN_WORDS[name]} has only the values "
+                f"{', '.join(f'{n:g}' for n in found)}, as a mask or a label map has; name the "
+                "scan itself, or say skip for this one of several channels (--order)"
             )
         if LABELS < len(found) <= FEW:
             warnings.append(
-                f"{IN_WORDS[name]} has only {len(found)} values, and a scan has hundreds; it may be a "
-                "map of regions, or was saved with too little contrast"
+                f"{IN_WORDS[name]} has only {len(found)} values, and a scan has hundreds; it may "
+                "be a map of regions, or was saved with too little contrast"
             )
     return warnings
 

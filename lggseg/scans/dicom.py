@@ -64,8 +64,8 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
     for uid, grid in zip(chosen, grids):
         if not grid.same_as(grids[0]):
             raise LggError(
-                f"{place}: series {uid} does not show the same places as {chosen[0]}; resample both "
-                "to one grid (as a registration does), and give them as NIfTI"
+                f"{place}: series {uid} does not show the same places as {chosen[0]}; resample "
+                "both to one grid (as a registration does), and give them as NIfTI"
             )
     slices = [grid.to_slices(volume) for grid, volume in zip(grids, volumes)]
     return OwnScan(np.stack(slices, axis=-1), grid=grids[0])
@@ -111,8 +111,8 @@ def read_series(pictures: list[Picture], what: str) -> tuple[np.ndarray, Grid]:
         odd = np.abs(found - np.median(found, axis=0)).max(axis=1) > 1e-3
         if odd.any():
             raise LggError(
-                f"{what}: {pictures[odd.argmax()].file.name} differs in {tag} from the others; take "
-                "the localizer or the second stack out of the folder"
+                f"{what}: {pictures[odd.argmax()].file.name} differs in {tag} from the others; "
+                "take the localizer or the second stack out of the folder"
             )
     row, column = tags["ImageOrientationPatient"][0].reshape(2, 3)
     height, width = tags["PixelSpacing"][0]
@@ -120,8 +120,8 @@ def read_series(pictures: list[Picture], what: str) -> tuple[np.ndarray, Grid]:
     turned = [row @ row, column @ column, row @ column]
     if not np.allclose(turned, [1, 1, 0], atol=0.01) or min(height, width) <= 0:
         raise LggError(
-            f"{what}: its rows and columns are not at right angles and of length 1, or their distances "
-            "not positive; export the original series"
+            f"{what}: its rows and columns are not at right angles and of length 1, or their "
+            "distances not positive; export the original series"
         )
     order = np.argsort(places @ normal)
     step = normal * pictures[0].thickness

@@ -85,8 +85,8 @@ class Grid:
         if not self.fits_a_head():
             size = " x ".join(f"{mm:.3g}" for mm in self.spacing)
             raise LggError(
-                f"has {' x '.join(map(str, self.axial_shape))} voxels of {size} mm; a head has 100 to "
-                "300 mm a side within its slices and 60 to 300 along their stack, pixels of 0.2 to 3 "
-                "mm and slices of 0.5 to 15 mm: give all slices of the scan, with true voxel sizes in "
-                "mm, as dcm2niix converts them from DICOM"
+                f"has {' x '.join(map(str, self.axial_shape))} voxels of {size} mm; a head has "
+                "100 to 300 mm a side within its slices and 60 to 300 along their stack, pixels "
+                "of 0.2 to 3 mm and slices of 0.5 to 15 mm: give all slices of the scan, with "
+                "true voxel sizes in mm, as dcm2niix converts them from DICOM"
             )

@@ -55,7 +55,10 @@ def place(header: nibabel.Nifti1Header) -> tuple[Grid, list[str]]:
     both = (header.get_sform(coded=True)[0], header.get_qform(coded=True)[0])
     forms = [to_mm @ form for form in both if form is not None]
     if not forms:
-        told = "does not say how it lies in the patient; taken as stored with the axes left, front, top"
+        told = (
+            "does not say how it lies in the patient; taken as stored with the axes left, front, "
+            "top"
+        )
         return plain, [told]
     grids = []
     for form in forms:

@@ -1,5 +1,4 @@
-"""One picture file as a viewer shows it, with all its levels: TIFF by tifffile, others by Pillow.
-"""
+"""One picture file as a viewer shows it, with all its levels: TIFF by tifffile, else Pillow."""
 
 import logging
 from pathlib import Path
@@ -55,8 +54,8 @@ def read_tiff(path: Path, mask: bool) -> np.ndarray:
                 return read_by_pillow(path, mask)
             if len(scans) > 1 or len(scans[0].levels) > 1:
                 raise LggError(
-                    f"its pages have several shapes, such as {scans[-1].levels[-1].shape}; those of a "
-                    "stack must be alike: save each scan on its own"
+                    f"its pages have several shapes, such as {scans[-1].levels[-1].shape}; those "
+                    "of a stack must be alike: save each scan on its own"
                 )
             slices = sort_axes(scans[0].asarray(), scans[0].axes)
     finally:
@@ -67,8 +66,8 @@ def read_tiff(path: Path, mask: bool) -> np.ndarray:
         alpha = slices[..., -len(page.extrasamples) :]
         if alpha.min() < alpha.max() or not alpha.any():
             raise LggError(
-                f"has {slices.shape[-1]} channels, and a viewer shows 1 or 3; save each sequence on "
-                "its own, without transparency, and name them by --flair, --pre and --post"
+                f"has {slices.shape[-1]} channels, and a viewer shows 1 or 3; save each sequence "
+                "on its own, without transparency, and name them by --flair, --pre and --post"
             )
         slices = slices[..., : -len(page.extrasamples)]
     return turned(slices, page.tags.valueof(ORIENTATION, 1))
@@ -82,8 +81,7 @@ def raise_warnings(record: logging.LogRecord) -> bool:
 
 
 def sort_axes(values: np.ndarray, axes: str) -> np.ndarray:
-    """Pixels as (D,H,W) or (D,H,W,C), of axes by tifffile's letters; an axis of length 1 is none.
-    """
+    """Pixels as (D,H,W) or (D,H,W,C), from axes in tifffile's letters; axes of length 1 go."""
     kept = [i for i, axis in enumerate(axes) if axis in "YX" or values.shape[i] > 1]
     axes = "".join(axes[i] for i in kept)
     values = values.reshape([values.shape[i] for i in kept])
@@ -91,9 +89,9 @@ def sort_axes(values: np.ndarray, axes: str) -> np.ndarray:
     channels = [axis for axis in axes if axis in "CS"]
     if len(stack) > 1 or len(channels) > 1 or not set(stack) <= set("ZIQ"):
         raise LggError(
-            f"its axes are {axes}, of {values.shape} pixels; beside rows and columns (Y, X) there may "
-            "be slices (Z) and channels (C), and the file must name them: save it with the axes ZCYX, "
-            "or each sequence on its own"
+            f"its axes are {axes}, of {values.shape} pixels; beside rows and columns (Y, X) there "
+            "may be slices (Z) and channels (C), and the file must name them: save it with the "
+            "axes ZCYX, or each sequence on its own"
         )
     values = values.transpose([axes.index(axis) for axis in [*stack, "Y", "X", *channels]])
     return values if stack else values[None]
@@ -131,8 +129,8 @@ def levels(picture: Image.Image, mask: bool) -> np.ndarray:
         picture = picture.convert("RGBA")
         if picture.getextrema()[3] != (255, 255):
             raise LggError(
-                "is partly transparent, and what shows there depends on the viewer; save it without "
-                "transparency"
+                "is partly transparent, and what shows there depends on the viewer; save it "
+                "without transparency"
             )
     grey = picture.mode in ("1", "L", "I;16", "I", "F")
     return np.asarray(picture if grey else picture.convert("RGB"))

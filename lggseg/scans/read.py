@@ -64,8 +64,8 @@ def read_sequences(
     paths = {name: Path(path) for name, path in given.items() if path}
     if len({path.resolve() for path in paths.values()}) < len(paths):
         raise LggError(
-            f"{', '.join(map(str, paths.values()))}: one file named for two sequences; leave out the "
-            "one that you do not have, and FLAIR stands in for it"
+            f"{', '.join(map(str, paths.values()))}: one file named for two sequences; leave out "
+            "the one that you do not have, and FLAIR stands in for it"
         )
     scans = {name: read_raw_scan(path) for name, path in paths.items()}
     first, channels, warnings = scans["flair"], {}, []
@@ -80,8 +80,8 @@ def read_sequences(
             wrong = f"does not show the same places as {paths['flair']}"
         if wrong:
             raise LggError(
-                f"{paths[name]}: {wrong}; register and resample it to FLAIR, in the same format, or "
-                "give one file that holds all sequences, with --order"
+                f"{paths[name]}: {wrong}; register and resample it to FLAIR, in the same format, "
+                "or give one file that holds all sequences, with --order"
             )
         channels[name] = scan.image[..., 0]
         warnings += scan.warnings + check_levels({name: channels[name]}, str(paths[name]))
@@ -142,8 +142,8 @@ def read_by_kind(path: Path, series: Sequence[str]) -> OwnScan:
         wrong = "is not DICOM, so there is no series to choose; leave out --series"
     elif len(scans) > 1 and kind in ("nifti", "itk"):
         wrong = (
-            f"holds {len(scans)} scans ({', '.join(file.name for file in scans[:6])}); name one, or "
-            "say which is which by --flair, --pre and --post"
+            f"holds {len(scans)} scans ({', '.join(file.name for file in scans[:6])}); name one, "
+            "or say which is which by --flair, --pre and --post"
         )
     if wrong:
         raise LggError(f"{path}: {wrong}")

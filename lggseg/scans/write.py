@@ -108,8 +108,8 @@ def our_files(out: Path, names: Iterable[str]) -> dict[str, list[str]]:
             }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LggError(
-            f"{out / RESULTS}: damaged, so what an earlier run wrote there is not known; name another "
-            "folder"
+            f"{out / RESULTS}: damaged, so what an earlier run wrote there is not known; name "
+            "another folder"
         ) from error
     wanted = {plain(name) for name in names}
     for file in sorted(out.iterdir()):
@@ -122,7 +122,8 @@ def our_files(out: Path, names: Iterable[str]) -> dict[str, list[str]]:
                 )
         elif plain(file.name) in wanted:
             raise LggError(
-                f"--out {out}: holds a {file.name} that this command did not write; name another folder"
+                f"--out {out}: holds a {file.name} that this command did not write; name another "
+                "folder"
             )
     too_long = [name for name in names if len(os.fsencode(name)) > 250]
     if too_long:
@@ -147,8 +148,8 @@ def write_results(files: dict[str, bytes], out: Path) -> None:
         put(out / RESULTS, list_of(new, complete=True))
     except OSError as error:
         raise LggError(
-            f"--out {out}: cannot be written to ({error.strerror or error}); make room, or name another "
-            "folder, and run again"
+            f"--out {out}: cannot be written to ({error.strerror or error}); make room, or name "
+            "another folder, and run again"
         ) from error
 
 

@@ -28,7 +28,8 @@ def find_chromium() -> str:
         if path := shutil.which(name):
             return path
     pytest.skip(
-        "no Chromium or Chrome found, so no browser test was run: install one, or let CHROMIUM name it"
+        "no Chromium or Chrome found, so no browser test was run: install one, or let CHROMIUM "
+        "name it"
     )
 
 

@@ -54,7 +54,10 @@ class Leaf:
         return self.frame.get_by_role("slider", name=name)
 
     def title(self) -> str:
-        return f"{self.frame.locator('h1').inner_text()} · {self.frame.locator('#caption').inner_text()}"
+        return (
+            f"{self.frame.locator('h1').inner_text()} · "
+            f"{self.frame.locator('#caption').inner_text()}"
+        )
 
     def threshold(self) -> float:
         return float(self.frame.locator("#threshold-value").inner_text())
@@ -356,7 +359,8 @@ def test_inside_another_page(browser, file, cohort_twin, tmp_path):
     outer = tmp_path / "outer.html"
     srcdoc = html.escape(file.read_text(encoding="utf-8"))
     outer.write_text(
-        f'<!doctype html><p>A notebook.</p><iframe width="900" height="650" srcdoc="{srcdoc}"></iframe>'
+        "<!doctype html><p>A notebook.</p>"
+        f'<iframe width="900" height="650" srcdoc="{srcdoc}"></iframe>'
     )
     page = browser.new_page(viewport={"width": 1000, "height": 800})
     page.goto(outer.as_uri())

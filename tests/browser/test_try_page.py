@@ -461,7 +461,7 @@ def huge_png(side: int) -> bytes:
 
 
 def test_a_wrong_order_of_sequences_is_told_and_put_right(opened, phantoms, tmp_path):
-    file, image, _ = phantoms[0]
+    _, image, _ = phantoms[0]
     wrong = tmp_path / "wrong.tif"
     tifffile.imwrite(
         wrong, np.ascontiguousarray(image[..., [1, 0, 2]]), photometric="rgb", metadata=None

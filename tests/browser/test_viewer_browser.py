@@ -105,7 +105,10 @@ class Page:
         """All of it can be seen at once, and no box has scroll bars."""
         room = self.page.locator(".jp-WindowedPanel-outer").first.bounding_box()
         assert self.box.bounding_box()["height"] <= room["height"]
-        over = "boxes => boxes.filter(b => b.scrollWidth > b.clientWidth || b.scrollHeight > b.clientHeight).length"
+        over = (
+            "boxes => boxes.filter(b => b.scrollWidth > b.clientWidth || b.scrollHeight > "
+            "b.clientHeight).length"
+        )
         assert self.page.locator(".jp-OutputArea-output .widget-box").evaluate_all(over) == 0
 
     def theme(self, name: str) -> None:

@@ -60,7 +60,10 @@ def test_no_fault(tmp_path, body):
 
 
 def test_the_empty_fold_is_named(tmp_path):
-    body = "<details><summary>Right</summary>yes</details><details><summary>The answer</summary></details>"
+    body = (
+        "<details><summary>Right</summary>yes</details><details><summary>The "
+        "answer</summary></details>"
+    )
     assert found(tmp_path, body) == ["a.html: nothing folds under 'The answer'"]
 
 

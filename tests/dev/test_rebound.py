@@ -1,5 +1,4 @@
-"""Cells may be run again in any sensible order: no name that another cell reads has two meanings.
-"""
+"""Cells may run again in any sensible order: no name that another cell reads has two meanings."""
 
 from pathlib import Path
 

@@ -79,7 +79,8 @@ def test_all_public_names_are_listed_with_their_homes():
     assert "lggseg.measures.metrics.dice" in names
     assert (
         reference.entry("lggseg.measures.shape.asd")
-        == ":py:obj:`asd <lggseg.measures.shape.asd>`\n   Short for \\ ``angular_standard_deviation``\\ .\n   \n"
+        == ":py:obj:`asd <lggseg.measures.shape.asd>`\n"
+        "   Short for \\ ``angular_standard_deviation``\\ .\n   \n"
     )
 
 

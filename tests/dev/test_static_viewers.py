@@ -65,7 +65,11 @@ def test_a_widget_without_a_page_is_shown_in_words():
 
 
 def test_a_figure_says_its_titles_in_order():
-    code = 'ax.set_xlabel(f"{n} slices (log)")\nplt.suptitle("All" + name)\nax.set(title=f"{a}: {b}", ylabel="Dice")'
+    code = (
+        'ax.set_xlabel(f"{n} slices (log)")\n'
+        'plt.suptitle("All" + name)\n'
+        'ax.set(title=f"{a}: {b}", ylabel="Dice")'
+    )
     assert static_viewers.said(code) == ["slices (log)", "All", "Dice"]
     assert static_viewers.said(
         'ax.set_title(f"Errors ({cohort.label})"); ax.set_title("Errors")'

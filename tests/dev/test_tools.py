@@ -122,7 +122,8 @@ def test_clean_leaves_figures_few_colours():
 def test_record_changes_only_its_own_numbers(tmp_path):
     path = tmp_path / "series.toml"
     path.write_text(
-        '# top\n[[notebook]]\nfile = "01_first"\ntitle = "First"\nminutes = 9.0\nminutes_gpu = 0.5\n\n'
+        '# top\n[[notebook]]\nfile = "01_first"\ntitle = "First"\n'
+        "minutes = 9.0\nminutes_gpu = 0.5\n\n"
         '[[notebook]]\nfile = "02_second"\ntitle = "Second"\n'
     )
     run_series.record([run_series.Result(ENTRY, 1.26, 800)], path)

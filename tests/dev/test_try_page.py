@@ -1,5 +1,4 @@
-"""The builder of the page in which the network runs: what it needs, and what it puts into the page.
-"""
+"""The builder of the page in which the network runs: what it needs, and what it puts there."""
 
 import io
 import json

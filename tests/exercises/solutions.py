@@ -43,8 +43,7 @@ def exercises(number: str) -> dict[str, Exercise]:
 
 
 def prepared(number: str, cohort: Cohort) -> dict:
-    """The names a reader has at the exercises, on `cohort`: what the cells tagged `setup` define.
-    """
+    """The names a reader has at the exercises, on `cohort`: those that cells tagged `setup` set."""
     names = {"display": print}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "LGGSEG_DATA", str(cohort.root))

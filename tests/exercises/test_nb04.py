@@ -61,7 +61,7 @@ def test_leaking(form):
         (lambda train, test: leaking(train, test)[::-1], "not sorted"),
         (
             lambda train, test: (
-                sorted(leaking(train, test) + ["TCGA_CS_4941"]) if len(test) == 3 else []
+                sorted([*leaking(train, test), "TCGA_CS_4941"]) if len(test) == 3 else []
             ),
             "named twice",
         ),

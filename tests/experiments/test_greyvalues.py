@@ -47,8 +47,7 @@ def test_area_under_the_curve_from_histograms():
 
 
 def test_pooling_sees_what_own_does_not():
-    """Two patients, each separated by itself, whose levels differ: one threshold cannot serve both.
-    """
+    """Two separable patients whose levels differ: one threshold cannot serve both."""
 
     def row(tumour, healthy):
         return {

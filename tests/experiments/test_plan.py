@@ -1,6 +1,7 @@
 """Who trains and who is judged."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_a_hospital_left_out_is_left_out_altogether():
 def test_fewer_patients_are_among_more_and_every_site_in_proportion():
     fold = k_folds(PATIENTS, 5)[0]
     parts = [fold.fewer(n) for n in (0, 8, 16, 32, 64)]
-    for small, large in zip(parts, parts[1:]):
+    for small, large in pairwise(parts):
         assert set(small.train) < set(large.train) and small.held_out == fold.held_out
     assert parts[0].train == [] and parts[-1].train == fold.train
     counted = sites(parts[2].train)

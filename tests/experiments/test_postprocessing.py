@@ -33,8 +33,7 @@ def test_chosen_is_what_the_tables_say(run_done, cohort):
 
 
 def test_each_run_changes_what_it_says(cohort, tmp_path):
-    """Tumour at 0.6 and a spot of air at 0.52; nothing is asked of the other fold but to keep both.
-    """
+    """Tumour at 0.6 and a spot of air at 0.52; the other fold need only keep both."""
 
     def map_of(k, truth):
         found = np.where(truth, 153, 0).astype(np.uint8)

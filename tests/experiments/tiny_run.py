@@ -17,8 +17,7 @@ TINY = TrainConfig(
 def made_up(
     cohort: Cohort, out: Path, map_of: Callable[[int, np.ndarray], np.ndarray], folds: int = 2
 ) -> Run:
-    """A finished run without networks: `map_of(fold, truth)` is each patient's map uint8 (D,H,W).
-    """
+    """A finished run without networks: `map_of(fold, truth)` is a map uint8 (D,H,W)."""
     run = Run(out, {}, k_folds(cohort.patients, folds))
     run.claim()
     for k, fold in enumerate(run.folds):

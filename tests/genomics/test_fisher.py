@@ -53,7 +53,7 @@ def dynamic(table):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_two_by_two_is_scipys_fisher(seed):
-    table = np.random.default_rng(seed).integers(0, 15, (2, 2)) + [[1, 0], [0, 1]]
+    table = np.random.default_rng(seed).integers(0, 15, (2, 2)) + np.eye(2, dtype=int)
     assert freeman_halton(table) == pytest.approx(stats.fisher_exact(table)[1], rel=1e-12)
 
 

@@ -49,7 +49,7 @@ class Half:
     and nothing.
     """
 
-    patients = ["P2", "P1"]
+    patients = ("P2", "P1")
 
     def volume(self, patient):
         mask = np.zeros((1, 2, 2), bool)

@@ -83,7 +83,7 @@ def test_the_tumours_of_a_seed_stay(default):
 
 
 def test_tumours_vary_as_they_should(default):
-    plan, table, masks = default
+    plan, _, masks = default
     voxels = np.array([mask.sum() for mask in masks.values()])
     assert voxels.min() > 1000 and voxels.max() > 5 * voxels.min()
     assert 0.008 < np.mean([mask.mean() for mask in masks.values()]) < 0.02
@@ -99,7 +99,7 @@ def test_tumours_vary_as_they_should(default):
 
 
 def test_the_table_puts_the_tumour_on_its_side(default):
-    plan, table, masks = default
+    plan, _, masks = default
     for patient in plan:
         middle = ndimage.center_of_mass(masks[patient.folder])[2] - 127.5
         side = patient.side  # 1 left: the picture's right

@@ -5,6 +5,7 @@ whole or not at all.
 import doctest
 import hashlib
 import re
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,7 @@ def test_the_drawing_is_that_of_its_version(small):
 def test_a_tumour_continues_from_slice_to_slice(small):
     for _, _, mask in volumes(small):
         rows = np.flatnonzero((mask > 0).any((1, 2)))
-        overlap = [(mask[a] & mask[b]).any() for a, b in zip(rows, rows[1:])]
+        overlap = [(mask[a] & mask[b]).any() for a, b in pairwise(rows)]
         assert np.mean(overlap) > 0.7
 
 

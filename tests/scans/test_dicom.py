@@ -43,8 +43,7 @@ def write(file, pixels, position=(0, 0, 0), orientation=AXIAL, uid="1.2.3", **ta
 
 
 def write_series(folder, world=WORLD, uid="1.2.3", step=5, **tags):
-    """Axial slices, the last file name first in space; the picture's x runs to the patient's left.
-    """
+    """Axial slices, the last file name first in space; x runs to the patient's left."""
     for z, pixels in enumerate(world):
         write(folder / f"IM{len(world) - z:04}", pixels, (0, 0, step * z), uid=uid, **tags)
     return folder

@@ -77,13 +77,19 @@ def test_a_list_of_volumes(tmp_path, suffix):
 
 def write_nrrd(path, more="", sizes="6 5 4", values=WORLD, order="<", kind="short"):
     names = {"<": "little", ">": "big"}
-    header = f"NRRD0004\ntype: {kind}\ndimension: {len(sizes.split())}\n{more}sizes: {sizes}\nencoding: raw\n"
+    header = (
+        f"NRRD0004\ntype: {kind}\ndimension: {len(sizes.split())}\n{more}sizes: {sizes}\nencoding: "
+        "raw\n"
+    )
     content = values.astype(values.dtype.newbyteorder(order)).tobytes()
     path.write_bytes(f"{header}endian: {names[order]}\n\n".encode() + content)
     return path
 
 
-LPS = "space: left-posterior-superior\nspace directions: {}(1,0,0) (0,2,0) (0,0,5){}\nspace origin: (0,0,0)\n"
+LPS = (
+    "space: left-posterior-superior\nspace directions: {}(1,0,0) (0,2,0) (0,0,5){}\nspace origin: "
+    "(0,0,0)\n"
+)
 
 
 @pytest.mark.parametrize("order", "<>")

@@ -396,8 +396,7 @@ def test_channels_that_no_viewer_shows_are_refused(tmp_path, channels):
 )
 @pytest.mark.parametrize("order", "<>")
 def test_types_are_believed(tmp_path, kind, order):
-    """silx-kit/fabio #9, ITK PR #2112: no sign is taken for a high bit, and no high bit for a sign.
-    """
+    """silx-kit/fabio #9, ITK PR #2112: a sign is no high bit, and a high bit no sign."""
     ends = (0, 1000) if kind == "float16" else (-1e300, 1e300)
     if "int" in kind:
         ends = (np.iinfo(kind).min, np.iinfo(kind).max)

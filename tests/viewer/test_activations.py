@@ -32,7 +32,7 @@ def test_layer_outputs_are_what_the_layers_return(model):
     assert np.allclose(
         caught["up.0"], by_hand["u"]
     )  # with the skip connection, added by the model's own hook
-    assert list(caught)[0] == "encoder.0" and list(caught)[-1] == "head"
+    assert [*caught][:1] + [*caught][-1:] == ["encoder.0", "head"]
     assert model.training and all(len(layer._forward_hooks) <= 1 for layer in model.modules())
 
 

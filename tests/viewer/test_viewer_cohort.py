@@ -131,7 +131,7 @@ def test_a_failed_prediction_is_told(phantom_cohort, model, monkeypatch):
 
 
 def test_says_when_the_model_was_trained_on_the_patient(phantom_cohort, model):
-    first, second = phantom_cohort.patients[:2]
+    second = phantom_cohort.patients[1]
     model.learned_from([second], model.recipe)
     viewer = CohortViewer(phantom_cohort, model)
     viewer.wait()
