@@ -113,6 +113,27 @@ class TryPage:
             [f"try-{name}", value],
         )
 
+    def place(self) -> dict:
+        """Where the slice lies in the window, once it lies still."""
+        slice_on_show = self.page.locator("#try-slice")
+        before = None
+        now = slice_on_show.bounding_box()
+        while now != before:
+            self.page.wait_for_timeout(50)
+            before = now
+            now = slice_on_show.bounding_box()
+        return now
+
+    def stroke(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Draw from one place to another, both as shares of the slice's width and height."""
+        box = self.page.locator("#try-slice").bounding_box()
+        self.page.mouse.move(
+            box["x"] + start[0] * box["width"], box["y"] + start[1] * box["height"]
+        )
+        self.page.mouse.down()
+        self.page.mouse.move(box["x"] + end[0] * box["width"], box["y"] + end[1] * box["height"])
+        self.page.mouse.up()
+
     def unfold(self, name: str) -> None:
         if not self.page.locator(f"#try-{name}").evaluate("panel => panel.open"):
             self.page.locator(f"#try-{name} > summary").click()
@@ -553,7 +574,40 @@ def test_drawing_with_the_pointer_and_by_keyboard(opened, tmp_path):
     )
     opened.screenshot("drawing")
     page.locator("#try-clear").click()
-    assert "you" not in scores.inner_text()
+    assert scores.inner_text().count("nothing is drawn yet") == 2
+
+
+WINDOWS = {"large": (1280, 900), "flat": (1280, 500), "phone": (390, 800)}
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("scrolled", ["to the slice", "to the end"])
+def test_the_slice_stays_under_the_pointer_while_drawing(browser, site, window, scrolled):
+    width, height = WINDOWS[window]
+    with browser.new_context(viewport={"width": width, "height": height}) as context:
+        opened = TryPage(context.new_page(), site)
+        page = opened.page
+        opened.unfold("bench")
+        opened.unfold("draw")
+        page.locator("#try-drawing").click()
+        if scrolled == "to the end":
+            page.evaluate("document.querySelector('#try-draw').scrollIntoView({block: 'end'})")
+        if scrolled == "to the slice" or window == "phone":
+            page.locator("#try-slice").scroll_into_view_if_needed()
+        place = opened.place()
+        visible = (10 - place["y"]) / place["height"]
+        share = min(0.9, max(0.5, visible))
+        opened.stroke((0.3, share), (0.6, share))
+        assert opened.place() == place
+        assert "nothing is drawn yet" not in page.locator("#try-scores").inner_text()
+        opened.set("noise", 20)
+        assert opened.place() == place
+        opened.wait()
+        assert opened.place() == place
+        opened.set("threshold", 0.95)
+        opened.wait()
+        opened.stroke((0.3, share), (0.5, share))
+        assert opened.place() == place
 
 
 def test_a_perfect_drawing_has_dice_1(opened):
@@ -567,17 +621,14 @@ def test_a_perfect_drawing_has_dice_1(opened):
     page.locator("#try-drawing").click()
     opened.set("brush", 1)
     page.locator("#try-slice").scroll_into_view_if_needed()
-    box = page.locator("#try-slice").bounding_box()
-    height = box["height"] / truth.shape[0]
-    width = box["width"] / truth.shape[1]
+    place = opened.place()
+    height, width = truth.shape
     for row in np.flatnonzero(truth.any(axis=1)):
         edges = np.flatnonzero(np.diff(truth[row].astype(int), prepend=0, append=0))
         for first, end in edges.reshape(-1, 2):
-            y = box["y"] + (row + 0.5) * height
-            page.mouse.move(box["x"] + (first + 0.5) * width, y)
-            page.mouse.down()
-            page.mouse.move(box["x"] + (end - 0.5) * width, y)
-            page.mouse.up()
+            y = (row + 0.5) / height
+            opened.stroke(((first + 0.5) / width, y), ((end - 0.5) / width, y))
+    assert opened.place() == place
     page.locator("#try-drawing").click()
     scores = page.locator("#try-scores td").all_inner_texts()
     assert scores[0] == "1.000" and scores[1] == scores[2]

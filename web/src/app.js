@@ -276,18 +276,8 @@ function showLegend(outlines) {
 
 /** Numbers of the result: of this slice at once, of the volume when it is complete. */
 function showFound() {
-  const rows = [];
-  if (!slice.probability) {
-    rows.push(["this slice", "is being predicted"]);
-  } else {
-    rows.push(["this slice", `${count(slice.mask)} pixels${diceWords(slice.mask, slice.truth)}`]);
-  }
-  if (found) {
-    const size = found.ml === null ? `${found.voxels} pixels` : `${found.ml.toFixed(1)} ml (${found.voxels} voxels)`;
-    const overlap = found.dice === null ? "" : `, Dice ${format(found.dice)}`;
-    showWarnings(found.warnings);
-    rows.push(["the volume", found.voxels ? size + overlap : `no tumour is found${overlap}`]);
-  }
+  const rows = [["this slice", sliceWords()], ["the volume", volumeWords()]];
+  if (found) showWarnings(found.warnings);
   part("found").replaceChildren(...rows.flatMap(([term, text]) => {
     const name = document.createElement("dt");
     const value = document.createElement("dd");
@@ -298,6 +288,19 @@ function showFound() {
   showBusy();
   for (const name of ["save-nifti", "save-png"]) part(name).disabled = !found;
   part("largest").disabled = !found || found.largest === null;
+}
+
+function sliceWords() {
+  if (!slice.probability) return "is being predicted";
+  return `${count(slice.mask)} pixels${diceWords(slice.mask, slice.truth)}`;
+}
+
+function volumeWords() {
+  if (!found) return "is being predicted";
+  const overlap = found.dice === null ? "" : `, Dice ${format(found.dice)}`;
+  if (!found.voxels) return `no tumour is found${overlap}`;
+  if (found.ml === null) return `${found.voxels} pixels${overlap}`;
+  return `${found.ml.toFixed(1)} ml (${found.voxels} voxels)${overlap}`;
 }
 
 function diceWords(mask, truth) {
@@ -404,6 +407,7 @@ function offer(bytes, name, type) {
 
 // ---------------------------------------------------------------- drawing
 
+const ROOM = 300; // pixels that the panels may grow by during a drawing before anything moves
 let last = null; // place of the pointer during a stroke
 
 function isDrawing() {
@@ -414,9 +418,20 @@ part("drawing").addEventListener("click", () => {
   const on = !isDrawing();
   part("drawing").setAttribute("aria-pressed", String(on));
   part("slice").classList.toggle("try-drawing", on);
+  keepStill(on);
   draw();
   showScores();
 });
+
+/**
+ * Keep the slice where it is while somebody draws on it.
+ *
+ * It sticks to the window as long as the panels beside it are high enough. At their end it would move when they grow,
+ * as when the volume is complete; so they get room to grow.
+ */
+function keepStill(on) {
+  part("work").style.minHeight = on ? `${part("work").offsetHeight + ROOM}px` : "";
+}
 part("draw").addEventListener("toggle", () => {
   if (!part("draw").open && isDrawing()) part("drawing").click();
   draw();
@@ -490,35 +505,41 @@ part("slice").addEventListener("keydown", (event) => {
 /** Dice of each two of the three outlines on this slice, and what a pixel of border is worth. */
 function showScores() {
   if (!slice) return;
+  const pairs = [["you and the network", "yours", "network"]];
+  if (scan.hasTruth) {
+    pairs.unshift(["you and the truth", "yours", "truth"]);
+    pairs.push(["the network and the truth", "network", "truth"]);
+  }
   const masks = {yours: drawing.mask(slice.d), network: slice.mask, truth: slice.truth};
-  const pairs = [["you and the truth", "yours", "truth"], ["you and the network", "yours", "network"],
-    ["the network and the truth", "network", "truth"]];
-  const rows = pairs.filter(([, one, other]) => masks[one] && masks[other]).map(([words, one, other]) => {
+  const rows = pairs.map(([words, one, other]) => {
     const row = document.createElement("tr");
     const name = document.createElement("th");
     const value = document.createElement("td");
     name.scope = "row";
     name.textContent = words;
-    const hidden = one !== "yours" && isDrawing() && part("blind").checked;
-    value.textContent = hidden ? "hidden while you draw" : format(dice(masks[one], masks[other]));
+    value.textContent = scoreWords(masks, one, other);
     row.append(name, value);
     return row;
   });
   part("scores").tBodies[0].replaceChildren(...rows);
-  part("scores").hidden = !rows.length;
-  showBorder(masks);
+  part("border").textContent = borderWords(masks);
 }
 
-function showBorder({yours, network: predicted, truth}) {
-  const [words, mask] = truth && count(truth) ? ["the truth", truth] : yours && count(yours) ? ["your outline", yours]
-    : ["the network's mask", predicted];
-  if (!mask || !count(mask)) {
-    part("border").textContent = "";
-    return;
-  }
+function scoreWords(masks, one, other) {
+  if (!masks[one] && one === "yours") return "nothing is drawn yet";
+  if (!masks[one] || !masks[other]) return "is being predicted";
+  if (one !== "yours" && isDrawing() && part("blind").checked) return "hidden while you draw";
+  return format(dice(masks[one], masks[other]));
+}
+
+function borderWords({yours, network: predicted, truth}) {
+  const outlines = [["the truth", truth], ["your outline", yours], ["the network's mask", predicted]];
+  const first = outlines.find(([, each]) => each && count(each));
+  if (!first) return "What one pixel of border costs is told here as soon as there is an outline.";
+  const [words, mask] = first;
   const grown = dice(mask, moveBorder(mask, scan.height, scan.width, true));
   const shrunk = dice(mask, moveBorder(mask, scan.height, scan.width, false));
-  part("border").textContent = `What one pixel of border costs: ${words} and the same outline one pixel wider all round ` +
+  return `What one pixel of border costs: ${words} and the same outline one pixel wider all round ` +
     `have Dice ${format(grown)}; one pixel narrower, ${format(shrunk)}.`;
 }
 
