@@ -97,3 +97,27 @@ def test_the_head_stays_where_it_is(found):
 def test_grey_values_stay_what_the_change_makes_of_them(found, name):
     for one in found[name]:
         assert one["centre"] <= GREY and one["spread"] <= GREY, one
+
+
+@pytest.fixture(scope="module")
+def found_in_real(real_cohort):
+    """The differences of every change for real patients, each with three of the twelve changes."""
+    names = list(CHANGES)
+    rows = []
+    for number, patient in enumerate(real_cohort.patients):
+        image = np.ascontiguousarray(real_cohort.volume(patient).image)
+        for offset in range(3):
+            rows.append(differences(image, names[(3 * number + offset) % len(names)]))
+    return rows
+
+
+@pytest.mark.real
+def test_the_head_of_real_patients_stays_where_it_is(found_in_real):
+    kept = [row["side"] <= SIDE and row["middle"] <= MIDDLE for row in found_in_real]
+    assert np.mean(kept) >= 0.9
+
+
+@pytest.mark.real
+def test_grey_values_of_real_patients_stay_what_the_change_makes_of_them(found_in_real):
+    kept = [row["centre"] <= GREY and row["spread"] <= GREY for row in found_in_real]
+    assert np.mean(kept) >= 0.9
