@@ -38,6 +38,7 @@ from .tables import write_csv
 CLEAN = "clean"
 TOGETHER = "together"  # all members' mean, where a judge is named; the others are numbers
 VERSIONS = (CLEAN, *SCANNER_CHANGES, *HARSH_CHANGES)
+SETTINGS = "robustness.json"
 FAILED, GOOD = 0.5, 0.7  # a catastrophe is below the first where the clean scan is above the second
 
 
@@ -201,9 +202,9 @@ def claim(out: Path, settings: dict) -> None:
     """Remember what the folder's tables were made with; LggError where they were made with
     something else.
     """
-    path = out / "robustness.json"
+    path = out / SETTINGS
     if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))
+        there = read_settings(out)
         changed = [name for name in settings if there.get(name) != settings[name]]
         if changed:
             raise LggError(
@@ -213,6 +214,17 @@ def claim(out: Path, settings: dict) -> None:
         return
     with atomic_write(path) as part:
         part.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def read_settings(out: Path) -> dict:
+    """What the folder's tables were made with; LggError where it holds none."""
+    try:
+        return json.loads((out / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LggError(
+            f"{out} holds no tables of rough scans ({error}); make them with "
+            f"`python -m experiments.robustness RUN --out {out}`"
+        ) from error
 
 
 def read_table(out: Path) -> pd.DataFrame:

@@ -47,6 +47,9 @@ from .measures.shape import mf as mf
 from .measures.shape import sectors as sectors
 from .measures.shape import shape_features as shape_features
 from .measures.shape import smooth as smooth
+from .measures.trust import Assessment as Assessment
+from .measures.trust import Trust as Trust
+from .measures.trust import assess as assess
 from .model.device import amp_dtype as amp_dtype
 from .model.device import pick_device as pick_device
 from .model.device import pick_threads as pick_threads

@@ -8,12 +8,15 @@ post-contrast T1, unless --order says otherwise. Sequences in files of their own
 Found for each slice NAME, on its own pixels: NAME_mask.png (255 is tumour), NAME_probability.png
 (255 is certain), and NAME_overlay.png, FLAIR with the outline, where there is tumour. A scan that
 tells where it lies also gives mask.nii.gz and probability.nii.gz on its own grid. measures.csv
-holds size and shape, and the scores where masks lie beside the slices. Not a medical device.
+holds size and shape, the Dice to be expected of the mask (expected_dice; four in five lie from low
+to high) with warnings, and the scores where masks lie beside the slices. Not a medical device.
 """
 
 import argparse
 import sys
 from pathlib import Path
+
+import pandas as pd
 
 from .errors import LggError
 from .model.segmenter import load_checkpoint, load_pretrained
@@ -58,12 +61,17 @@ def run(args: argparse.Namespace) -> None:
     for warning in scan.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     check_place(args.out, sources, result_names(scan))
-    probability, mask = segment_scan(model, scan, args.device)
-    measures = measure(scan, probability, mask)
-    line = " ".join(f"{name}={value:.4g}" for name, value in measures.items())
+    found = segment_scan(model, scan, args.device)
+    for warning in found.trust.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    measures = pd.concat(
+        [measure(scan, found.probability, found.mask), pd.Series(found.trust.columns())]
+    )
+    numbers = measures.drop("warnings")
+    line = " ".join(f"{name}={value:.4g}" for name, value in numbers.items())
     patient = trained_on(model, sources)
     measures["seen"] = patient is not None
-    write_results(result_files(scan, probability, mask, measures), args.out)
+    write_results(result_files(scan, found.probability, found.mask, measures), args.out)
     if patient:
         line += f" (these weights were trained on {patient}: better than on a new patient)"
     print(line)

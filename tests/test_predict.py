@@ -58,7 +58,10 @@ def test_a_patients_folder(phantom_cohort, weights, tmp_path, capsys):
     main([str(folder), "--out", str(tmp_path / "out"), "--weights", weights])
     told, table = capsys.readouterr(), pd.read_csv(tmp_path / "out" / "measures.csv")
     depth = int(phantom_cohort.summary.slices.iloc[0])
-    assert f"slices={depth}" in told.out and told.err == ""
+    assert f"slices={depth}" in told.out and "expected_dice=" in told.out
+    assert told.err.startswith("warning: the mask is larger than the head\n")
+    assert {"expected_dice", "low", "high"} <= {*table}
+    assert table.warnings[0].startswith("the mask is larger than the head; ")
     assert (
         table.tumour_voxels[0] == depth * 256 * 256
         and 0 < table.dice[0] < 0.1
@@ -77,6 +80,7 @@ def test_one_grey_picture_and_nothing_found(tmp_path, capsys):
     assert "tumour_voxels=0" in told.out and told.err.startswith(
         "warning: no pre-contrast T1 and no post-contrast T1;"
     )
+    assert "warning: no tumour was found" in told.err and "expected_dice=0 " in told.out
     assert np.asarray(Image.open(tmp_path / "out" / "flair_mask.png")).shape == (40, 48)
 
 
@@ -200,7 +204,9 @@ def test_the_scan_is_never_harmed(slices, weights, capsys):
 def test_it_is_checked_that_results_can_be_written_before_predicting(
     slices, weights, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(Segmenter, "probability", lambda *_: pytest.fail("predicted in vain"))
+    monkeypatch.setattr(
+        Segmenter, "member_probabilities", lambda *_: pytest.fail("predicted in vain")
+    )
     (tmp_path / "file").write_text("in the way")
     command(slices, "--out", tmp_path / "file", "--weights", weights)
     (tmp_path / "out").mkdir()

@@ -122,7 +122,14 @@ DEFAULTS = {
     "load_pretrained": {"kind": "kaggle"},
     "open_cohort": {"progress": True},
     "write_phantom_cohort": {"patients": 60, "seed": 0, "progress": True},
-    "SliceViewer": {"patient": "", "missing": (), "phantom": False, "threshold": 0.5, "width": 448},
+    "SliceViewer": {
+        "patient": "",
+        "missing": (),
+        "phantom": False,
+        "threshold": 0.5,
+        "width": 448,
+        "note": "",
+    },
     "Augment": {"strength": 1.0, "drop": 0.2, "zoom": 0.2, "carve_mix": 0, "cyst": 0},
     "auc": {"resamples": 2000, "level": 0.95, "seed": 0},
     "kept_lead": {"resamples": 2000, "seed": 0},
@@ -136,6 +143,7 @@ DEFAULTS = {
     "baseline_mask": {"threshold": 1.5},
     "permuted_p_values": {"permutations": 1000, "seed": 0},
     "postprocess": {"threshold": 0.5, "min_component_share": 0.0},
+    "Trust": {"warnings": ()},
     "CohortViewer": {"width": 448},
     "ActivationViewer": {"channels": 64, "width": 448},
 }

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 from ..data.cohort import Cohort
 from ..model.segmenter import as_segmenter
 from .metrics import scores
+from .trust import assess
 
 
 def evaluate(
@@ -49,6 +50,8 @@ def evaluate(
             Of the manual and of the predicted mask.
         seen
             Whether the model was trained on this patient.
+        expected_dice, low, high, warnings
+            What can be said without the manual mask; see `lggseg.measures.trust`.
 
     Raises
     ------
@@ -64,11 +67,12 @@ def evaluate(
         if out_of_fold:
             judge = segmenter.without(patient)
         volume = cohort.volume(patient)
-        mask = judge.segment(volume.image, device)
+        found = assess(judge, volume.image, device)
         rows[patient] = {
-            **scores(mask, volume.mask),
+            **scores(found.mask, volume.mask),
             "tumour_voxels": int(volume.mask.sum()),
-            "predicted_voxels": int(mask.sum()),
+            "predicted_voxels": int(found.mask.sum()),
             "seen": patient in judge.training_patients,
+            **found.trust.columns(),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("patient")

@@ -1,22 +1,213 @@
-"""What a mask is worth when nobody has drawn one: signs of trouble that can be measured without the
-truth.
+"""What a mask is worth when nobody has drawn one: expected Dice with an interval, and warnings.
 
-`signs` measures a prediction: do the members of an ensemble agree, is the network sure, does the
-mask look like a tumour?
+`signs` measures a prediction without the truth: do the members of an ensemble agree, is the network
+sure, does the mask look like a tumour? `TrustModel` makes an expected Dice of these signs: a
+weighted sum of them is looked up in a table. Weights and table were learned from patients that the
+networks had not seen, as scanned and under the changes of `lggseg.prepare.scanner`; they are the
+published tables trust_signs and trust_levels. `assess` does all of it for a scan.
 """
 
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
 from ..masks import bounding_box
-from ..prepare.head_finder import Head
+from ..model.postprocess import postprocess
+from ..model.segmenter import Segmenter
+from ..prepare.head_finder import Head, find_head
+from ..published_tables import published
 from ..sequences import FLAIR
 
 FAINT = 0.05  # probability below which a voxel is left out of sums: most of a volume is nearly 0
 SURE = (0.2, 0.8)  # between these probabilities a voxel is uncertain
 NEIGHBOURS = np.ones((3, 3, 3))  # 26 of them, as in `lggseg.model.postprocess`
+SEVERAL, ONE = "several", "one"  # members: a single network cannot disagree with itself
+FAR = 3  # standard deviations from the mean at which a sign stops counting more
+
+# When a warning is given.
+LARGE = 0.2  # of the head: no tumour among 80 patients covers as much
+DISAGREE = 0.6  # Dice between two members
+AT_THE_RIM = 0.3  # of the mask, where skull and scalp are
+BROKEN = 0.5  # Dice between the masks of neighbouring slices
+POOR = 0.7  # expected Dice
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What to expect of a mask that nobody can check.
+
+    Attributes
+    ----------
+    expected_dice : 0 to 1, of the mask with the one that a reader would draw, if there is a tumour
+    low, high : four in five masks like this one lie between
+    warnings : what is odd about scan or mask, in words; empty where nothing is
+    """
+
+    expected_dice: float
+    low: float
+    high: float
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line, such as "expected Dice 0.91 (0.84 to 0.95); the members disagree"."""
+        line = f"expected Dice {self.expected_dice:.2f} ({self.low:.2f} to {self.high:.2f})"
+        return "; ".join([line, *self.warnings])
+
+    def columns(self) -> dict[str, float | str]:
+        """The same as columns of a table: expected_dice, low, high, warnings."""
+        return {
+            "expected_dice": self.expected_dice,
+            "low": self.low,
+            "high": self.high,
+            "warnings": "; ".join(self.warnings),
+        }
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A prediction and what it is worth.
+
+    Attributes
+    ----------
+    probability : float32 (slices, height, width)
+    mask : bool (slices, height, width)
+    trust : `Trust`
+    """
+
+    probability: np.ndarray
+    mask: np.ndarray
+    trust: Trust
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Probability and mask, so that `probability, mask = segment_scan(model, scan)` works."""
+        return iter((self.probability, self.mask))
+
+
+def assess(segmenter: Segmenter, image: np.ndarray, device: str | None = None) -> Assessment:
+    """Segment a volume, and say what the mask is worth.
+
+    Parameters
+    ----------
+    segmenter : the network, or several
+    image : uint8 (slices, height, width, 3), the sequences in the order pre-contrast, FLAIR,
+        post-contrast
+    device : cpu, cuda or mps; without it the GPU if there is one
+
+    Returns
+    -------
+    Assessment
+        its mask is that of `segmenter.segment`
+
+    Raises
+    ------
+    LggError
+        for another shape or type
+    """
+    members = segmenter.member_probabilities(image, device)
+    recipe = segmenter.recipe
+    probability = members.mean(axis=0)
+    mask = postprocess(probability, recipe.threshold, recipe.min_component_share)
+    head = find_head(image)
+    found = signs(members, mask, image, head, recipe.threshold)
+    return Assessment(probability, mask, trust_of(found, head))
+
+
+def trust_of(found: dict[str, float], head: Head) -> Trust:
+    """Expected Dice and warnings from `signs` of a prediction, by the published model."""
+    if found["volume"] == 0:
+        return Trust(0.0, 0.0, 0.0, tuple(warnings_of(found, head, 0.0)))
+    kind = ONE if math.isnan(found["agreement"]) else SEVERAL
+    expected, low, high = published_model(kind).expect(found)
+    return Trust(expected, low, high, tuple(warnings_of(found, head, expected)))
+
+
+def warnings_of(found: dict[str, float], head: Head, expected: float) -> list[str]:
+    """What is odd about a scan or its mask, in words."""
+    texts = list(head.doubts)
+    if len(head.slices) == 0:
+        texts.append("no head was found")
+    if found["volume"] == 0:
+        return [*texts, "no tumour was found"]
+    if found["volume"] > 1:
+        texts.append("the mask is larger than the head")
+    elif found["volume"] > LARGE:
+        texts.append(f"the mask covers {100 * found['volume']:.0f} % of the head")
+    if found["agreement"] < DISAGREE:
+        texts.append(f"the members disagree (Dice {found['agreement']:.2f} between two of them)")
+    if found["rim"] > AT_THE_RIM:
+        texts.append("much of the mask lies where skull and scalp are")
+    if found["continuity"] < BROKEN:
+        texts.append("the mask jumps from slice to slice")
+    if expected < POOR:
+        texts.append("a mask like this one is often wrong: compare it with the scan")
+    return texts
+
+
+class TrustModel:
+    """Expected Dice from signs: a weighted sum of them, looked up in a table.
+
+    Parameters
+    ----------
+    weights : one row per sign, and one called "constant"; columns mean, sd, weight
+    levels : rows in the order of their score; columns score, expected_dice, low, high
+    """
+
+    def __init__(self, weights: pd.DataFrame, levels: pd.DataFrame):
+        self.weights = weights
+        self.levels = levels
+
+    def score(self, found: dict[str, float]) -> float:
+        """The weighted sum.
+
+        A sign that is NaN counts as average, and none counts more than FAR deviations do.
+        """
+        total = 0.0
+        for name, row in self.weights.iterrows():
+            value = 1.0 if name == "constant" else scaled(name, found[name])
+            distance = (value - row["mean"]) / row["sd"]
+            if not math.isnan(distance):
+                total += row["weight"] * min(max(distance, -FAR), FAR)
+        return total
+
+    def expect(self, found: dict[str, float]) -> tuple[float, float, float]:
+        """Expected Dice, and the low and high end of its 80 % interval."""
+        score = self.score(found)
+        columns = ("expected_dice", "low", "high")
+        expected, low, high = (
+            float(np.interp(score, self.levels.score, self.levels[name])) for name in columns
+        )
+        return expected, low, high
+
+
+@lru_cache
+def published_model(kind: str) -> TrustModel:
+    """The model in the published tables, for "several" members or "one"."""
+    weights = published("trust_signs")
+    levels = published("trust_levels")
+    weights = weights[weights.members == kind].set_index("sign").drop(columns="members")
+    return TrustModel(weights, levels[levels.members == kind].drop(columns="members"))
+
+
+def scaled(name: str, value: float) -> float:
+    """A sign on the scale on which it is summed.
+
+    That is the log odds of Dice and probabilities, and the logarithm of sizes and counts.
+
+    >>> round(scaled("agreement", 0.9), 2), scaled("pieces", 1), scaled("rim", 0.2)
+    (2.2, 0.0, 0.2)
+    """
+    if name in ("agreement", "soft_dice", "confidence", "continuity", "largest"):
+        value = min(max(value, 0.02), 0.98)
+        return math.log(value / (1 - value))
+    if name in ("volume", "pieces"):
+        return math.log(max(value, 1e-4))
+    return value
 
 
 def signs(
@@ -51,8 +242,7 @@ def signs(
         slices : that show a head
         doubts : number of `Head.doubts`
 
-        All but `volume`, `pieces`, `slices`, `doubts` and `uncertain` are NaN where the mask is
-        empty.
+        What cannot be said of an empty mask, or where there is no head, is NaN.
     """
     mean = members.mean(axis=0)
     box = bounding_box((mean >= FAINT) | mask)
@@ -80,6 +270,7 @@ def signs(
         result["confidence"] = mean[found].mean()
         result["largest"] = sizes.max(initial=0) / max(1, sizes.sum())
         result["continuity"] = continuity(found)
+    if size and len(head.slices):
         result["rim"] = rim_fraction(mask, head)
         result["height"] = height(mask, head)
         result["brightness"] = brightness(image, mask, head)
@@ -123,7 +314,7 @@ def uncertain_fraction(probability: np.ndarray) -> float:
     """
     possible = int(np.count_nonzero(probability >= SURE[0]))
     sure = int(np.count_nonzero(probability >= SURE[1]))
-    return float((possible - sure) / max(1, possible))
+    return (possible - sure) / max(1, possible)
 
 
 def continuity(mask: np.ndarray) -> float:

@@ -288,7 +288,8 @@ def mix_up(image: np.ndarray) -> np.ndarray:
     return image[..., [1, 2, 0]]
 
 
-MOVES = {  # the changes that move pixels, so that the mask has to be changed, too
+# The changes that move pixels, so that the mask has to be changed, too.
+MOVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "turned 8 degrees": partial(turn, degrees=8),
     "every second slice": every_second_slice,
 }

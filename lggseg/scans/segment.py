@@ -10,15 +10,14 @@ from torch.nn import functional as F
 
 from ..measures.metrics import scores
 from ..measures.shape import shape_features
+from ..measures.trust import Assessment, assess
 from ..model.postprocess import postprocess
 from ..model.segmenter import Segmenter
 from .own_scan import OwnScan, check_size
 
 
-def segment_scan(
-    model: Segmenter, scan: OwnScan, device: str | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find the tumour in somebody's own scan.
+def segment_scan(model: Segmenter, scan: OwnScan, device: str | None = None) -> Assessment:
+    """Find the tumour in somebody's own scan, and say what the mask is worth.
 
     Parameters
     ----------
@@ -28,19 +27,23 @@ def segment_scan(
 
     Returns
     -------
-    tuple of ndarray
-        the probability of tumour, float32 in [0, 1], and the mask, bool, both (slices, height,
-        width) on the scan's own pixels
+    Assessment
+        `probability` of tumour, float32 in [0, 1], and `mask`, bool, both (slices, height, width)
+        on the scan's own pixels; `trust`: expected Dice with an interval, and warnings
 
     Examples
     --------
     >>> scan = lggseg.read_scan("scan.nii.gz")  # doctest: +SKIP
-    >>> probability, tumour = segment_scan(lggseg.load_pretrained(), scan)  # doctest: +SKIP
+    >>> found = segment_scan(lggseg.load_pretrained(), scan)  # doctest: +SKIP
+    >>> print(found.trust)  # doctest: +SKIP
+    expected Dice 0.91 (0.84 to 0.95)
+    >>> probability, mask = found  # doctest: +SKIP
     """
-    found = model.probability(to_square(scan.image, scan.pixel), device)
-    probability = from_square(found, scan.image.shape[1:3])
+    square = assess(model, to_square(scan.image, scan.pixel), device)
+    probability = from_square(square.probability, scan.image.shape[1:3])
     recipe = model.recipe
-    return probability, postprocess(probability, recipe.threshold, recipe.min_component_share)
+    mask = postprocess(probability, recipe.threshold, recipe.min_component_share)
+    return Assessment(probability, mask, square.trust)
 
 
 def measure(scan: OwnScan, probability: np.ndarray, mask: np.ndarray) -> pd.Series:

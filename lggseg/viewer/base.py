@@ -6,6 +6,7 @@ are used, so that versions 7.7.1 (Colab) and 8 both work.
 """
 
 import html
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,11 +40,14 @@ class Viewer(widgets.VBox):
     title : HTML
     parts : tuple of Widget
         Every widget inside.
+    note : str
+        A line under the title; none if empty.
     """
 
     parts: tuple[widgets.Widget, ...] = ()
     picture: widgets.Image
     title: widgets.HTML
+    note = ""
 
     def __init__(self, width: int):
         if not (isinstance(width, int) and 16 <= width <= 4096):
@@ -93,7 +97,10 @@ class Viewer(widgets.VBox):
             words = [f"<b>{html.escape(self.caption())}</b>"]
             for name, colour in self.legend().items():
                 words.append(f'<span style="color:{colour}">&#9632;</span> {name}')
-            self.title.value = " &nbsp; ".join(words)
+            lines = [" &nbsp; ".join(words)]
+            if self.note:
+                lines.append(html.escape(self.note))
+            self.title.value = "<br>".join(lines)
 
     def figure(self) -> "Figure":
         """The present view as a matplotlib figure, with title and legend, for paper and GitHub."""
@@ -104,7 +111,8 @@ class Viewer(widgets.VBox):
         figure = Figure(figsize=(5, 5.4), facecolor="white", layout="constrained")
         axes = figure.add_subplot()
         axes.imshow(self.render(), cmap="gray")
-        axes.set_title(self.caption(), fontsize=9)
+        lines = [self.caption(), *textwrap.wrap(self.note, 80)]
+        axes.set_title("\n".join(lines), fontsize=9)
         axes.axis("off")
         handles = [Patch(color=colour, label=name) for name, colour in self.legend().items()]
         if handles:

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..data import Cohort
 from ..errors import LggError
+from ..measures.trust import Trust, assess
 from ..model.postprocess import postprocess
 from ..model.segmenter import as_segmenter
 from ..prepare.network_grid import GridSpec
@@ -24,8 +25,8 @@ class CohortViewer(SliceViewer):
 
     A patient is read when chosen. With a model, the probability map is computed once per patient,
     in a thread, so that the page stays alive: a bar shows the progress, and the overlay appears
-    when it is done. It is post-processed as the model's recipe says, and the title says if the
-    model was trained on the patient.
+    when it is done. It is post-processed as the model's recipe says, the title says if the model
+    was trained on the patient, and the line under it what the mask is worth (`measures.trust`).
 
     Parameters
     ----------
@@ -66,6 +67,7 @@ class CohortViewer(SliceViewer):
             self.recipe = self.model.recipe
         self._jobs: dict[str, Future[None]] = {}
         self._predictions: dict[str, np.ndarray] = {}
+        self._trust: dict[str, Trust] = {}
         self._processed: tuple[Any, np.ndarray | None] = (None, None)
         self._worker = ThreadPoolExecutor(1, "lggseg-viewer")  # starts with the first prediction
         self.patient_menu = widgets.Dropdown(
@@ -103,7 +105,14 @@ class CohortViewer(SliceViewer):
         volume = self.cohort.volume(patient)
         with self._lock:
             done = self._predictions.get(patient)
-            self.show(volume.image, volume.mask, done, patient=patient, missing=volume.missing)
+            self.show(
+                volume.image,
+                volume.mask,
+                done,
+                patient=patient,
+                missing=volume.missing,
+                note=self._trusted(patient),
+            )
         if self.model is None or done is not None:
             return
         for job in self._jobs.values():
@@ -131,7 +140,9 @@ class CohortViewer(SliceViewer):
         self.progress.bar_style = ""
         self.progress.layout.visibility = "visible"
         try:
-            self._predictions[patient] = self.model.probability(image)
+            found = assess(self.model, image)
+            self._trust[patient] = found.trust
+            self._predictions[patient] = found.probability
             self._add_prediction(patient)
             self.progress.layout.visibility = "hidden"
         except Exception as error:
@@ -153,6 +164,7 @@ class CohortViewer(SliceViewer):
             is_closed = self.comm is None
             if self.patient == patient and not is_closed:
                 self.prediction = self._predictions[patient]
+                self.note = self._trusted(patient)
                 self._offer()
                 self._redraw()
 
@@ -183,6 +195,12 @@ class CohortViewer(SliceViewer):
         if self.model is not None and patient in self.model.training_patients:
             return ("model trained on this patient",)
         return ()
+
+    def _trusted(self, patient: str) -> str:
+        """What the prediction is worth, in a line; empty before there is one."""
+        if patient not in self._trust:
+            return ""
+        return str(self._trust[patient])
 
     def page(self, patients: list[str] | None = None) -> str:
         """One HTML page as for a single scan, with a menu of patients; 1 MB for each.
@@ -224,7 +242,7 @@ class CohortViewer(SliceViewer):
             if patient not in self._predictions:
                 self._ask(patient).result()
             prediction = self._predictions[patient]
-            notes = self._notes(patient)
+            notes = (*self._notes(patient), self._trusted(patient))
             if self.recipe.min_component_share:
                 processed = self._postprocessed(prediction)
         start = None

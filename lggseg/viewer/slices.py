@@ -109,6 +109,8 @@ class SliceViewer(Viewer):
         Probability from which a pixel counts as tumour.
     width : int
         Of the picture, in CSS pixels.
+    note : str
+        A line under the title, such as what the mask is worth: ``str(segment_scan(...).trust)``.
 
     Attributes
     ----------
@@ -140,6 +142,7 @@ class SliceViewer(Viewer):
         phantom: bool = False,
         threshold: float = 0.5,
         width: int = 448,
+        note: str = "",
     ):
         check_scan(image, mask, prediction)  # before any widget exists
         if not 0 <= threshold <= 1:
@@ -150,7 +153,7 @@ class SliceViewer(Viewer):
         super().__init__(width)
         self.phantom = phantom
         self._make_controls(threshold)
-        self.show(image, mask, prediction, patient=patient, missing=missing)
+        self.show(image, mask, prediction, patient=patient, missing=missing, note=note)
         for control in (self.slice_slider, *self._choices):
             control.observe(self._redraw, "value")
         self.slice_slider.observe(self._move_play, "value")
@@ -220,6 +223,7 @@ class SliceViewer(Viewer):
         *,
         patient: str = "",
         missing: tuple[str, ...] = (),
+        note: str = "",
     ) -> None:
         """Show another scan in the same widgets, at the slice with the largest tumour area.
 
@@ -232,6 +236,7 @@ class SliceViewer(Viewer):
             self.prediction = prediction
             self.patient = patient
             self.missing = missing
+            self.note = note
             self.slice_slider.max = len(image) - 1
             self.play.max = len(image) - 1
             self._offer()
@@ -352,6 +357,9 @@ class SliceViewer(Viewer):
 
     def _case(self) -> Case:
         """The scan that is shown, for a page."""
+        notes: tuple[str, ...] = ()
+        if self.note:
+            notes = (self.note,)
         return Case(
             self.patient,
             windowed(self.image, *self.window.value),
@@ -359,6 +367,7 @@ class SliceViewer(Viewer):
             self.prediction,
             missing=self.missing,
             phantom=self.phantom,
+            notes=notes,
             start=self.slice_slider.value,
         )
 

@@ -6,6 +6,7 @@ import torch
 
 from lggseg.errors import LggError
 from lggseg.measures.evaluation import evaluate
+from lggseg.measures.trust import assess
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import GridSpec
 from lggseg.unet import UNet
@@ -26,6 +27,10 @@ def test_scores_per_patient(phantom_cohort):
         and table.seen.tolist() == [True, False]
     )
     assert {"dice", "iou", "sensitivity", "precision", "hd95"} <= set(table.columns)
+    trust = assess(segmenter, np.ascontiguousarray(phantom_cohort.volume(b).image)).trust
+    assert table.loc[b, ["expected_dice", "low", "high", "warnings"]].tolist() == [
+        *trust.columns().values()
+    ]
     volume = phantom_cohort.volume(b)
     mask = segmenter.segment(volume.image)
     assert table.predicted_voxels[b] == mask.sum() and table.tumour_voxels[b] == volume.mask.sum()
@@ -62,9 +67,8 @@ def test_without_a_list_all_are_judged(monkeypatch, capsys):
     a bar tells how far it is.
     """
     segmenter = Segmenter(network(0), GridSpec(32, block=1), [["P1"]])
-    monkeypatch.setattr(
-        Segmenter, "segment", lambda self, image, device: np.array([[[1, 0], [0, 0]]], bool)
-    )
+    first = np.float32([[[[1, 0], [0, 0]]]])
+    monkeypatch.setattr(Segmenter, "member_probabilities", lambda self, image, device: first)
     table = evaluate(segmenter, Half())
     assert table.index.tolist() == ["P2", "P1"] and table.seen.tolist() == [False, True]
     assert table.dice.tolist() == pytest.approx([2 / 3, 0]) and table.tumour_voxels.tolist() == [

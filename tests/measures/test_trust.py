@@ -3,11 +3,18 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
+from lggseg.errors import LggError
 from lggseg.measures import trust
+from lggseg.measures.trust import ONE, SEVERAL, Trust, TrustModel
 from lggseg.model.postprocess import postprocess
+from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.head_finder import Head, find_head
+from lggseg.prepare.network_grid import GridSpec
+from lggseg.unet import UNet
 
 
 def head(slices=3, side=10):
@@ -119,3 +126,133 @@ def test_pieces_touch_at_corners_and_count_before_weak_ones_are_removed():
     assert mask.sum() == 2
     found = trust.signs(probability[None], mask, image, head(2, 6), 0.5)
     assert found["pieces"] == 2 and found["largest"] == pytest.approx(2 / 3)
+
+
+MODEL = TrustModel(
+    pd.DataFrame(
+        {"mean": [0.1, 0.0], "sd": [0.1, 1.0], "weight": [-0.5, 1.0]}, index=["rim", "constant"]
+    ),
+    pd.DataFrame(
+        {"score": [0.0, 2.0], "expected_dice": [0.4, 0.9], "low": [0.1, 0.8], "high": [0.6, 1.0]}
+    ),
+)
+
+
+def test_a_weighted_sum_is_looked_up():
+    assert MODEL.score({"rim": 0.1}) == pytest.approx(1)  # an average sign counts nothing
+    assert MODEL.score({"rim": 0.2}) == pytest.approx(0.5)
+    assert MODEL.expect({"rim": 0.1}) == pytest.approx((0.65, 0.45, 0.8))
+
+
+def test_no_sign_counts_without_end_and_an_unknown_one_not_at_all():
+    assert MODEL.score({"rim": 0.9}) == pytest.approx(1 - 3 * 0.5)
+    assert MODEL.score({"rim": math.nan}) == pytest.approx(1)
+    assert MODEL.expect({"rim": 0.9}) == pytest.approx(
+        (0.4, 0.1, 0.6)
+    )  # below the table: its first row
+
+
+@pytest.mark.parametrize("kind", [SEVERAL, ONE])
+def test_the_published_model_is_one(kind):
+    model = trust.published_model(kind)
+    assert kind == SEVERAL or "agreement" not in model.weights.index
+    assert model.levels.score.is_monotonic_increasing and len(model.levels) > 5
+    assert (model.levels.low <= model.levels.expected_dice).all()
+    assert (model.levels.expected_dice <= model.levels.high).all()
+    assert model.levels.drop(columns="score").stack().between(0, 1).all()
+
+
+GOOD = {
+    "agreement": 0.95,
+    "soft_dice": 0.96,
+    "uncertain": 0.15,
+    "confidence": 0.97,
+    "volume": 0.05,
+    "pieces": 1.0,
+    "largest": 1.0,
+    "continuity": 0.9,
+    "rim": 0.0,
+    "height": 0.6,
+    "brightness": 2.0,
+    "slices": 30.0,
+    "doubts": 0.0,
+}
+BAD = GOOD | {
+    "agreement": 0.2,
+    "soft_dice": 0.5,
+    "uncertain": 0.8,
+    "confidence": 0.7,
+    "largest": 0.5,
+    "continuity": 0.3,
+}
+
+
+@pytest.mark.parametrize("agreement", [1, math.nan])
+def test_a_sure_prediction_is_expected_to_be_better_than_a_doubtful_one(agreement):
+    good = trust.trust_of(GOOD | {"agreement": GOOD["agreement"] * agreement}, head())
+    bad = trust.trust_of(BAD | {"agreement": BAD["agreement"] * agreement}, head())
+    assert good.expected_dice > 0.85 and good.warnings == ()
+    assert bad.expected_dice < 0.7 and bad.warnings
+    assert good.low <= good.expected_dice <= good.high
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"volume": 0.21}, "the mask covers 21 % of the head"),
+        ({"volume": 1.4}, "the mask is larger than the head"),
+        ({"agreement": 0.55}, "the members disagree (Dice 0.55 between two of them)"),
+        ({"rim": 0.4}, "much of the mask lies where skull and scalp are"),
+        ({"continuity": 0.4}, "the mask jumps from slice to slice"),
+    ],
+)
+def test_warnings_in_words(change, words):
+    assert trust.warnings_of(GOOD | change, head(), 0.9) == [words]
+
+
+def test_doubts_about_the_head_are_passed_on_and_poor_masks_told():
+    doubtful = Head(*vars(head()).values())
+    object.__setattr__(doubtful, "doubts", ("the head fills the picture",))
+    assert trust.warnings_of(GOOD, doubtful, 0.9) == ["the head fills the picture"]
+    assert trust.warnings_of(GOOD, head(), 0.5) == [
+        "a mask like this one is often wrong: compare it with the scan"
+    ]
+
+
+def test_trust_in_a_line_and_as_columns():
+    found = Trust(0.905, 0.84, 0.951, ("the members disagree",))
+    assert str(found) == "expected Dice 0.91 (0.84 to 0.95); the members disagree" or "0.90" in str(
+        found
+    )
+    assert found.columns() == {
+        "expected_dice": 0.905,
+        "low": 0.84,
+        "high": 0.951,
+        "warnings": "the members disagree",
+    }
+
+
+@pytest.fixture(scope="module")
+def two_members():
+    torch.manual_seed(0)
+    networks = [UNet(features=4, depth=3).eval() for _ in range(2)]
+    return Segmenter(networks, GridSpec(32, block=1, threshold=0.5, min_component_share=0.5))
+
+
+def test_assess_gives_the_segmenters_own_mask(two_members, phantom_cohort):
+    image = np.ascontiguousarray(phantom_cohort.volume(phantom_cohort.patients[0]).image)
+    found = trust.assess(two_members, image)
+    probability, mask = found
+    np.testing.assert_array_equal(mask, two_members.segment(image))
+    np.testing.assert_allclose(probability, two_members.probability(image), atol=1e-6)
+    assert 0 <= found.trust.low <= found.trust.expected_dice <= found.trust.high <= 1
+
+
+def test_an_empty_scan_gets_a_warning(two_members):
+    found = trust.assess(two_members, np.zeros((2, 32, 32, 3), np.uint8))
+    assert found.trust == Trust(0, 0, 0, ("no head was found", "no tumour was found"))
+
+
+def test_what_is_no_volume_is_refused(two_members):
+    with pytest.raises(LggError):
+        trust.assess(two_members, np.zeros((2, 32, 32), np.uint8))

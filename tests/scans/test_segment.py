@@ -18,11 +18,11 @@ def network(threshold: float, patients=()) -> Segmenter:
 def test_the_network_sees_square_pixels_and_the_scan_gets_its_own_back(monkeypatch):
     seen, model = [], network(0.5)
 
-    def probability(image, device=None):
+    def members(image, device=None):
         seen.append(image.shape)
-        return (image[..., 1] > 50).astype(np.float32)
+        return (image[None, ..., 1] > 50).astype(np.float32)
 
-    monkeypatch.setattr(model, "probability", probability)
+    monkeypatch.setattr(model, "member_probabilities", members)
     image = np.zeros((2, 20, 30, 3), np.uint8)
     image[:, 5:15, 10:20] = 200
     found, mask = segment_scan(model, OwnScan(image, ["a", "b"], pixel=(2.0, 0.5)))
@@ -41,7 +41,7 @@ def test_the_recipes_threshold_and_components_count(monkeypatch):
         (0.55, 0.0, 16),
     ):
         model = network(threshold).with_recipe(min_component_share=share)
-        monkeypatch.setattr(model, "probability", lambda image, device: answer)
+        monkeypatch.setattr(model, "member_probabilities", lambda image, device: answer[None])
         _, mask = segment_scan(model, OwnScan(np.zeros((1, 16, 16, 3), np.uint8), ["a"]))
         assert mask.sum() == found
 

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from lggseg.errors import LggError
+from lggseg.measures.trust import assess
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import GridSpec
 from lggseg.viewer import CohortViewer
@@ -203,7 +204,11 @@ def test_a_cohorts_page_predicts_whom_it_must(phantom_cohort, model):
         third,
         first,
     ] and second not in viewer._predictions
-    assert [case["notes"] for case in page["cases"]] == [["model trained on this patient"], []]
+    trusted = [
+        str(assess(viewer.model, phantom_cohort.volume(one).image).trust) for one in (third, first)
+    ]
+    assert page["cases"][0]["notes"] == ["model trained on this patient", trusted[0]]
+    assert page["cases"][1]["notes"] == [trusted[1]]
     assert page["thresholds"][page["own"]] == "0.45"
     for case in page["cases"]:
         viewer.patient_menu.value = case["patient"]

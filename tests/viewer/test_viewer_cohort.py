@@ -1,5 +1,6 @@
 """A cohort: patients read when chosen, predictions in a thread."""
 
+import html
 import threading
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from as_seen import from_page
 
 from lggseg.errors import LggError
+from lggseg.measures.trust import assess
 from lggseg.model.segmenter import Segmenter
 from lggseg.viewer import CohortViewer
 
@@ -44,13 +46,14 @@ def test_patients_are_read_when_chosen(phantom_cohort):
 
 
 def test_each_patient_is_predicted_once(phantom_cohort, model, monkeypatch):
-    calls, probability = [], Segmenter.probability
+    threads, answer = [], Segmenter.member_probabilities
 
-    def counted(model, image):
-        calls.append(threading.current_thread())
-        return probability(model, image)
+    def counted(model, image, device):
+        threads.append(threading.current_thread())
+        return answer(model, image)
 
-    monkeypatch.setattr(Segmenter, "probability", counted)
+    monkeypatch.setattr(Segmenter, "member_probabilities", counted)
+    here = threading.current_thread()
     viewer = CohortViewer(phantom_cohort, model, patients=phantom_cohort.patients[:2])
     first, second = viewer.patient_menu.options
     viewer.wait()
@@ -58,21 +61,23 @@ def test_each_patient_is_predicted_once(phantom_cohort, model, monkeypatch):
         viewer.patient_menu.value = patient
         viewer.wait()
         image = phantom_cohort.volume(patient).image
-        assert np.array_equal(viewer.prediction, probability(model, image))
+        assert np.allclose(viewer.prediction, model.probability(image), atol=1e-6)
+        note = str(assess(model, image).trust)
+        assert viewer.note == note and viewer.title.value.endswith(html.escape(note))
         assert np.array_equal(viewer.predicted(), viewer.prediction >= 0.5)
-    assert len(calls) == 2 and threading.current_thread() not in calls
+    assert len([thread for thread in threads if thread is not here]) == 2
     assert viewer.progress.value == viewer.progress.max
     assert not any(network._forward_hooks for network in model.networks)
     viewer.close()
 
 
 def test_the_recipes_threshold_and_components_count(phantom_cohort, model, monkeypatch):
-    def answer(model, image):
+    def answer(model, image, device):
         found = np.zeros(image.shape[:3], np.float32)
         found[2, :9, :9], found[8, 20:22, 20:22] = 0.9, 0.6
-        return found
+        return found[None]
 
-    monkeypatch.setattr(Segmenter, "probability", answer)
+    monkeypatch.setattr(Segmenter, "member_probabilities", answer)
     viewer = CohortViewer(
         phantom_cohort, model.with_recipe(threshold=0.55, min_component_share=0.5)
     )
@@ -87,12 +92,12 @@ def test_the_recipes_threshold_and_components_count(phantom_cohort, model, monke
 def test_the_page_stays_alive_while_predicting(phantom_cohort, model, monkeypatch):
     started, go = threading.Event(), threading.Event()
 
-    def slow(model, image):
+    def slow(model, image, device):
         started.set()
         assert go.wait(30)
-        return np.full(image.shape[:3], 0.7, np.float32)
+        return np.full((1, *image.shape[:3]), 0.7, np.float32)
 
-    monkeypatch.setattr(Segmenter, "probability", slow)
+    monkeypatch.setattr(Segmenter, "member_probabilities", slow)
     viewer = CohortViewer(phantom_cohort, model)
     first, second, third, *_ = viewer.patient_menu.options
     assert (
@@ -114,10 +119,10 @@ def test_the_page_stays_alive_while_predicting(phantom_cohort, model, monkeypatc
 
 
 def test_a_failed_prediction_is_told(phantom_cohort, model, monkeypatch):
-    def broken(model, image):
+    def broken(model, image, device):
         raise LggError("too few slices")
 
-    monkeypatch.setattr(Segmenter, "probability", broken)
+    monkeypatch.setattr(Segmenter, "member_probabilities", broken)
     viewer = CohortViewer(phantom_cohort, model)
     with pytest.raises(LggError, match="too few"):
         viewer.wait()
