@@ -6,10 +6,10 @@ pre-contrast, FLAIR, post-contrast. The first group changes grey levels only, so
 is. `turn` and `every_second_slice` move pixels, and take masks as well. `SCANNER_CHANGES` is the
 fixed table of changes by which networks are compared; `HARSH_CHANGES` are worse than any scan that
 should be judged, and show whether a warning comes. `scan_again` applies a change of either table to
-a volume and its mask.
+a volume and its mask. `disturb` applies changes of any strength, as the dials of a scanner would.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -342,6 +342,58 @@ def scan_again(name: str, image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarr
     if name in MOVES:
         mask = np.ascontiguousarray(MOVES[name](mask))
     return changed, mask
+
+
+# The dials of a scanner: the strength at which each changes nothing, and the greatest one.
+DIALS: dict[str, tuple[float, float]] = {
+    "contrast": (1.0, 0.0),
+    "shading": (0.0, 2.0),
+    "ghosts": (0.0, 1.0),
+    "noise": (0.0, 50.0),
+}
+TURNED: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "contrast": contrast,
+    "shading": partial(shading, axis=2),
+    "ghosts": ghosts,
+    "noise": rician_noise,
+}
+
+
+def disturb(image: np.ndarray, strengths: Mapping[str, float]) -> np.ndarray:
+    """Scan again with the dials of DIALS turned: contrast of FLAIR, shading, ghosts, noise.
+
+    They act in the order of a scanner: what the tissue shows, how the coil sees it, how the head
+    moves, and noise over all of it.
+
+    Parameters
+    ----------
+    image : uint8 (slices, height, width, 3)
+    strengths : of some dials, by name, as the function of the same name takes it (`rician_noise`
+        for noise); the others change nothing
+
+    Returns
+    -------
+    uint8, of the same shape
+
+    Raises
+    ------
+    LggError
+        where no dial has a name that is given
+
+    Examples
+    --------
+    >>> image = np.uint8([60, 100, 140]).reshape(1, 1, 3, 1).repeat(3, axis=3)
+    >>> disturb(image, {"contrast": 0})[0, 0, :, 1]
+    array([ 60, 100, 100], dtype=uint8)
+    """
+    unknown = [name for name in strengths if name not in DIALS]
+    if unknown:
+        raise LggError(f"no dial is called {unknown[0]!r}; there are {', '.join(DIALS)}")
+    for name, (unchanged, _) in DIALS.items():
+        strength = strengths.get(name, unchanged)
+        if strength != unchanged:
+            image = TURNED[name](image, strength)
+    return image
 
 
 def rough_tissue(image: np.ndarray) -> np.ndarray:

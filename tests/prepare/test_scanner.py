@@ -129,3 +129,36 @@ def test_every_second_slice_takes_the_masks_of_the_same_slices(phantom):
     fewer, its_mask = scanner.scan_again("every second slice", image, mask)
     assert (fewer == image[::2]).all()
     assert (its_mask == mask[::2]).all()
+
+
+def test_dials_at_rest_change_nothing(phantom):
+    image, _ = phantom
+    at_rest = {name: unchanged for name, (unchanged, _) in scanner.DIALS.items()}
+    assert scanner.disturb(image, at_rest) is image
+    assert scanner.disturb(image, {}) is image
+
+
+@pytest.mark.parametrize(
+    "dial, strength, same",
+    [
+        ("contrast", 0.4, lambda image: scanner.contrast(image, 0.4)),
+        ("shading", 0.8, lambda image: scanner.shading(image, 0.8, axis=2)),
+        ("ghosts", 0.3, lambda image: scanner.ghosts(image, 0.3)),
+        ("noise", 12, lambda image: scanner.rician_noise(image, 12)),
+    ],
+)
+def test_a_dial_is_the_function_of_its_name(phantom, dial, strength, same):
+    image, _ = phantom
+    assert (scanner.disturb(image, {dial: strength}) == same(image)).all()
+
+
+def test_noise_comes_last_whatever_the_order_of_the_dials(phantom):
+    image, _ = phantom
+    expected = scanner.rician_noise(scanner.shading(image, 0.5, axis=2), 8)
+    assert (scanner.disturb(image, {"noise": 8, "shading": 0.5}) == expected).all()
+
+
+def test_an_unknown_dial_is_named():
+    image = np.zeros((1, 4, 4, 3), np.uint8)
+    with pytest.raises(LggError, match="called 'blur'; there are contrast, shading, ghosts, noise"):
+        scanner.disturb(image, {"blur": 1})
