@@ -73,9 +73,10 @@ endif
 stress: $(TEST_READY) ## kills, damaged files, long runs: ten minutes, or ARGS="--minutes 2"; see docs/reliability.md
 	$(PY) -m dev.stress $(ARGS)
 
-check: $(TEST_READY) ## style of the code, house rules of the notebooks
+check: $(TEST_READY) ## style and types of the code, house rules of the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(PY) -m dev.tools.lint
 	$(PY) -m dev.tools.stamp --check
 
@@ -117,4 +118,4 @@ publish: $(READY) ## stamp badges and address; REPO=owner/name
 	$(PY) -m dev.tools.publish "$(REPO)"
 
 clean: ## delete build/, caches and the environment
-	rm -rf build dist *.egg-info .venv .pytest_cache .ruff_cache
+	rm -rf build dist *.egg-info .venv .mypy_cache .pytest_cache .ruff_cache

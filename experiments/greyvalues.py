@@ -123,10 +123,8 @@ RULES: dict[str, Callable[[Inside], tuple[float, float]]] = {
     "white-matter peak and deviation": peak_and_deviation,
     "white-matter peak alone": peak_alone,
 }
-PER_SLICE = {
-    "each slice to one level": 1.0,
-    "each slice half-way to one level": 0.5,
-}  # then mean and deviation
+# Then mean and deviation.
+PER_SLICE = {"each slice to one level": 1.0, "each slice half-way to one level": 0.5}
 
 
 def slice_factor(inside: Inside, power: float) -> np.ndarray:
@@ -155,7 +153,7 @@ def insides(volume: Volume) -> tuple[list[Inside], np.ndarray]:
     signal = joint_signal(smooth, air, [True] * 3)
     tissue = (signal > tissue_bound(signal))[:, ::2, ::2]
     filled = np.stack([filled_slice(one) for one in tissue])
-    inner = inner_head(tissue, head.box[2] / 2)
+    inner = inner_head(tissue, head.box.side / 2)
     levels = [
         above_air(smooth[sequence], air[:, sequence])[:, ::2, ::2] for sequence in MriSequence
     ]

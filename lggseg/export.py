@@ -14,7 +14,7 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from .errors import LggError
 from .files import atomic_write
 from .model.checkpoint import quantise
 from .model.segmenter import Segmenter, load_checkpoint, load_pretrained
-from .unet import UNet, UNetBlock
+from .unet import UNet
 
 if TYPE_CHECKING:
     import onnx
@@ -46,7 +46,7 @@ class GraphWriter:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def add(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
+    def add(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Add one node and return the name of its output."""
         from onnx import helper
 
@@ -67,25 +67,27 @@ class GraphWriter:
         A runtime computes them once, when it loads the file.
         """
         stored = quantise(values.detach(), self.bits)
-        if self.bits == 32:
-            return self.constant(name, stored)
+        if isinstance(stored, dict):  # 8 bits
+            steps = self.constant(f"{name}_steps", stored["steps"])
+            step = self.constant(f"{name}_step", stored["step"])
+            floats = self.add("Cast", [steps], f"{name}_floats", to=FLOAT32)
+            return self.add("Mul", [floats, step], name)
         if self.bits == 16:
-            return self.add(
-                "Cast", [self.constant(f"{name}_half", stored)], name, to=1
-            )  # 1 is float32
-        steps = self.constant(f"{name}_steps", stored["steps"])
-        step = self.constant(f"{name}_step", stored["step"])
-        floats = self.add("Cast", [steps], f"{name}_floats", to=1)
-        return self.add("Mul", [floats, step], name)
+            half = self.constant(f"{name}_half", stored)
+            return self.add("Cast", [half], name, to=FLOAT32)
+        return self.constant(name, stored)
 
     def block(
-        self, name: str, block: UNetBlock, image: str, order: torch.Tensor | None = None
+        self, name: str, block: nn.Module, image: str, order: torch.Tensor | None = None
     ) -> str:
         """Add a U-Net block: twice convolution, batch norm and ReLU.
 
         `order` sorts the input channels of the first convolution.
         """
-        first, first_norm, _, second, second_norm, _ = block
+        first, second = [layer for layer in block.children() if isinstance(layer, nn.Conv2d)]
+        first_norm, second_norm = [
+            layer for layer in block.children() if isinstance(layer, nn.BatchNorm2d)
+        ]
         kernel, bias = fold_batch_norm(first, first_norm)
         if order is not None:
             kernel = kernel[:, order]
@@ -101,13 +103,11 @@ class GraphWriter:
         margin = kernel.shape[-1] // 2
         return self.add("Conv", inputs, name, pads=[margin] * 4)
 
-    def up_convolution(self, name: str, layer: nn.ConvTranspose2d, image: str) -> str:
+    def up_convolution(
+        self, name: str, kernel: torch.Tensor, bias: torch.Tensor, image: str
+    ) -> str:
         """Add an up-convolution, which doubles height and width."""
-        inputs = [
-            image,
-            self.kernel(f"{name}_kernel", layer.weight),
-            self.constant(f"{name}_bias", layer.bias),
-        ]
+        inputs = [image, self.kernel(f"{name}_kernel", kernel), self.constant(f"{name}_bias", bias)]
         return self.add("ConvTranspose", inputs, name, strides=[2, 2])
 
 
@@ -122,6 +122,7 @@ def fold_batch_norm(
     >>> [values.item() for values in fold_batch_norm(convolution, norm)]
     [2.0, -1.3333333730697632]
     """
+    assert norm.running_mean is not None and norm.running_var is not None  # as by default
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     kernel = convolution.weight * scale.view(-1, 1, 1, 1)
     bias = norm.bias - norm.running_mean * scale
@@ -141,7 +142,7 @@ def level_names(depth: int) -> list[str]:
     return names
 
 
-def export_network(network: UNet, block: int = 1, bits: int = 8) -> "onnx.ModelProto":
+def export_network(network: nn.Module, block: int = 1, bits: int = 8) -> "onnx.ModelProto":
     """The U-Net as an ONNX model.
 
     Parameters
@@ -169,11 +170,7 @@ def export_network(network: UNet, block: int = 1, bits: int = 8) -> "onnx.ModelP
         For a network that is no U-Net with one output, or without the package onnx.
     """
     helper = onnx_or_error().helper
-    if not isinstance(network, UNet) or network.head.out_channels != block**2:
-        raise LggError(
-            f"{type(network).__name__}: only a U-Net with one output channel can be exported as "
-            "ONNX"
-        )
+    network = check_exportable(network, block)
     writer = GraphWriter(bits)
     order = None
     image = "image"
@@ -197,14 +194,26 @@ def export_network(network: UNet, block: int = 1, bits: int = 8) -> "onnx.ModelP
     for level, up, decoder_block in zip(
         range(skips, 0, -1), network.up, network.decoder, strict=True
     ):
-        grown = writer.up_convolution(f"up_{level}", up, image)
+        kernel, bias = up.get_parameter("weight"), up.get_parameter("bias")
+        grown = writer.up_convolution(f"up_{level}", kernel, bias, image)
         joined = writer.add("Concat", [stack.pop(), grown], f"joined_{level}", axis=1)
         image = writer.block(f"decoder_{level}", decoder_block, joined)
-    logits = writer.convolution("logits", network.head.weight, network.head.bias, image)
+    head = network.head
+    logits = writer.convolution("logits", head.weight, head.get_parameter("bias"), image)
     if block > 1:
         logits = writer.add("DepthToSpace", [logits], "whole_logits", blocksize=block, mode="CRD")
     writer.add("Sigmoid", [logits], "probability")
     return as_model(writer, network, block)
+
+
+def check_exportable(network: nn.Module, block: int) -> UNet:
+    """The network itself; LggError where it is not a U-Net with one output channel."""
+    if not isinstance(network, UNet) or network.head.out_channels != block**2:
+        raise LggError(
+            f"{type(network).__name__}: only a U-Net with one output channel can be exported as "
+            "ONNX"
+        )
+    return network
 
 
 def as_model(writer: GraphWriter, network: UNet, block: int) -> "onnx.ModelProto":
@@ -233,11 +242,16 @@ def as_model(writer: GraphWriter, network: UNet, block: int) -> "onnx.ModelProto
 
 def level_channels(network: UNet) -> list[int]:
     """Channels of the activations named by `level_names`."""
-    channels = [block[0].out_channels for block in network.encoder]
-    channels.append(network.bottom[0].out_channels)
+    channels = [out_channels(block) for block in network.encoder]
+    channels.append(out_channels(network.bottom))
     for up, block in zip(network.up, network.decoder, strict=True):
-        channels += [up.out_channels, block[0].out_channels]
+        channels += [out_channels(up), out_channels(block)]
     return channels
+
+
+def out_channels(layers: nn.Module) -> int:
+    """Channels that a block or an up-convolution gives: its last parameter has a value for each."""
+    return len([*layers.parameters()][-1])
 
 
 def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> dict:
@@ -247,14 +261,15 @@ def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> d
     the names and channels of the activations.
     """
     members = []
-    for number, network in enumerate(model.networks, start=1):
+    networks = [check_exportable(network, model.recipe.block) for network in model.networks]
+    for number, network in enumerate(networks, start=1):
         content = export_network(network, model.recipe.block, bits).SerializeToString()
         file = out / f"{name}-{number}.onnx"
         with atomic_write(file) as part:
             part.write_bytes(content)
         channels = network.in_channels // model.recipe.block**2
         members.append({"file": file.name, "bytes": len(content), "channels": channels})
-    first = model.networks[0]
+    first = networks[0]
     levels = []
     for level, channels in zip(level_names(first.depth), level_channels(first), strict=True):
         levels.append({"name": level, "channels": channels})

@@ -4,9 +4,8 @@ import re
 
 from .errors import LggError
 
-PATIENT_FOLDER = re.compile(
-    r"(TCGA_([A-Z0-9]{2})_[A-Z0-9]+)(_[0-9]{8})?"
-)  # TCGA_<site>_<id>_<date>
+# TCGA_<site>_<id>_<date>.
+PATIENT_FOLDER = re.compile(r"(TCGA_([A-Z0-9]{2})_[A-Z0-9]+)(_[0-9]{8})?")
 
 
 def parse_patient_folder(folder: str) -> tuple[str, str]:

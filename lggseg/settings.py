@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import LggError
 
-WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
+WORDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 def setting(

@@ -6,8 +6,8 @@ newest one and returns it concatenated with the up-convolution's own output. The
 remains knows nothing of skip connections, and works for any depth.
 """
 
+import math
 import threading
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -33,12 +33,10 @@ class UNetBlock(nn.Sequential):
     """Twice: 3x3 convolution, batch normalisation, ReLU. Float (N,in,H,W) to (N,out,H,W)."""
 
     def __init__(self, in_channels: int, out_channels: int):
-        layers = []
+        layers: list[nn.Module] = []
         for channels in (in_channels, out_channels):
             layers += [
-                nn.Conv2d(
-                    channels, out_channels, 3, padding=1, bias=False
-                ),  # the norm has the bias
+                nn.Conv2d(channels, out_channels, 3, padding=1, bias=False),  # the norm has a bias
                 nn.BatchNorm2d(out_channels),
                 nn.ReLU(inplace=True),
             ]
@@ -73,39 +71,34 @@ class UNet(nn.Module):
                 f"in_channels {in_channels}, out_channels {out_channels} and the levels' widths "
                 f"{widths} must all be at least 1; raise features or growth"
             )
-        self.architecture = {
+        self.architecture = {  # what a checkpoint needs to build the network again
             "in_channels": in_channels,
             "out_channels": out_channels,
             "features": features,
             "depth": depth,
             "growth": growth,
-        }  # what a checkpoint needs to build it again
-        self.in_channels, self.depth = in_channels, depth
+        }
+        self.in_channels = in_channels
+        self.depth = depth
         self.encoder = nn.ModuleList(
-            UNetBlock(*pair) for pair in pairwise([in_channels, *widths[:-1]])
+            UNetBlock(above, below) for above, below in pairwise([in_channels, *widths[:-1]])
         )
         self.pool = nn.MaxPool2d(2)
-        self.bottom = UNetBlock(*widths[-2:])
-        self._go_up(widths[-1], widths[-2::-1], widths[-2::-1], out_channels)
+        self.bottom = UNetBlock(widths[-2], widths[-1])
 
-    def _go_up(
-        self, below: int, skips: Sequence[int], widths: Sequence[int], out_channels: int
-    ) -> None:
-        """Make the right half, and the hooks: level by level upwards, a skip's channels and the
-        block's own.
-        """
+        widths_going_up = widths[::-1]  # from the bottom to the finest level
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(*pair, 2, stride=2) for pair in pairwise([below, *widths])
+            nn.ConvTranspose2d(below, above, 2, stride=2)
+            for below, above in pairwise(widths_going_up)
         )
-        self.decoder = nn.ModuleList(
-            UNetBlock(skip + width, width) for skip, width in zip(skips, widths, strict=True)
-        )
-        self.head = nn.Conv2d(widths[-1], out_channels, 1)
+        # Each decoder block takes the skip connection and the up-convolution's output together.
+        self.decoder = nn.ModuleList(UNetBlock(2 * width, width) for width in widths_going_up[1:])
+        self.head = nn.Conv2d(widths[0], out_channels, 1)
+
+        # Bound methods follow the model into copies and pickles.
         self.stack = ActivationStack()
         for block in self.encoder:
-            block.register_forward_hook(
-                self._push
-            )  # a bound method: it follows the model into copies and pickles
+            block.register_forward_hook(self._push)
         for up in self.up:
             up.register_forward_hook(self._pop)
 
@@ -124,13 +117,12 @@ class UNet(nn.Module):
             self.stack.items = None
 
     def _push(self, block: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        if (
-            self.stack.items is not None
-        ):  # None: the block runs on its own, as when recomputed in a backward pass
+        """Keep the block's output, unless the block runs outside of a forward pass."""
+        if self.stack.items is not None:
             self.stack.items.append(output)
 
     def _pop(self, up: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
-        """Channels in the order skip, then up-convolution."""
+        """Concatenate the newest activation and the up-convolution's output, in this order."""
         if self.stack.items is None:
             return output
         return torch.cat([self.stack.items.pop(), output], dim=1)
@@ -143,8 +135,9 @@ class UNet(nn.Module):
         step = 2 ** (self.depth - 1)
         height, width = image.shape[2:]
         if height % step or width % step or 0 in (height, width):
-            fit = [max(step, -(-side // step) * step) for side in (height, width)]
+            padded_height = max(1, math.ceil(height / step)) * step
+            padded_width = max(1, math.ceil(width / step)) * step
             raise LggError(
                 f"input is {height} x {width} pixels; at depth {self.depth} both must divide by "
-                f"{step}: pad to {fit[0]} x {fit[1]}, or use a smaller depth"
+                f"{step}: pad to {padded_height} x {padded_width}, or use a smaller depth"
             )

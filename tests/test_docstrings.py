@@ -45,9 +45,8 @@ OTHERS = [
 
 @pytest.mark.parametrize("name", MODULES + OTHERS)
 def test_examples(name):
-    with pd.option_context(
-        "display.precision", 6
-    ):  # pandas' own; a notebook that a test runs may change it
+    # Pandas' own; a notebook that a test runs may change it.
+    with pd.option_context("display.precision", 6):
         result = doctest.testmod(module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0 and result.failed == 0
 

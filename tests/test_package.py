@@ -102,9 +102,8 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-installed_as = cache(
-    packages_distributions
-)  # module -> packages; it reads every package's list of files
+# Module -> packages; it reads every package's list of files.
+installed_as = cache(packages_distributions)
 
 
 def imported(source: str) -> set[str]:
@@ -133,6 +132,5 @@ def test_notebooks_import_nothing_else():
             cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
         ]
         plain = [re.sub(r"^[%!].*$", "", cell.source, flags=re.MULTILINE) for cell in cells]
-        assert set().union(*map(imported, plain)) - needed - {"ipython"} == set(), (
-            path.name
-        )  # the kernel's own
+        # The kernel's own.
+        assert set().union(*map(imported, plain)) - needed - {"ipython"} == set(), path.name

@@ -226,9 +226,8 @@ def test_results_of_an_earlier_run_go(slices, weights, tmp_path):
         "s_1_overlay.png",
         "s_1_probability.png",
     ]
-    command(
-        tmp_path / "out", "--out", tmp_path / "again", "--weights", weights
-    )  # results are no scan
+    # Results are no scan.
+    command(tmp_path / "out", "--out", tmp_path / "again", "--weights", weights)
 
 
 def test_another_sequence_in_flairs_place_is_told(slices, weights, tmp_path, monkeypatch, capsys):

@@ -150,9 +150,8 @@ DEFAULTS = {
 DEFAULTS["Recipe"] = DEFAULTS["GridSpec"]  # two names of one class
 
 
-@pytest.mark.parametrize(
-    "name", sorted({*FUNCTIONS} - {"LggError", "ActivationStack"})
-)  # they tell no arguments
+# They tell no arguments.
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS} - {"LggError", "ActivationStack"}))
 def test_defaults_are_promises(name):
     """Texts, tables of results and weights of the notebooks were made with them; None and functions
     are left out.

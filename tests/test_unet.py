@@ -302,9 +302,8 @@ def test_data_parallel_replicas(model, image):
     images = [image, image.flip(-1) + 1]
     expected = [model(x) for x in images]
     replicas = [replicate(model), replicate(model)]
-    assert (
-        replicas[0].encoder[0]._forward_hooks is model.encoder[0]._forward_hooks
-    )  # torch shares them
+    # Torch shares them.
+    assert replicas[0].encoder[0]._forward_hooks is model.encoder[0]._forward_hooks
     assert torch.equal(replicas[0](images[0]), expected[0])
     for output, wanted in zip(run_together(replicas, images), expected, strict=True):
         torch.testing.assert_close(output, wanted)
@@ -377,9 +376,8 @@ def test_compiled_in_two_threads(model, image):
 @pytest.mark.parametrize("strict", [True, False])
 def test_export(model, image, strict):
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # strict mode reports the stack as a side effect
+        # Strict mode reports the stack as a side effect.
+        warnings.simplefilter("ignore", UserWarning)
         sizes = ({0: torch.export.Dim("n", max=64)},)
         program = torch.export.export(model, (image,), dynamic_shapes=sizes, strict=strict)
         for x in (image, image[:1].repeat(5, 1, 1, 1)):

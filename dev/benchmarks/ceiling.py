@@ -15,12 +15,8 @@ from .bench import Bench
 from .timing import Ratio, Row, clock, rounds
 
 CPU = torch.device("cpu")
-SHAPES = (
-    (32, 112),
-    (64, 56),
-    (128, 56),
-    (256, 28),
-)  # channels, pixels a side, as in the U-Net: the best one counts
+# Channels, pixels a side, as in the U-Net: the best one counts.
+SHAPES = ((32, 112), (64, 56), (128, 56), (256, 28))
 
 
 def convolution(least: float = 0.05) -> float:

@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-Side = Callable[
-    [], float | Sequence[float]
-]  # does its work, and tells what it cost: seconds, or seconds and MB
+# Does its work, and tells what it cost: seconds, or seconds and MB.
+Side = Callable[[], float | Sequence[float]]
 
 
 @dataclass(frozen=True)

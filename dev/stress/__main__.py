@@ -8,9 +8,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # two lanes; and a job that forks must have no threads
+# Two lanes; and a job that forks must have no threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from .concurrency import together
 from .drawing import drawings

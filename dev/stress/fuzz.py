@@ -27,12 +27,8 @@ from .read_pictures import read_mask_file, read_png, read_slice, read_tiff
 from .read_table import read_csv
 from .report import Clock, Row, random
 
-CASES, SLOW, HUNGRY, HANGS = (
-    600,
-    2.0,
-    300.0,
-    60,
-)  # cases of each reader, seconds, MB, seconds on the wall
+# Cases of each reader, seconds, MB, seconds on the wall.
+CASES, SLOW, HUNGRY, HANGS = (600, 2.0, 300.0, 60)
 READERS = [
     read_slice,
     read_mask_file,

@@ -75,9 +75,8 @@ def read_mask_file(rng: np.random.Generator, place: Path) -> str | None:
     found = read_by(read_mask, path, whole=high != 254 and not spoilt)
     if found.dtype != bool or found.ndim != 2:
         return f"a mask of {found.dtype} {found.shape}"
-    if (not spoilt or path.suffix == ".png") and not np.array_equal(
-        found, mask
-    ):  # a PNG has checksums
+    # A PNG has checksums.
+    if (not spoilt or path.suffix == ".png") and not np.array_equal(found, mask):
         return f"a {'damaged' if spoilt else 'whole'} {path.name} was read as something else"
 
 
@@ -137,9 +136,8 @@ def read_png(rng: np.random.Generator, place: Path) -> str | None:
     )
     if pixels.ndim == 2 and found.ndim == 3:  # grey with alpha comes as three equal channels
         pixels = np.repeat(pixels[..., None], 3, 2)
-    if not np.array_equal(
-        found, pixels
-    ):  # a PNG has checksums, so this must hold for damaged ones, too
+    # A PNG has checksums, so this must hold for damaged ones, too.
+    if not np.array_equal(found, pixels):
         return (
             f"a {'damaged' if spoilt else 'whole'} PNG of {pixels.dtype} {pixels.shape} was read "
             "as something else"

@@ -96,9 +96,8 @@ def read(path: Path) -> Page:
 def problems(folder: Path) -> list[str]:
     """Every fault of the pages in `folder`, in words."""
     folder, found = folder.resolve(), []
-    for path in sorted(
-        path for path in folder.rglob("*.html") if "_static" not in path.parts
-    ):  # templates there
+    # Templates there.
+    for path in sorted(path for path in folder.rglob("*.html") if "_static" not in path.parts):
         page, name = read(path), path.relative_to(folder)
         found += [f"{name}: loads {address}" for address in page.loaded if ELSEWHERE.match(address)]
         found += [f"{name}: a style loads {address}" for address in page.styled]

@@ -94,9 +94,8 @@ def make_oldest() -> Path:
             check=True,
         )
         install = [python, "-m", "uv", "pip", "install", "--python", python, "--constraint", pins]
-        environment = {
-            "UV_HTTP_TIMEOUT": "300"
-        } | os.environ  # seconds for one of CUDA's packages; uv's 30 are few
+        # Seconds for one of CUDA's packages; uv's 30 are few.
+        environment = {"UV_HTTP_TIMEOUT": "300"} | os.environ
         subprocess.run([*install, "--editable", ".[test]"], cwd=ROOT, check=True, env=environment)
         ready.write_text(wanted, encoding="utf-8")
     return python

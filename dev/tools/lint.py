@@ -49,9 +49,8 @@ def cell_problems(cell: nbformat.NotebookNode) -> list[str]:
         found.append(f"personal path {path[0]!r}")
     if cell.cell_type != "code":
         return found
-    lines = [
-        line for line in cell.source.splitlines() if not line.startswith("- ")
-    ]  # but sentences that it prints
+    # Sentences that a cell prints as a list may be longer.
+    lines = [line for line in cell.source.splitlines() if not line.startswith("- ")]
     if not has_tag(cell, TAG) and (width := max(map(len, lines), default=0)) > MAX_WIDTH:
         found.append(f"a line of {width} characters; at most {MAX_WIDTH}")
     if tagged(cell, "nbval-skip"):

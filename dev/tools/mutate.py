@@ -26,10 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMES, LEAST_SECONDS = (
-    5,
-    10,
-)  # patience with a mutant, in processor time: so many times the unbroken tests
+# Patience with a mutant, in processor time: so many times the unbroken tests.
+TIMES, LEAST_SECONDS = (5, 10)
 PRELOAD = [
     "pytest",
     "pandas",

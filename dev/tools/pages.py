@@ -21,9 +21,8 @@ def write_page(path: Path) -> None:
     """Write the executed notebook `path` as an HTML page beside it; links lead to other pages."""
     notebook, written = for_reading(nbformat.read(path, as_version=4)), []
 
-    def keep(
-        tex: str, display: str
-    ) -> str:  # nbconvert would take MathML to pieces: it gets a word in its place
+    # nbconvert would take MathML to pieces: it gets a word in its place.
+    def keep(tex: str, display: str) -> str:
         written.append(mathml(tex, display))
         return f"formula-{len(written) - 1}-formula"
 

@@ -143,9 +143,8 @@ def refusals(module: str, path: Path) -> list[Refusal]:
                         (node.lineno, node.col_offset, message, scope)
                         for message in messages(node.args[0])
                     ]
-    inner = {
-        (line, column, message): scope for line, column, message, scope in found
-    }  # the innermost function
+    # The innermost function.
+    inner = {(line, column, message): scope for line, column, message, scope in found}
     return [
         Refusal(message, f"{module}.{owner.get(scope, '')}{scope.name}", first_sentence(scope))
         for (_, _, message), scope in sorted(inner.items(), key=lambda item: item[0])

@@ -77,9 +77,8 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             ]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
-            if (
-                output.output_type == "stream"
-            ):  # of a progress bar, what a terminal would show in the end
+            # Of a progress bar, what a terminal would show in the end.
+            if output.output_type == "stream":
                 output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
             if "image/png" in output.get("data", {}):
                 figures += 1

@@ -15,9 +15,8 @@ from ..errors import LggError
 from ..masks import mask_of_levels
 from ..patient_ids import parse_patient_folder
 
-SLICE_FILE = re.compile(
-    r"(.+?)_([1-9][0-9]*)(_mask)?\.tif"
-)  # <folder>_<k>.tif, <folder>_<k>_mask.tif
+# <folder>_<k>.tif, <folder>_<k>_mask.tif.
+SLICE_FILE = re.compile(r"(.+?)_([1-9][0-9]*)(_mask)?\.tif")
 MAX_PIXELS = 4096**2  # of one slice; no scanner's pictures are nearly as large
 MODES = {  # Pillow's names for what a pixel holds, in words
     "1": "one bit per pixel",

@@ -13,17 +13,15 @@ TRAINING_SHARE = 0.8  # of the slices, in exercise 5
 
 
 def fewest_slices(answer: Any) -> str | None:
-    hints = {
+    hints: dict[float, str] = {
         9: "up to 9 all numbers have one digit, and sort alike either way.",
         11: 'one slice fewer will do: where does "10" go among "1", "2", ... "9"?',
         100: "three digits are not needed: look for the first number with two.",
     }
     told = number(answer)
-    return (
-        None
-        if told == 10
-        else hints.get(told, "write down 1, 2, 3, ... as text, and sort them as words in a book.")
-    )
+    if told == 10:
+        return None
+    return hints.get(told, "write down 1, 2, 3, ... as text, and sort them as words in a book.")
 
 
 def slice_number(answer: Any) -> str | None:
@@ -45,15 +43,16 @@ def not_the_number(told: Any, k: int) -> str | None:
     if isinstance(told, str):
         return "that is text, and sorts as text; make a number of it."
     value = number(told)
-    hints = {
+    if value == k:
+        return None
+    all_digits = int(f"494119960909{k}")
+    hints: dict[float, str] = {
         k % 10: "only the last digit.",
         4941: "that is the patient's number.",
         19960909: "that is the date.",
-        int(
-            f"494119960909{k}"
-        ): "all digits of the name in a row; only the last number is the slice's.",
+        all_digits: "all digits of the name in a row; only the last number is the slice's.",
     }
-    return None if value == k else hints.get(value, f"it should be {k}.")
+    return hints.get(value, f"it should be {k}.")
 
 
 TOUCHING = {
@@ -152,9 +151,8 @@ def twins(answer: Any, cohort: Any) -> str | None:
     """Right within three standard deviations of a simulation on this cohort."""
     told, n, stacks = number(answer), len(cohort.slices), len(cohort.patients)
     apart = 1 - TRAINING_SHARE
-    right = (
-        1 - ((n - 2 * stacks) * apart**2 + 2 * stacks * apart) / n
-    )  # the ends of a stack have one neighbour
+    # The ends of a stack have one neighbour.
+    right = 1 - ((n - 2 * stacks) * apart**2 + 2 * stacks * apart) / n
     tolerance = 3 * np.sqrt(right * (1 - right) / (apart * n))
     if 1 < told <= 100:
         return "as a share from 0 to 1, not in per cent."

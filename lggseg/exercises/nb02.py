@@ -153,9 +153,8 @@ def q_values(answer: Any) -> str | None:
             p * len(p) / (len(p) - np.argsort(np.argsort(p)))
         ),
     }
-    capped = [
-        np.minimum(q, 1) for q in told
-    ]  # q values end at 1 anyway; so a mistake may be cut off there or not
+    # q values end at 1 anyway; so a mistake may be cut off there or not.
+    capped = [np.minimum(q, 1) for q in told]
     return compared(
         capped,
         [benjamini_hochberg(p) for p in cases],

@@ -95,31 +95,26 @@ class Witness(nn.Module):
 def shapes(answer: Any) -> str | None:
     if not callable(answer):
         raise Wrong(f"a function is wanted here, this is a {type(answer).__name__}.")
-    model = nn.Sequential(
-        OrderedDict(
-            first=nn.Conv2d(1, 4, 3, padding=1),
-            witness=Witness(),
-            pool=nn.MaxPool2d(2),
-            last=nn.Sequential(nn.Conv2d(4, 2, 1), nn.ReLU()),
-        )
-    )
-    right = {
+    first = nn.Conv2d(1, 4, 3, padding=1)
+    witness = Witness()
+    pool = nn.MaxPool2d(2)
+    last = nn.Sequential(nn.Conv2d(4, 2, 1), nn.ReLU())
+    model = nn.Sequential(OrderedDict(first=first, witness=witness, pool=pool, last=last))
+    right: dict[str, tuple[int, ...]] = {
         "first": (1, 4, 8, 6),
         "witness": (1, 4, 8, 6),
         "pool": (1, 4, 4, 3),
         "last": (1, 2, 4, 3),
     }
-    foreign = model.first.register_forward_hook(
-        lambda module, inputs, output: None
-    )  # somebody else's
-    model.pool.eval()
+    foreign = first.register_forward_hook(lambda module, inputs, output: None)  # somebody else's
+    pool.eval()
     modes = [module.training for module in model.modules()]
     try:
         told = answer(model, torch.zeros(1, 1, 8, 6))
     except Exception:
-        if not model.witness.strange:
+        if not witness.strange:
             raise
-    if model.witness.strange:
+    if witness.strange:
         return "a hook that returns something replaces the output by it; let yours return None."
     if told is None:
         raise Wrong("the function returns nothing yet: " + DOTS)
@@ -127,7 +122,7 @@ def shapes(answer: Any) -> str | None:
         return f"it returns a {type(told).__name__}; a dict is wanted, name -> shape."
     if hint := wrong_shapes({str(name): value for name, value in told.items()}, right):
         return hint
-    if foreign.id not in model.first._forward_hooks:
+    if foreign.id not in first._forward_hooks:
         return (
             "right, but a hook that was there before is gone: remove your own hooks only, by what "
             "register_forward_hook returned."
@@ -181,7 +176,7 @@ def wrong_shapes(told: dict[str, Any], right: dict[str, tuple[int, ...]]) -> str
 
 def field(answer: Any) -> str | None:
     told = [number(called(answer, depth)) for depth in range(2, 7)]
-    usual = {
+    usual: dict[str, dict[str, Any]] = {
         "that is one start only; where a pixel lies in its coarse cell matters: take the widest "
         "of all starts. "
         "(If you do: `//` rounds a negative column down, `int(a / 2)` towards 0.)": {"starts": [0]},
@@ -259,13 +254,14 @@ def add_unet(answer: Any) -> str | None:
     return None
 
 
-def wrong_addition(answer: type[UNet], settings: dict[str, float]) -> str | None:
+def wrong_addition(answer: type[UNet], settings: dict[str, Any]) -> str | None:
     """What is wrong with a UNet that should add, of these settings."""
     torch.manual_seed(0)
     model, x = answer(**settings).eval(), torch.randn(1, 3, 16, 24)
     for up, decoder in zip(model.up, model.decoder):
-        width = getattr(decoder[0], "in_channels", None)
-        if width == 2 * up.out_channels:
+        up_channels = up.get_parameter("weight").shape[1]
+        width = getattr(next(decoder.children()), "in_channels", None)
+        if width == 2 * up_channels:
             return (
                 "a decoder block still takes twice the channels; after an addition there are only "
                 "`up.out_channels`."
@@ -273,7 +269,7 @@ def wrong_addition(answer: type[UNet], settings: dict[str, float]) -> str | None
         if width != up.out_channels:
             return (
                 f"a decoder block takes {width} channels; the up-convolution before it gives "
-                f"{up.out_channels}."
+                f"{up_channels}."
             )
     if any(len(up._forward_hooks) > 1 for up in model.up):
         return (
@@ -282,9 +278,11 @@ def wrong_addition(answer: type[UNet], settings: dict[str, float]) -> str | None
         )
     with torch.no_grad():
         told = model(x)
-        for hint, join in {None: torch.add, **JOINS}.items():
+        if torch.allclose(told, by_hand(model, x, torch.add), atol=1e-5):
+            return wrong_alone(model)
+        for hint, join in JOINS.items():
             if torch.allclose(told, by_hand(model, x, join), atol=1e-5):
-                return hint or wrong_alone(model)
+                return hint
     return "`_pop` should return the sum of what it pops and the up-convolution's output."
 
 
@@ -304,7 +302,8 @@ def by_hand(model: UNet, x: torch.Tensor, join: Any) -> torch.Tensor:
 
 def wrong_alone(model: UNet) -> str | None:
     """What happens to an up-convolution that runs on its own, outside the model's forward."""
-    up, alone = model.up[0], torch.randn(1, model.up[0].in_channels, 3, 2)
+    up = model.up[0]
+    alone = torch.randn(1, len(up.get_parameter("weight")), 3, 2)
     with torch.no_grad():
         try:
             told = up(alone)

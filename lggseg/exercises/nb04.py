@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from ..measures.metrics import dice
@@ -272,7 +273,7 @@ CURVES = [
     ([0.3, 0.2, 0.25, 0.1], 2),
     ([0.5, 0.4, 0.3, 0.2], 1),
 ]
-STOP_MISTAKES = {
+STOP_MISTAKES: dict[str, dict[str, Any]] = {
     "a first score of 0 is better than nothing: begin with a best that anything beats.": {
         "best": 0.0
     },
@@ -397,11 +398,8 @@ def wrong_weights(network: UNet, before: UNet, told: Any) -> str | None:
             f"{len(unchanged)} layers have their first weights still: give the optimiser all of "
             "`network.parameters()`."
         )
-    if not any(
-        int(module.num_batches_tracked)
-        for module in network.modules()
-        if hasattr(module, "running_mean")
-    ):
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not any(norm.num_batches_tracked for norm in norms):
         return (
             "the network was in eval mode all along, and its batch normalisation measured nothing: "
             "`network.train()` comes first."

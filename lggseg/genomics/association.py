@@ -13,9 +13,8 @@ from .corrections import benjamini_hochberg, bonferroni
 from .fisher import freeman_halton
 
 if TYPE_CHECKING:
-    from ..data import (
-        Cohort,
-    )  # the tests of tables need no images, nor PyTorch that comes with them
+    # The tests of tables need no images, nor PyTorch that comes with them.
+    from ..data import Cohort
 
 SMALL = 5  # a category with fewer patients supports no claim alone
 FEATURES = ["asd", "mf", "bevr"]

@@ -53,7 +53,7 @@ def brain_mask(image: np.ndarray, head: Head | None = None) -> np.ndarray:
     shown = [np.ptp(one) > 0 for one in levels]
     signal = joint_signal(levels, head.air, shown)
     tissue = (signal > tissue_bound(signal))[head.slices, ::2, ::2]
-    inner = inner_head(tissue, head.box[2] / 2)
+    inner = inner_head(tissue, head.box.side / 2)
     height, width = image.shape[1:3]
     brain[head.slices] = inner.repeat(2, axis=1).repeat(2, axis=2)[:, :height, :width]
     return brain

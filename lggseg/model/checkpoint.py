@@ -145,7 +145,7 @@ def digest(value: object) -> str:
 def _feed(state: "hashlib._Hash", value: object) -> None:
     if isinstance(value, torch.Tensor):
         state.update(f"{value.dtype}{tuple(value.shape)}".encode())
-        state.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+        state.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     elif isinstance(value, dict):
         for key, item in value.items():
             state.update(f"{key!r}:".encode())

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -184,7 +185,8 @@ class Segmenter(nn.Module):
         batches = math.ceil(len(slices) / batch)
         was_training = self.training
         # Moved outside inference mode: weights that change their layout in it cannot be trained.
-        self.to(where, memory_format=torch.channels_last).eval()
+        self.to(where).to(memory_format=torch.channels_last)
+        self.eval()
         answers = []
         try:
             with torch.inference_mode():
@@ -247,7 +249,7 @@ class Segmenter(nn.Module):
             raise LggError(f"{which} was trained on {patient}; judge it on other patients")
         return Segmenter(networks, self.recipe, patients)
 
-    def with_recipe(self, **change: float) -> "Segmenter":
+    def with_recipe(self, **change: Any) -> "Segmenter":
         """The same networks by a recipe that differs in these fields, such as threshold=0.4.
 
         This Segmenter stays as it is.

@@ -6,19 +6,19 @@ signal, as noise or shading, is done to the z-scores counted from air, each chan
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional as F
 
-# chance that a sequence is missing: more than in the data set, where it is one patient in ten
+# Chance that a sequence is missing: more than in the data set, where it is one patient in ten.
 DROP = 0.2
-GHOST, COARSE, FEW_LEVELS, NOISE, FADE = (
-    0.15,
-    0.15,
-    0.1,
-    0.5,
-    0.35,
-)  # chances that a slice gets each of these
+# Chances that a slice gets each of these.
+GHOST = 0.15
+COARSE = 0.15
+FEW_LEVELS = 0.1
+NOISE = 0.5
+FADE = 0.35
 
 
 class Augment:
@@ -80,7 +80,7 @@ class Augment:
         """
         return spread * self.strength * torch.randn(shape).clamp(-3, 3)
 
-    def smooth(self, spread: float, n: int, channels: int, size: tuple[int, int]) -> torch.Tensor:
+    def smooth(self, spread: float, n: int, channels: int, size: Sequence[int]) -> torch.Tensor:
         """Fields (n, channels, H, W) that vary slowly across the picture, of standard deviation
         about `spread`.
         """
@@ -92,9 +92,8 @@ class Augment:
         """
         turn = self.draw(0.35, n)
         shear = self.draw(0.12, n)
-        scale = torch.exp(
-            self.draw(self.zoom, n) + self.draw(0.06, 2, n)
-        )  # (2, n): nearly the same along x and y
+        # (2, n): nearly the same along x and y
+        scale = torch.exp(self.draw(self.zoom, n) + self.draw(0.06, 2, n))
         mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
         across = torch.stack([turn.cos() * mirror, shear - turn.sin(), self.draw(0.16, n)], dim=1)
         down = torch.stack([turn.sin() * mirror, turn.cos(), self.draw(0.16, n)], dim=1)
@@ -108,7 +107,7 @@ class Augment:
         """
         n = len(image)
         size = image.shape[-2:]
-        grid = F.affine_grid(self.affine(n), (n, 1, *size), align_corners=False)
+        grid = F.affine_grid(self.affine(n), [n, 1, *size], align_corners=False)
         grid = (grid + self.smooth(0.02, n, 2, size).movedim(1, 3)).to(image.device)
         air = image.amin(dim=(2, 3), keepdim=True)
         moved = F.grid_sample(image - air, grid, align_corners=False) + air
@@ -117,9 +116,9 @@ class Augment:
     def carve_mix(
         self, image: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Some slices get what another of the batch has where its tumour is (CarveMix: Zhang et al.
+        """Some slices get what another of the batch has where its tumour is.
 
-        2021).
+        CarveMix, Zhang et al. 2021.
         """
         chosen = chosen_rows(self.mix_share, len(image))
         if not len(chosen):
@@ -127,25 +126,20 @@ class Augment:
         here = chosen.to(image.device)
         other = torch.randperm(len(image))[chosen].to(image.device)
         theirs = mask[other]
-        around = F.avg_pool2d(
-            F.max_pool2d(theirs, 7, 1, 3), 5, 1, 2
-        )  # a few pixels more, with a soft edge
-        mixed = torch.lerp(image[here], image[other], around)
-        return image.index_copy(0, here, mixed), mask.index_copy(
-            0, here, torch.lerp(mask[here], theirs, around)
-        )
+        wider = F.max_pool2d(theirs, 7, 1, 3)  # by a few pixels
+        around = F.avg_pool2d(wider, 5, 1, 2)  # with a soft edge
+        mixed_image = torch.lerp(image[here], image[other], around)
+        mixed_mask = torch.lerp(mask[here], theirs, around)
+        return image.index_copy(0, here, mixed_image), mask.index_copy(0, here, mixed_mask)
 
     def cyst(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Parts of some tumours made darker or brighter, per sequence, as cysts and enhancement
         are: still tumour.
         """
         n = len(image)
-        field = enlarge(
-            torch.randn(n, 1, 12, 12), image.shape[-2:]
-        )  # blobs of a twelfth of the picture
-        part = (
-            4 * field + 3.2 * torch.rand(n, 1, 1, 1) - 1.6
-        ).sigmoid()  # a third to two thirds of the area
+        # Blobs of a twelfth of the picture, which cover a third to two thirds of its area.
+        blobs = enlarge(torch.randn(n, 1, 12, 12), image.shape[-2:])
+        part = (4 * blobs + 3.2 * torch.rand(n, 1, 1, 1) - 1.6).sigmoid()
         share = (torch.rand(n, 1, 1, 1) < self.cyst_share) * (0.3 + 0.7 * torch.rand(n, 1, 1, 1))
         level = 4.5 * torch.rand(n, 1, 3, 1, 1) - 2  # z-scores from fluid to fat
         weight = ((share * part).to(image.device) * mask)[:, None]  # (N, 1, 1, H, W)
@@ -173,9 +167,8 @@ class Augment:
         focus = self.draw(0.6, n, 1, 1, 1, 1).to(image.device)
         blurred = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False).unflatten(1, (-1, 3))
         slices = torch.lerp(image.unflatten(1, (-1, 3)), blurred, focus)  # focus < 0 sharpens
-        curve = (
-            (1 + slices * slices).sqrt_().sub_(1).mul_(bend.clamp(-0.8, 0.8))
-        )  # as a gamma, it keeps the order
+        # Like a gamma curve, it keeps the order of grey values.
+        curve = (1 + slices * slices).sqrt_().sub_(1).mul_(bend.clamp(-0.8, 0.8))
         return slices.add_(curve).mul_(gain).add_(offset).flatten(1, 2)
 
     def scan(self, slices: torch.Tensor) -> torch.Tensor:
@@ -184,9 +177,8 @@ class Augment:
         size = slices.shape[-2:]
         air = slices.amin(dim=(3, 4), keepdim=True)
         signal = slices - air
-        shading = self.shading(n, size)[
-            :, None, None
-        ]  # one coil, so much the same for all sequences
+        # One coil, so much the same for all sequences.
+        shading = self.shading(n, size)[:, None, None]
         brightness = self.normal(0.12, n, count, 1, 1, 1) + self.normal(0.05, n, count, 3, 1, 1)
         signal.mul_((shading + brightness).exp_().to(slices.device))
         self.coarsen(signal)
@@ -195,7 +187,7 @@ class Augment:
         self.cut_levels(signal)
         return signal.add_(air)
 
-    def shading(self, n: int, size: tuple[int, int]) -> torch.Tensor:
+    def shading(self, n: int, size: Sequence[int]) -> torch.Tensor:
         """Logarithm (n, H, W) of a coil's sensitivity: a slope across the picture and a field that
         varies slowly.
         """
@@ -262,9 +254,8 @@ class Augment:
         does; in place.
         """
         post = torch.rand(len(slices)) < self.drop
-        both = post & (
-            torch.rand(len(slices)) < 0.5
-        )  # in the data set, who lacks pre-contrast lacks post-contrast
+        # In the data set, who lacks pre-contrast lacks post-contrast, too.
+        both = post & (torch.rand(len(slices)) < 0.5)
         slices[post, :, 2] = slices[post, :, 1]
         slices[both, :, 0] = slices[both, :, 1]
         return slices
@@ -289,14 +280,18 @@ def surroundings(image: torch.Tensor, tumour: torch.Tensor) -> torch.Tensor:
     return F.interpolate(total / (weight + 1e-3), image.shape[-2:], mode="bilinear")
 
 
-def enlarge(field: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def enlarge(field: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     """Bicubic interpolation of (N, C, h, w) to (N, C, *size): along each axis a product with one
     matrix.
 
     A twentieth of a training step's time less than `F.interpolate` takes pixel by pixel.
     """
-    down, across = (
-        F.interpolate(torch.eye(short)[None, None], (long, short), mode="bicubic")[0, 0]
-        for short, long in zip(field.shape[-2:], size)
-    )
+    height, width = field.shape[-2:]
+    down = bicubic_matrix(height, size[0])
+    across = bicubic_matrix(width, size[1])
     return down @ field @ across.T
+
+
+def bicubic_matrix(short: int, long: int) -> torch.Tensor:
+    """The matrix (long, short) that interpolates `short` values bicubically to `long` ones."""
+    return F.interpolate(torch.eye(short)[None, None], (long, short), mode="bicubic")[0, 0]

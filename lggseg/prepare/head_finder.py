@@ -9,6 +9,7 @@ scanners.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -22,7 +23,14 @@ EDGE = 0.3  # of the way from air to tissue: where the head ends, in all slices 
 MARGIN = 1.06  # side of the square over the head's longer side: a little air around the scalp
 PEEL = 1 / 12  # of the square's side: scalp and skull, peeled off before grey values are measured
 THIN = 0.03  # of the picture's side: what is thinner, as the ghost of a scalp, is no head
-Box = tuple[int, int, int]  # top, left and side of a square, in pixels; it may leave the picture
+
+
+class Box(NamedTuple):
+    """A square of a picture, in pixels; it may reach beyond the picture's edges."""
+
+    top: int
+    left: int
+    side: int
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def find_head(image: np.ndarray) -> Head:
     >>> y, x = np.mgrid[:80, :120]
     >>> image[0, np.hypot(y - 39.5, x - 59.5) <= 30] = 30, 60, 90
     >>> head = find_head(image + np.uint8(7))  # grey air
-    >>> head.air.tolist(), head.box, head.centre.round().tolist()
+    >>> head.air.tolist(), tuple(head.box), head.centre.round().tolist()
     ([[7.0, 7.0, 7.0]], (8, 28, 64), [30.0, 60.0, 90.0])
     """
     check_volume(image)
@@ -98,12 +106,13 @@ def find_head(image: np.ndarray) -> Head:
     tissue = signal > tissue_bound(signal)
     area = np.count_nonzero(tissue, axis=(1, 2))
     slices = np.flatnonzero(20 * area >= area.max())
-    top, left, side = head_box(signal[slices])
+    box_in_content = head_box(signal[slices])
+    side = box_in_content.side
     flair = smooth[FLAIR] - air[:, FLAIR, None, None]
-    mirrored = heavier_left(np.where(tissue, flair, 0), (top, left, side))
+    mirrored = heavier_left(np.where(tissue, flair, 0), box_in_content)
     source, centre, spread = grey_values(smooth, air, tissue, slices, side)
     doubts = implausible(tissue[slices], side, image.shape[1:3], centre[FLAIR])
-    box = (top + rows.start, left + columns.start, side)
+    box = Box(box_in_content.top + rows.start, box_in_content.left + columns.start, side)
     return Head(image.shape[:3], air, slices, box, mirrored, source, centre, spread, doubts)
 
 
@@ -128,7 +137,7 @@ def no_head(image: np.ndarray, air: np.ndarray, shown: list[bool]) -> Head:
             "FLAIR, the second of the three sequences, shows nothing but the others do; the tumour "
             "is seen in FLAIR: give the sequences in the order pre-contrast, FLAIR, post-contrast"
         )
-    box = (0, 0, max(image.shape[1:3]))
+    box = Box(0, 0, max(image.shape[1:3]))
     return Head(
         image.shape[:3],
         air,
@@ -244,10 +253,9 @@ def head_box(signal: np.ndarray) -> Box:
     top, bottom = ends(head.sum(axis=1))
     left, right = ends(head.sum(axis=0))
     side = int(np.ceil(MARGIN * max(bottom - top, right - left)))
-    side += (
-        side - right + left
-    ) % 2  # as much to the left as to the right, in a mirrored picture too
-    return (top + bottom - side) // 2, (left + right - side) // 2, side
+    # As much to the left as to the right, in a mirrored picture too.
+    side += (side - right + left) % 2
+    return Box((top + bottom - side) // 2, (left + right - side) // 2, side)
 
 
 def without_thin_parts(region: np.ndarray) -> np.ndarray:
@@ -280,7 +288,7 @@ def heavier_left(flair: np.ndarray, box: Box) -> bool:
     than on the right.
     """
     column = flair.sum(axis=(0, 1), dtype=np.float64)
-    distance = 2 * np.arange(len(column)) + 1 - 2 * box[1] - box[2]
+    distance = 2 * np.arange(len(column)) + 1 - 2 * box.left - box.side
     return bool(column @ distance < 0)
 
 
@@ -297,10 +305,9 @@ def grey_values(
         if np.ptp(values) > 0:
             # A flat picture must not divide by nearly nothing.
             spread[sequence] = max(values.std(), 0.05 * abs(centre[sequence]))
-    source = tuple(
-        int(sequence) if spread[sequence] > 0 else int(FLAIR) for sequence in MriSequence
-    )
-    return source, centre[list(source)], spread[list(source)]
+    source = [sequence if spread[sequence] > 0 else FLAIR for sequence in MriSequence]
+    pre, flair, post = map(int, source)
+    return (pre, flair, post), centre[source], spread[source]
 
 
 def inner_head(tissue: np.ndarray, side: float) -> np.ndarray:

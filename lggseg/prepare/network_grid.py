@@ -67,7 +67,8 @@ class GridSpec:
         """The recipe without blocks that fits a network's channels, where it tells them as
         `in_channels`.
         """
-        return cls(context=max(0, (getattr(network, "in_channels", 3) // 3 - 1) // 2), block=1)
+        slices = getattr(network, "in_channels", 3) // 3
+        return cls(context=max(0, (slices - 1) // 2), block=1)
 
     def check(self, network: nn.Module) -> None:
         """Raise LggError if the network tells a number of input channels that contradicts this
@@ -103,8 +104,9 @@ def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
     size : pixels a side of the grid
 
     Returns
-    ------- uint8 (n, 3, size, size) for the n slices of `head.slices`; beyond the picture is the
-    level of that slice's air
+    -------
+    uint8 (n, 3, size, size) for the n slices of `head.slices`; beyond the picture is the level of
+    that slice's air
 
     Examples
     --------
@@ -121,25 +123,23 @@ def slices_to_grid(image: np.ndarray, head: Head, size: int) -> torch.Tensor:
         levels = levels[..., list(head.source)]
         air = air[:, list(head.source)]
     square = pad_to_square(torch.from_numpy(levels).movedim(3, 1), head, torch.from_numpy(air))
-    return _resize(
-        square, size
-    ).contiguous()  # sequence by sequence: `standardise` then takes half the time
+    # Contiguous, sequence by sequence: `standardise` then takes half the time.
+    return _resize(square, size).contiguous()
 
 
 def mask_to_grid(mask: np.ndarray, head: Head, size: int) -> torch.Tensor:
     """Masks bool (D,H,W) of those slices: the share of each pixel that is tumour, uint8
     (n,1,size,size), 255 is all.
 
+    >>> from lggseg.prepare.head_finder import Box
     >>> air, zero, one = np.zeros((1, 3)), np.zeros(3), np.ones(3)
-    >>> head = Head((1, 4, 4), air, np.array([0]), (0, 0, 4), False, (0, 1, 2), zero, one)
+    >>> head = Head((1, 4, 4), air, np.array([0]), Box(0, 0, 4), False, (0, 1, 2), zero, one)
     >>> mask = np.array([[[1, 1, 0, 0], [1, 1, 0, 0], [0] * 4, [0] * 4]], bool)
     >>> mask_to_grid(mask, head, 4)[0, 0, 0]
     tensor([255, 255,   0,   0], dtype=torch.uint8)
     """
-    return _resize(
-        pad_to_square(torch.from_numpy(255 * mask[head.slices].astype(np.uint8))[:, None], head),
-        size,
-    )
+    slices = torch.from_numpy(255 * mask[head.slices].astype(np.uint8))
+    return _resize(pad_to_square(slices[:, None], head), size)
 
 
 def pad_to_square(
@@ -159,16 +159,17 @@ def pad_to_square(
 
     Examples
     --------
+    >>> from lggseg.prepare.head_finder import Box
     >>> nothing = np.zeros((1, 3))
-    >>> head = Head((1, 2, 3), nothing, np.array([0]), (0, 1, 3), True, (0, 1, 2), None, None)
+    >>> head = Head((1, 2, 3), nothing, np.array([0]), Box(0, 1, 3), True, (0, 1, 2), None, None)
     >>> pad_to_square(torch.tensor([[[[1, 2, 3], [4, 5, 6]]]]), head)[0, 0]
     tensor([[0, 3, 2],
             [0, 6, 5],
             [0, 0, 0]])
     """
-    (picture_rows, picture_columns), (square_rows, square_columns) = windows(head)
+    picture_rows, picture_columns, square_rows, square_columns = square_overlap(head)
     count, channels = slices.shape[:2]
-    side = head.box[2]
+    side = head.box.side
     # As slices lie in memory, the sequences of a pixel beside each other: ten times as fast as
     # F.pad.
     square = torch.empty(
@@ -179,16 +180,29 @@ def pad_to_square(
     return square.flip(-1) if head.mirrored else square
 
 
-def windows(head: Head) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Rows and columns of the picture that the head's square covers, and the same ones counted
-    within the square.
+def square_overlap(head: Head) -> tuple[slice, slice, slice, slice]:
+    """Where picture and head's square overlap.
 
-    >>> windows(Head((1, 2, 3), None, None, (0, 1, 3), False, (0, 1, 2), None, None))
-    ((slice(0, 2, None), slice(1, 3, None)), (slice(0, 2, None), slice(0, 2, None)))
+    Returns
+    -------
+    rows and columns of the picture, and the same rows and columns counted within the square
+
+    Examples
+    --------
+    >>> from lggseg.prepare.head_finder import Box
+    >>> head = Head((1, 2, 3), None, None, Box(0, 1, 3), False, (0, 1, 2), None, None)
+    >>> square_overlap(head)[:2]
+    (slice(0, 2, None), slice(1, 3, None))
+    >>> square_overlap(head)[2:]
+    (slice(0, 2, None), slice(0, 2, None))
     """
-    (top, left, side), (height, width) = head.box, head.shape[1:]
-    y, x = slice(max(0, top), min(height, top + side)), slice(max(0, left), min(width, left + side))
-    return (y, x), (slice(y.start - top, y.stop - top), slice(x.start - left, x.stop - left))
+    top, left, side = head.box
+    height, width = head.shape[1:]
+    rows = slice(max(0, top), min(height, top + side))
+    columns = slice(max(0, left), min(width, left + side))
+    rows_in_square = slice(rows.start - top, rows.stop - top)
+    columns_in_square = slice(columns.start - left, columns.stop - left)
+    return rows, columns, rows_in_square, columns_in_square
 
 
 def _resize(slices: torch.Tensor, size: int) -> torch.Tensor:
@@ -213,14 +227,16 @@ def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int
     context : neighbouring slices on either side, the end ones repeated
 
     Returns
-    ------- float32 (len(rows), 3 (2 context + 1), size, size) in Z_RANGE; the channels of row i are
-    those of rows i - context to i + context, in order
+    -------
+    float32 (len(rows), 3 (2 context + 1), size, size) in Z_RANGE; the channels of row i are those
+    of rows i - context to i + context, in order
 
     Examples
     --------
+    >>> from lggseg.prepare.head_finder import Box
     >>> air = np.float32([[0] * 3, [10] * 3])
     >>> centre, spread = np.float32([50] * 3), np.float32([20] * 3)
-    >>> head = Head((2, 1, 1), air, np.arange(2), (0, 0, 1), False, (0, 1, 2), centre, spread)
+    >>> head = Head((2, 1, 1), air, np.arange(2), Box(0, 0, 1), False, (0, 1, 2), centre, spread)
     >>> slices = torch.tensor([[70, 90, 10], [40, 60, 255]], dtype=torch.uint8).view(2, 3, 1, 1)
     >>> standardise(slices, head, [0], context=0).flatten()
     tensor([ 1.,  2., -2.])
@@ -229,13 +245,11 @@ def standardise(slices: torch.Tensor, head: Head, rows: np.ndarray, context: int
              9.7500])
     """
     offsets = torch.arange(-context, context + 1)
-    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(
-        0, len(slices) - 1
-    )  # (rows, 2 context + 1)
+    # (rows, 2 context + 1).
+    wanted = (torch.as_tensor(rows)[:, None] + offsets).clamp(0, len(slices) - 1)
     air = torch.from_numpy(head.air[head.slices][:, list(head.source)])
-    zero = (air + torch.from_numpy(head.centre))[wanted][
-        ..., None, None
-    ]  # grey level whose z-score is 0
+    # The grey level whose z-score is 0.
+    zero = (air + torch.from_numpy(head.centre))[wanted][..., None, None]
     spread = torch.from_numpy(head.spread).view(3, 1, 1)
     return slices[wanted].float().sub_(zero).div_(spread).clamp_(*Z_RANGE).flatten(1, 2)
 
@@ -247,7 +261,8 @@ def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:
     0 outside the head's square and in slices of air at the ends; a slice between others that shows
     nothing, as a broken one, gets the mean of its nearest neighbours.
 
-    >>> head = Head((1, 2, 3), None, np.array([0]), (0, 1, 3), False, (0, 1, 2), None, None)
+    >>> from lggseg.prepare.head_finder import Box
+    >>> head = Head((1, 2, 3), None, np.array([0]), Box(0, 1, 3), False, (0, 1, 2), None, None)
     >>> from_grid(torch.arange(9.0).view(1, 1, 3, 3) / 10, head)[0]
     array([[0. , 0. , 0.1],
            [0. , 0.3, 0.4]], dtype=float32)
@@ -255,12 +270,15 @@ def from_grid(probability: torch.Tensor, head: Head) -> np.ndarray:
     full = np.zeros(head.shape, np.float32)
     if len(head.slices) == 0:
         return full
-    grid = _resize(probability.float(), head.box[2])[:, 0]
-    grid = (grid.flip(-1) if head.mirrored else grid).cpu().numpy()
-    (y, x), (v, u) = windows(head)
-    full[head.slices, y, x] = grid[:, v, u]
-    for d in np.setdiff1d(np.arange(head.slices[0], head.slices[-1]), head.slices):
-        full[d] = (
-            full[head.slices[head.slices < d][-1]] + full[head.slices[head.slices > d][0]]
-        ) / 2
+    square = _resize(probability.float(), head.box.side)[:, 0]
+    if head.mirrored:
+        square = square.flip(-1)
+    picture_rows, picture_columns, square_rows, square_columns = square_overlap(head)
+    shown = square[:, square_rows, square_columns].cpu().numpy()
+    full[head.slices, picture_rows, picture_columns] = shown
+    without_head = np.setdiff1d(np.arange(head.slices[0], head.slices[-1]), head.slices)
+    for d in without_head:
+        before = head.slices[head.slices < d][-1]
+        after = head.slices[head.slices > d][0]
+        full[d] = (full[before] + full[after]) / 2
     return full

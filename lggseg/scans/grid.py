@@ -74,9 +74,9 @@ class Grid:
 
         The stack runs along the axis on which voxels are longest; bottom to top, where none is.
         """
-        limits = [IN_SLICE] * 3
-        limits[int(np.argmax(self.spacing.round(1)))] = IN_STACK
-        least, most = np.moveaxis(limits, 1, 0)  # each (3,2): of voxel and side, along each axis
+        limits = np.array([IN_SLICE] * 3)  # (3,2,2): axis; least and most; voxel and side
+        limits[np.argmax(self.spacing.round(1))] = IN_STACK
+        least, most = limits[:, 0], limits[:, 1]
         lengths = np.stack([self.spacing, self.spacing * self.axial_shape], axis=1)
         return bool((lengths >= 0.999 * least).all() and (lengths <= 1.001 * most).all())
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class OwnScan:
     truth: np.ndarray | None = field(default=None, repr=False)
     pixel: tuple[float, float] = (1.0, 1.0)
     grid: "Grid | None" = field(default=None, repr=False)
-    header: object | None = field(default=None, repr=False)
+    header: Any = field(default=None, repr=False)
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self):

@@ -127,7 +127,7 @@ def levels(picture: Image.Image, mask: bool) -> np.ndarray:
         return np.asarray(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-        if picture.getextrema()[3] != (255, 255):
+        if picture.getchannel("A").getextrema() != (255, 255):
             raise LggError(
                 "is partly transparent, and what shows there depends on the viewer; save it "
                 "without transparency"

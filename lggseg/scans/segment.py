@@ -81,10 +81,11 @@ def square_size(height: int, width: int, pixel: tuple[float, float]) -> tuple[in
 
 def to_square(image: np.ndarray, pixel: tuple[float, float]) -> np.ndarray:
     """Slices uint8 (D,H,W,C) with pixels of this height and width, bilinearly on square ones."""
-    size = square_size(*image.shape[1:3], pixel)
-    if size == image.shape[1:3]:
+    count, height, width = image.shape[:3]
+    size = square_size(height, width, pixel)
+    if size == (height, width):
         return image
-    check_size(len(image), *size)
+    check_size(count, *size)
     slices = [torch.from_numpy(np.array(one)).movedim(2, 0)[None] for one in image]
     square = [F.interpolate(one, size, mode="bilinear")[0].movedim(0, 2) for one in slices]
     return torch.stack(square).numpy()

@@ -172,7 +172,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         flag = "--" + entry.name.replace("_", "-")
         words = f"{entry.metadata['words']} (default: {entry.default})".replace("%", "%%")
         # An option that is not given leaves no trace, so that the file's value counts.
-        common = {"default": argparse.SUPPRESS, "help": words}
+        common: dict[str, Any] = {"default": argparse.SUPPRESS, "help": words}
         if entry.type is bool:
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
         elif entry.metadata["choices"]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed, nn
@@ -68,7 +68,9 @@ def first_decides(task: Callable[[], Answer]) -> Answer:
     """What `task` returns in the first process, in all of them; the others do not run it."""
     if world_size() == 1:
         return task()
-    answer = [task() if rank() == 0 else None]
+    answer: list[Any] = [None]
+    if rank() == 0:
+        answer = [task()]
     distributed.broadcast_object_list(answer)
     return answer[0]
 

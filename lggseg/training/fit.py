@@ -78,6 +78,7 @@ def fit(
                 on_epoch(pd.DataFrame(trainer.history))
     finally:
         torch.set_flush_denormal(False)  # other libraries may need them
+    assert trainer.best is not None  # there is at least one epoch
     segmenter.load_state_dict(trainer.best["weights"])
     segmenter.learned_from(trainer.patients, config.recipe)
     segmenter.eval()

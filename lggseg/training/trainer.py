@@ -1,11 +1,14 @@
 """The state of one training run."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -23,7 +26,7 @@ from .config import TrainConfig
 from .distributed import first_decides, mean_of_all, parallel, rank, share_of, world_size
 from .losses import DiceBCELoss, DiceLoss, focal_tversky_loss
 
-LOSSES = {
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "dice_bce": DiceBCELoss(),
     "dice": DiceLoss(),
     "bce": DiceBCELoss(weight=0),
@@ -69,12 +72,14 @@ class Trainer:
         self.best: dict | None = None
 
         # Channels last in memory: twice as fast on a CPU.
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.ema = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True
         )
         self.average().learned_from(self.patients, config.recipe)
-        network = torch.compile(self.model) if config.compile else self.model
+        network: nn.Module = self.model
+        if config.compile:
+            network = cast(nn.Module, torch.compile(self.model))
         self.network = parallel(network, self.device)
 
         self.data = SliceDataset(cohort, train_patients, config.recipe, soft=True)
@@ -94,7 +99,7 @@ class Trainer:
 
     def average(self) -> Segmenter:
         """The Segmenter of the averaged weights."""
-        return self.ema.module
+        return cast(Segmenter, self.ema.module)
 
     # --- what is drawn ---
 
@@ -269,7 +274,7 @@ class Trainer:
         if rank() != 0:
             return
         self.average().save(out / "last.pt")
-        if self.best["epoch"] == len(self.history):
+        if self.best and self.best["epoch"] == len(self.history):
             self.average().save(out / "best.pt")
         with atomic_write(out / "log.csv") as part:
             pd.DataFrame(self.history).to_csv(part, index=False)

@@ -177,9 +177,8 @@ def test_starts_with_the_prediction_and_the_right_pixels_on_the_screen(opened, t
 
 
 def test_slices_are_numbered_from_1_and_only_so(opened, twin):
-    assert (
-        not opened.slider("slice").locator(".widget-readout").is_visible()
-    )  # it would show the index, from 0
+    # It would show the index, from 0.
+    assert not opened.slider("slice").locator(".widget-readout").is_visible()
     assert f"slice {twin.slice_slider.value + 1} of {len(twin.image)}" in opened.box.inner_text()
 
 

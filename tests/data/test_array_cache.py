@@ -113,9 +113,8 @@ def test_two_builds_at_once(root, monkeypatch):
     def overtaken(found, work, progress):
         write_array_cache(found, work, progress)
         monkeypatch.setattr(array_cache, "write_array_cache", write_array_cache)
-        others.append(
-            load_cohort(root, progress=False)
-        )  # another process finishes the same pack first
+        # Another process finishes the same pack first.
+        others.append(load_cohort(root, progress=False))
 
     monkeypatch.setattr(array_cache, "write_array_cache", overtaken)
     cohort = load_cohort(root, progress=False)

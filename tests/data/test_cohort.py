@@ -27,9 +27,8 @@ def test_cohort_as_written(root, capsys):
 
 def test_an_id_that_begins_another_id(root):
     write_row(root, "TCGA_CS_494")
-    image, mask = write_patient(
-        root, "TCGA_CS_494_20000101", depth=5, seed=2
-    )  # before 4941 by id, after it by folder
+    # Before 4941 by id, after it by folder.
+    image, mask = write_patient(root, "TCGA_CS_494_20000101", depth=5, seed=2)
     volume = load_cohort(root, progress=False).volume("TCGA_CS_494")
     assert np.array_equal(volume.image, image) and np.array_equal(volume.mask, mask)
 

@@ -36,9 +36,8 @@ def test_slices_are_z_scores_of_the_volume_where_the_head_is(phantom_cohort):
     volume = phantom_cohort.volume(patient)
     head = find_head(volume.image)
     top, left, side = head.box
-    dataset = SliceDataset(
-        phantom_cohort, [patient], GridSpec(size=side)
-    )  # as fine as the picture: nothing is resized
+    # As fine as the picture: nothing is resized.
+    dataset = SliceDataset(phantom_cohort, [patient], GridSpec(size=side))
     image, mask = dataset[int(dataset.rows.tumour_pixels.argmax())]
     d = head.slices[int(dataset.rows.tumour_pixels.argmax())]
     rows, columns = (

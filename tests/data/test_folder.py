@@ -112,10 +112,8 @@ ODD_IMAGES = {
     "grey pages": (tiff(np.moveaxis(COLOURS, 2, 0), photometric="minisblack"), "several pages"),
     "palette": (in_mode("P"), "a palette"),
     "CMYK": (in_mode("CMYK"), "CMYK"),
-    "YCbCr": (
-        in_mode("YCbCr"),
-        "YCbCr|PhotometricInterpretation is 6",
-    ),  # as Pillow tells, from 13 on and before
+    # As Pillow tells, from 13 on and before.
+    "YCbCr": (in_mode("YCbCr"), "YCbCr|PhotometricInterpretation is 6"),
     "Lab": (in_mode("LAB"), "LAB"),
     "alpha": (in_mode("RGBA"), "alpha"),
     "grey": (in_mode("L"), "one channel"),

@@ -75,9 +75,8 @@ def test_every_patient_is_held_out_equally_often():
         ).value_counts()
         / 300
     )
-    assert (
-        len(held_out) == 110 and held_out.min() > 0.1 and held_out.max() < 0.3
-    )  # binomial sd 0.023 around 0.2
+    # Binomial sd 0.023 around 0.2.
+    assert len(held_out) == 110 and held_out.min() > 0.1 and held_out.max() < 0.3
 
 
 @pytest.mark.parametrize("folds", [2, 5, 10])

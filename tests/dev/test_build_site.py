@@ -52,9 +52,8 @@ def test_stored_outputs_are_shown_with_living_viewers(repository):
     run = nbformat.read(path, as_version=4)
     run.cells[1].outputs = [stored, static_viewers.living("<p>lives</p>")]
     (repository / "build" / "site-runs").mkdir(parents=True)
-    nbformat.write(
-        run, repository / "build" / "site-runs" / path.name
-    )  # newer than the notebook: not run again
+    # Newer than the notebook: not run again.
+    nbformat.write(run, repository / "build" / "site-runs" / path.name)
     page = build_site.notebook_page(path, ENTRY)
     assert [static_viewers.is_living(cell.outputs[0]) for cell in page.cells] == [True, False]
     assert page.cells[1].outputs == [stored]

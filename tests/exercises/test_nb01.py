@@ -140,9 +140,8 @@ def test_pieces_missed(answer, hint):
 
 
 def test_broad_pen():
-    exact = (
-        2 * 50 / (50 + 50 + 22 + 18)
-    )  # rectangles of 5 x 6 and 4 x 5 pixels, and the 22 and 18 around them
+    # Rectangles of 5 x 6 and 4 x 5 pixels, and the 22 and 18 around them.
+    exact = 2 * 50 / (50 + 50 + 22 + 18)
     for answer in (
         exact,
         round(exact, 3),

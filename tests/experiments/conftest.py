@@ -24,9 +24,8 @@ def cohort(phantom_cohort, tmp_path_factory):
     slices = phantom_cohort.slices[phantom_cohort.slices.patient.isin(phantom_cohort.patients[:4])]
     for path in [*slices.image, *slices["mask"]]:
         (place / path).parent.mkdir(exist_ok=True)
-        tifffile.imwrite(
-            place / path, tifffile.imread(large / path)[3::4, 3::4]
-        )  # each tumour stays in one piece
+        # Each tumour stays in one piece.
+        tifffile.imwrite(place / path, tifffile.imread(large / path)[3::4, 3::4])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LGGSEG_CACHE", str(place.parent / "cache"))
         return load_cohort(place, progress=False)

@@ -36,9 +36,8 @@ def test_every_patient_is_judged_by_a_network_that_never_saw_them(run_done, coho
         threshold, share = table.loc[fold.held_out[0], ["threshold", "min_component_share"]]
         judge = network.with_recipe(threshold=threshold, min_component_share=share)
         scores = evaluate(judge, cohort, fold.held_out, progress=False)
-        pd.testing.assert_series_equal(
-            scores.dice, table.dice[fold.held_out], atol=0.02
-        )  # maps are kept as bytes
+        # Maps are kept as bytes.
+        pd.testing.assert_series_equal(scores.dice, table.dice[fold.held_out], atol=0.02)
 
 
 def test_folds_differ_in_their_seeds(run_done):

@@ -33,9 +33,8 @@ def test_without_a_patient_it_gives_the_map_that_was_stored(name, networks, coho
         judge = ensemble.without(patient)
         assert len(judge.networks) == networks and patient not in judge.training_patients
         found = judge.probability(cohort.volume(patient).image)
-        np.testing.assert_allclose(
-            from_bytes(to_bytes(found)), stored[patient], atol=0.02
-        )  # weights in 16 bits
+        # Weights in 16 bits.
+        np.testing.assert_allclose(from_bytes(to_bytes(found)), stored[patient], atol=0.02)
 
 
 def test_the_ensemble_is_cleaned_as_all_ask(run_done, cohort):

@@ -47,9 +47,8 @@ def test_summary_of_patients():
     assert row[
         ["patients", "clean", "changed", "both", "worst", "catastrophes"]
     ].tolist() == pytest.approx([2, 0.75, 0.5, 0.625, 0.35, 1])
-    assert row.low == pytest.approx(0.5) and row.high == pytest.approx(
-        0.75
-    )  # of two patients, drawn with return
+    # Of two patients, drawn with return.
+    assert row.low == pytest.approx(0.5) and row.high == pytest.approx(0.75)
 
 
 def test_comparison_is_patient_by_patient():

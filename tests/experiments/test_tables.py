@@ -16,9 +16,8 @@ from lggseg.model.postprocess import postprocess
 def test_choices_are_the_dice_of_the_cleaned_masks():
     rng = np.random.default_rng(0)
     probability = ndimage.gaussian_filter(rng.random((4, 24, 24)), 1.5)
-    probability = (
-        0.8 * (probability - probability.min()) / np.ptp(probability)
-    )  # many islands above 0.5
+    # Many islands above 0.5.
+    probability = 0.8 * (probability - probability.min()) / np.ptp(probability)
     truth = probability > 0.5
     truth[2:] = False
     found = choices(probability, truth)
@@ -36,15 +35,11 @@ def test_choices_of_an_empty_map():
 @pytest.mark.parametrize(
     "mean, chosen",
     [
-        (
-            {(0.3, 0.5): 0.8000, (0.4, 0.2): 0.7995, (0.4, 0.1): 0.7980},
-            (0.4, 0.2),
-        ),  # as good, and nearer to 0.5
+        # As good, and nearer to 0.5.
+        ({(0.3, 0.5): 0.8000, (0.4, 0.2): 0.7995, (0.4, 0.1): 0.7980}, (0.4, 0.2)),
         ({(0.3, 0.5): 0.8000, (0.4, 0.2): 0.7985}, (0.3, 0.5)),  # worse by more than 0.001
-        (
-            {(0.45, 0.1): 0.8, (0.55, 0.0): 0.8},
-            (0.45, 0.1),
-        ),  # as far from 0.5: then the larger share
+        # As far from 0.5: then the larger share.
+        ({(0.45, 0.1): 0.8, (0.55, 0.0): 0.8}, (0.45, 0.1)),
     ],
 )
 def test_choose_prefers_a_middling_threshold_and_a_thorough_clean_up(mean, chosen):
@@ -64,9 +59,8 @@ def test_each_fold_is_cleaned_as_the_others_ask(cohort, tmp_path):
     write_tables(cohort, run)
     table = pd.read_csv(tmp_path / "patients.csv").groupby("fold")
     assert table.threshold.unique().map(list).to_dict() == {0: [0.55], 1: [0.35]}
-    assert (
-        table.dice.max()[0] == 0 and table.dice.max()[1] < 0.2
-    )  # each fold suffers from the other's choice
+    # Each fold suffers from the other's choice.
+    assert table.dice.max()[0] == 0 and table.dice.max()[1] < 0.2
 
 
 def test_one_fold_alone_is_not_cleaned_as_it_asks_itself(cohort, tmp_path):

@@ -131,9 +131,8 @@ def test_clusters_of_the_cohort_for_features_of_a_file(files, monkeypatch, capsy
 def test_the_area_is_that_of_one_over_bevr(capsys):
     features = pd.DataFrame({"bevr": [0.2, 0.3, 0.5, 0.9, np.nan]}, list("abcde"))
     command.report_r2(features, pd.DataFrame({"RNASeqCluster": [2.0, 1, 2, 3, 2]}, list("abcde")))
-    assert (
-        "R2 against the rest: 0.75 (95 %" in capsys.readouterr().out
-    )  # R2 0.2 and 0.5; rest 0.3 and 0.9
+    # R2 0.2 and 0.5; rest 0.3 and 0.9.
+    assert "R2 against the rest: 0.75 (95 %" in capsys.readouterr().out
     command.report_r2(features, pd.DataFrame({"RNASeqCluster": [1, 1, 1]}, list("abc")))
     assert "0 positive and 3 negative" in capsys.readouterr().out
     command.report_r2(features, pd.DataFrame({"other": [1, 1, 1]}, list("abc")))
@@ -193,10 +192,8 @@ def test_a_full_disk_leaves_no_half_table(tmp_path, monkeypatch, written):
         ("\0\0", "features.csv"),
         (None, "is no file"),
         ("patient,asd,mf,bevr\n", "holds no patient"),
-        (
-            "patient,asd,mf,bevr\nP1,0.1,0.1,0.1\nP2,0.1,0.1\n",
-            "P2 has 3 fields, the header 4",
-        ),  # it was cut short
+        # It was cut short.
+        ("patient,asd,mf,bevr\nP1,0.1,0.1,0.1\nP2,0.1,0.1\n", "P2 has 3 fields, the header 4"),
         ("patient,asd,mf,bevr\nP1,0,1,0,1,0,1\n", "P1 has 7 fields"),
         ("patient,asd,mf,bevr\n,1,1,1\n", "has no name"),
         (

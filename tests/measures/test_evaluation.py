@@ -76,7 +76,6 @@ def test_without_a_list_all_are_judged(monkeypatch, capsys):
         2,
     ]
     assert table.predicted_voxels.tolist() == [1, 1] and "evaluate" in capsys.readouterr().err
-    assert not evaluate(
-        network(0), Half(), progress=False
-    ).seen.any()  # a plain network has seen nobody
+    # A plain network has seen nobody.
+    assert not evaluate(network(0), Half(), progress=False).seen.any()
     assert capsys.readouterr().err == ""

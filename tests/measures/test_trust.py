@@ -12,7 +12,7 @@ from lggseg.measures import trust
 from lggseg.measures.trust import ONE, SEVERAL, Trust, TrustModel
 from lggseg.model.postprocess import postprocess
 from lggseg.model.segmenter import Segmenter
-from lggseg.prepare.head_finder import Head, find_head
+from lggseg.prepare.head_finder import Box, Head, find_head
 from lggseg.prepare.network_grid import GridSpec
 from lggseg.unet import UNet
 
@@ -23,7 +23,7 @@ def head(slices=3, side=10):
         (slices, side, side),
         np.full((slices, 3), 10, np.float32),
         np.arange(slices),
-        (0, 0, side),
+        Box(0, 0, side),
         False,
         (0, 1, 2),
         np.float32([100] * 3),

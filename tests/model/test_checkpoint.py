@@ -120,9 +120,8 @@ def test_a_flipped_bit_anywhere_is_found_or_harmless(tmp_path, content):
     for place in torch.randint(len(whole), (150,), generator=generator).tolist():
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         try:
-            assert digest(read_checkpoint(path)) == digest(
-                content
-            )  # padding, or a checksum nobody reads
+            # Padding, or a checksum nobody reads.
+            assert digest(read_checkpoint(path)) == digest(content)
         except LggError:
             found += 1
     assert found > 120

@@ -98,10 +98,8 @@ def test_mirrored_scans_have_mirrored_masks(image):
 
 def test_flip_averages_with_the_mirror_image(image):
     sides = [bright(left=True, flip=flip).probability(image)[2, 5, 10] for flip in (False, True)]
-    assert sides == [
-        pytest.approx(0, abs=1e-3),
-        pytest.approx(0.5, abs=1e-3),
-    ]  # the mirrored pass does not ignore it
+    # The mirrored pass does not ignore it.
+    assert sides == [pytest.approx(0, abs=1e-3), pytest.approx(0.5, abs=1e-3)]
 
 
 def test_segment_uses_the_recipe(image):
@@ -137,9 +135,8 @@ def test_mixed_precision_hardly_changes_a_probability(image, monkeypatch):
 
 def test_mode_is_restored(image):
     segmenter, expected = unet().train(), unet().probability(image)
-    np.testing.assert_allclose(
-        segmenter.probability(image), expected, atol=1e-6
-    )  # without the batch's statistics
+    # Without the batch's statistics.
+    np.testing.assert_allclose(segmenter.probability(image), expected, atol=1e-6)
     assert segmenter.training and not unet().training
 
 
@@ -199,9 +196,8 @@ def test_several_networks_average_their_probabilities_not_their_logits():
     )
     sure = Segmenter([Says(20.0), Says(20.0)], GridSpec(block=1))(torch.zeros(1, 3, 4, 4)).sigmoid()
     assert sure.min() > 0.9999
-    assert (
-        Segmenter(Says(20.0), GridSpec(block=1))(torch.zeros(1, 3, 4, 4)) == 20
-    ).all()  # one alone is left as it is
+    # One alone is left as it is.
+    assert (Segmenter(Says(20.0), GridSpec(block=1))(torch.zeros(1, 3, 4, 4)) == 20).all()
 
 
 def test_another_recipe_for_the_same_networks():

@@ -60,9 +60,8 @@ def test_the_scalp_varies_around_the_head_and_with_height(default):
     )
     assert back > 1.15 * temple and thickness.min() > 0.02 and thickness.max() < 0.2
     behind = (y > 0.9) & (np.abs(x) < 0.2)
-    assert (
-        thickness[0][behind[0]].mean() > 1.3 * thickness[middle][behind[middle]].mean()
-    )  # the neck
+    # The neck.
+    assert thickness[0][behind[0]].mean() > 1.3 * thickness[middle][behind[middle]].mean()
     assert thickness[middle].std() > 0.1 * thickness[middle].mean()
 
 

@@ -34,9 +34,8 @@ def test_the_stem_changes_its_shape_with_height(tidy):
     midbrain, pons, medulla = (tidy(z) for z in (-0.26, -0.46, -0.65))
     levels = [stem(plane.x, plane.y, plane.z) for plane in (midbrain, pons, medulla)]
     assert width(levels[1])[0] > width(levels[0])[0] > width(levels[2])[0] > 15
-    row = levels[0][
-        round(127.5 + 100 * -0.045)
-    ]  # in front of the body: two peduncles and the notch between them
+    # In front of the body: two peduncles and the notch between them.
+    row = levels[0][round(127.5 + 100 * -0.045)]
     assert np.flatnonzero(np.diff((row > 0).astype(int))).size == 4 and row[128] < 0
     assert (stem(midbrain.x, midbrain.y, 0.3) < 0).all()
 

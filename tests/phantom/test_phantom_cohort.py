@@ -61,9 +61,8 @@ def test_layout(small):
             f"{folder.name}_{k}{end}.tif" for k in range(1, count + 1) for end in ("", "_mask")
         }
         assert {path.name for path in folder.iterdir()} == slices and 15 <= count <= 28
-    assert [path.name for path in small.parent.iterdir()] == [
-        "kaggle_3m"
-    ]  # nothing temporary is left
+    # Nothing temporary is left.
+    assert [path.name for path in small.parent.iterdir()] == ["kaggle_3m"]
 
 
 def test_pixels(small):

@@ -53,9 +53,8 @@ def test_a_signed_sequence_has_tissue_on_both_sides_of_air():
     """Air and bone stay at 0, what is as bright as NULL too; fluid is below,
     white matter and fat above.
     """
-    before = np.array(
-        [0, 0.06, 0.13, NULL, 0.5, 0.95]
-    )  # air, bone, fluid, a tissue at NULL, white matter, fat
+    # Air, bone, fluid, a tissue at NULL, white matter, fat.
+    before = np.array([0, 0.06, 0.13, NULL, 0.5, 0.95])
     canvas = np.stack([before, before, before])[:, None]
     shown = inversion_recovery(canvas, np.ones((1, 6)))[0]
     assert shown[:2].tolist() == [0, 0] and shown[3] == pytest.approx(0)

@@ -21,9 +21,8 @@ def test_the_scalp_is_as_thick_as_told(tidy, look, thickness):
     )
 
 
-@pytest.mark.parametrize(
-    "thickness", [0.05, 0.15]
-)  # the skull is there even where the scalp leaves no room for it
+# The skull is there even where the scalp leaves no room for it.
+@pytest.mark.parametrize("thickness", [0.05, 0.15])
 def test_skull_lies_between_scalp_and_brain(tidy, look, thickness):
     plane = tidy(0.1, scalp=thickness)
     draw_skull(plane, look)
@@ -56,10 +55,8 @@ def test_eyes(tidy, look):
     for side in (-1, 1):
         assert plane.at(0.34 * side, -0.78) == pytest.approx(SIGNAL["vitreous"], abs=0.01)
         assert plane.at(0.345 * side, -0.885) == pytest.approx(SIGNAL["lens"], abs=0.03)
-        nerve, fat = (
-            plane.at(0.247 * side, -0.653),
-            plane.at(0.215 * side, -0.69),
-        )  # behind the eye; beside the nerve
+        # Behind the eye; beside the nerve.
+        nerve, fat = (plane.at(0.247 * side, -0.653), plane.at(0.215 * side, -0.69))
         assert nerve == pytest.approx(SIGNAL["nerve"], abs=0.05) and fat[PRE] > 0.85
     above = tidy(-0.2)
     draw_skull(above, look)

@@ -116,9 +116,8 @@ def test_one_patient_in_fifteen_has_grey_air(default):
 def test_the_greyest_air_of_several_is_signed(default):
     signed = [patient for patient in default[0] if patient.signed]
     assert [patient.air for patient in signed] == [max(patient.air for patient in default[0])]
-    assert not any(
-        patient.signed for patient in plan_cohort(8, 7)[0]
-    )  # the only one there: harmless
+    # The only one there: harmless.
+    assert not any(patient.signed for patient in plan_cohort(8, 7)[0])
 
 
 def test_the_table_of_a_seed_stays(default):

@@ -17,9 +17,8 @@ def test_signals_tell_the_sequences_apart():
         pre["fluid"] < pre["grey"] < pre["white"]
         and flair["fluid"] < flair["white"] < flair["grey"]
     )
-    assert (
-        post["white"] / post["grey"] < pre["white"] / pre["grey"]
-    )  # contrast medium in the blood of the grey
+    # Contrast medium in the blood of the grey.
+    assert post["white"] / post["grey"] < pre["white"] / pre["grey"]
     for tissue in ("dura", "mucosa", "plexus", "vessel"):
         assert post[tissue] > 1.5 * pre[tissue] and post[tissue] > post["white"]
 

@@ -164,9 +164,10 @@ def test_contrast_keeps_the_order_of_grey_values(monkeypatch):
     levels = torch.linspace(-5, 10, 64).repeat(300, 3, 1, 1).expand(300, 3, 8, 64)
     augment = Augment(1.5)
     draw = augment.draw
+    # No blur.
     augment.draw = lambda spread, *shape: (
         torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)
-    )  # no blur
+    )
     assert (augment.contrast(levels.contiguous()).diff(dim=-1) > 0).all()
 
 
@@ -363,18 +364,15 @@ def test_carve_mix_moves_a_tumour_with_its_image():
     mask[0, :, 10:20, 10:20] = 1
     image = torch.stack([torch.full((3, 32, 32), 5.0), torch.zeros(3, 32, 32)])
     mixed = [Augment(carve_mix=1.0).carve_mix(image, mask) for _ in range(8)]
-    swapped = [
-        (i, m) for i, m in mixed if m[1].any()
-    ]  # the batch is shuffled: a slice may meet itself
+    # The batch is shuffled: a slice may meet itself.
+    swapped = [(i, m) for i, m in mixed if m[1].any()]
     assert 0 < len(swapped) < 8
     for i, m in swapped:
         assert (i[1, :, 10:20, 10:20] == 5).all() and (m[1, :, 10:20, 10:20] == 1).all()
-        assert (
-            i[1, :, :4].abs().max() == 0 and m[1].sum() == 100
-        )  # surroundings come along, but they are no tumour
-        assert torch.equal(i[0], image[0]) and torch.equal(
-            m[0], mask[0]
-        )  # nothing to give, nothing taken
+        # Surroundings come along, but they are no tumour.
+        assert i[1, :, :4].abs().max() == 0 and m[1].sum() == 100
+        # Nothing to give, nothing taken.
+        assert torch.equal(i[0], image[0]) and torch.equal(m[0], mask[0])
 
 
 def test_cyst_changes_tumours_only_and_neighbouring_slices_alike():

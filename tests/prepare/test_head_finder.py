@@ -60,13 +60,11 @@ def test_a_head_by_hand():
     assert (
         head.shape == (3, 80, 120) and head.slices.tolist() == [1, 2] and head.source == (0, 1, 2)
     )
-    assert (
-        head.box == (8, 28, 64) and not head.mirrored
-    )  # 1.06 x 60 around rows 10-70 and columns 30-90
+    # 1.06 x 60 around rows 10-70 and columns 30-90.
+    assert head.box == (8, 28, 64) and not head.mirrored
     np.testing.assert_allclose(head.centre, [30, 60, 90], atol=0.5)
-    np.testing.assert_allclose(
-        head.spread, [0.05 * 30, 0.05 * 60, 0.05 * 90], rtol=0.03
-    )  # a flat picture's least
+    # A flat picture's least.
+    np.testing.assert_allclose(head.spread, [0.05 * 30, 0.05 * 60, 0.05 * 90], rtol=0.03)
     assert head.doubts == () and head.missing == []
 
 
@@ -75,9 +73,8 @@ def test_a_bright_tumour_hardly_moves_the_head(image):
     ill[2:4, 25:33, 35:43, 1] = 250
     before, after = find_head(image), find_head(ill)
     assert before.box == after.box and before.slices.tolist() == after.slices.tolist()
-    assert (
-        abs(after.centre - before.centre).max() < 4
-    )  # its share of the inner head times its contrast
+    # Its share of the inner head times its contrast.
+    assert abs(after.centre - before.centre).max() < 4
 
 
 # --- the pieces ---
@@ -156,11 +153,8 @@ def test_a_pixel_counts_where_a_quarter_of_the_slices_show_tissue():
     signal[:, 30:70, 32:68] = 1
     signal[:7, 20:30, 32:68] = 1
     signal[:4, 10:20, 32:68] = 1
-    assert head_box(signal) == (
-        18,
-        23,
-        54,
-    )  # rows 20 to 70: 1.06 x 50 = 53, and one more for the 36 columns' sake
+    # Rows 20 to 70: 1.06 x 50 = 53, and one more for the 36 columns' sake.
+    assert head_box(signal) == (18, 23, 54)
 
 
 def test_thin_parts_are_no_head():
@@ -267,9 +261,8 @@ def test_a_factor_does_not_matter(image):
     )
     assert head.box == darker.box
     np.testing.assert_allclose(darker.centre, head.centre * [0.3, 0.5, 0.9], rtol=0.02)
-    np.testing.assert_allclose(
-        darker.spread, head.spread * [0.3, 0.5, 0.9], rtol=0.12
-    )  # whole levels
+    # Whole levels.
+    np.testing.assert_allclose(darker.spread, head.spread * [0.3, 0.5, 0.9], rtol=0.12)
 
 
 def test_a_frame_of_air_moves_the_box_and_nothing_else(image):

@@ -57,7 +57,7 @@ def inner_mask(image: np.ndarray, head: Head) -> np.ndarray:
     """The inner head of an image, in every second pixel of the slices that show it."""
     levels = [smoothed(image[..., channel]) for channel in range(3)]
     signal = joint_signal(levels, head.air, [True] * 3)
-    return inner_head((signal > tissue_bound(signal))[head.slices, ::2, ::2], head.box[2] / 2)
+    return inner_head((signal > tissue_bound(signal))[head.slices, ::2, ::2], head.box.side / 2)
 
 
 def differences(image: np.ndarray, name: str) -> dict[str, float]:
@@ -66,7 +66,7 @@ def differences(image: np.ndarray, name: str) -> dict[str, float]:
     """
     changed = CHANGES[name](image)
     before, after = find_head(image), find_head(changed)
-    middles = [np.add(head.box[:2], head.box[2] / 2) for head in (before, after)]
+    middles = [np.add(head.box[:2], head.box.side / 2) for head in (before, after)]
     inside = inner_mask(image, before)
     mean, deviation = grey_values(changed, after.air, inside, before.slices)
     return {

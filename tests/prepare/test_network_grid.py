@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lggseg.errors import LggError
-from lggseg.prepare.head_finder import Head, find_head
+from lggseg.prepare.head_finder import Box, Head, find_head
 from lggseg.prepare.network_grid import (
     GridSpec,
     from_grid,
@@ -26,7 +26,7 @@ def head_of(shape, box, mirrored=False, source=(0, 1, 2), slices=None) -> Head:
         shape,
         np.zeros((shape[0], 3), np.float32),
         np.arange(shape[0]) if slices is None else np.array(slices),
-        box,
+        Box(*box),
         mirrored,
         source,
         np.zeros(3, np.float32),
@@ -70,9 +70,8 @@ def test_beyond_the_picture_is_air(volume):
     head.air[2, 1] = 100.3
     grid = slices_to_grid(volume, head, 10)
     assert (grid[2, 1, :2] == 100).all() and (grid[2, 0, :2] == 0).all()
-    assert torch.equal(
-        grid[2, 1, 2:, :8], torch.from_numpy(volume[2, :, :, 1])
-    )  # grey levels stay as they are
+    # Grey levels stay as they are.
+    assert torch.equal(grid[2, 1, 2:, :8], torch.from_numpy(volume[2, :, :, 1]))
 
 
 def test_z_scores_count_from_the_air_of_their_slice():
@@ -120,7 +119,7 @@ def test_z_scores(volume):
         (4, 8, 8),
         np.zeros((4, 3), np.float32),
         np.arange(4),
-        (0, 0, 8),
+        Box(0, 0, 8),
         False,
         (0, 1, 2),
         np.float32([90, 20, 30]),
@@ -220,9 +219,8 @@ def test_a_cohort_that_is_not_square_keeps_its_shapes(phantom_cohort):
 def test_the_plain_recipe_of_a_network():
     assert GridSpec.of(UNet(9, features=2, depth=2)) == GridSpec(context=1, block=1)
     assert GridSpec.of(nn.Conv2d(1, 1, 1)) == GridSpec(context=0, block=1)
-    assert (
-        repr(GridSpec.of(nn.Conv2d(12, 1, 1)).context) == "1"
-    )  # whole slices, though nothing takes 12 channels
+    # Whole slices, though nothing takes 12 channels.
+    assert repr(GridSpec.of(nn.Conv2d(12, 1, 1)).context) == "1"
     assert (
         GridSpec.of(nn.Conv2d(3, 1, 1))
         == GridSpec.of(nn.Identity())

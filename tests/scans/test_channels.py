@@ -131,11 +131,8 @@ def test_a_faint_likeness_is_enough(margin, told):
 
 
 def test_what_cannot_be_told_is_not_told():
-    for image in (
-        brain((1, 1, 2)),
-        brain((0, 1, 1)),
-        head(),
-    ):  # a copy of FLAIR; no contrast at all
+    # A copy of FLAIR; no contrast at all.
+    for image in (brain((1, 1, 2)), brain((0, 1, 1)), head()):
         assert odd_sequence(image, find_head(image)) is None
 
 

@@ -15,9 +15,8 @@ from pydicom.dataset import FileMetaDataset  # noqa: E402
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid  # noqa: E402
 
 AXIAL = (1, 0, 0, 0, 1, 0)
-WORLD = (
-    np.arange(4 * 6 * 5, dtype=np.uint16).reshape(4, 6, 5) + 100
-)  # slices from bottom, rows from front, columns
+# Slices from bottom, rows from front, columns.
+WORLD = np.arange(4 * 6 * 5, dtype=np.uint16).reshape(4, 6, 5) + 100
 
 
 def write(file, pixels, position=(0, 0, 0), orientation=AXIAL, uid="1.2.3", **tags):

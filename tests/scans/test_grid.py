@@ -31,9 +31,8 @@ def test_every_orientation_shows_the_same_slices(order, signs):
     volume, grid = stored(world, order, signs)
     slices = grid.to_slices(volume)
     assert slices.shape == (4, 3, 2) and grid.spacing.tolist() == [5.0, 2.0, 1.0]
-    assert (
-        slices[0, 0, 0] == world[1, 2, 0]
-    )  # the bottom slice's first row is the front, its first column the right
+    # The bottom slice's first row is the front, its first column the right.
+    assert slices[0, 0, 0] == world[1, 2, 0]
     assert slices[3, 2, 1] == world[0, 0, 3]
     np.testing.assert_array_equal(grid.from_slices(slices), volume)
     assert grid.same_as(stored(world, (0, 1, 2), (1, 1, 1))[1])

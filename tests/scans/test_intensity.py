@@ -46,9 +46,8 @@ def test_one_voxel_does_not_matter(outlier):
 def test_padding_does_not_matter(padding, share):
     volume = scan(np.float32)
     plain, where = to_bytes(volume).astype(int), np.zeros(volume.shape, bool)
-    where[:, :8] = (
-        np.random.default_rng(1).random((6, 8, 40)) < 5 * share
-    )  # all of it among the air of the top
+    # All of it among the air of the top.
+    where[:, :8] = np.random.default_rng(1).random((6, 8, 40)) < 5 * share
     volume[where] = padding
     found = to_bytes(volume).astype(int)
     assert found[where].max() == 0 and np.abs(found - plain)[~where].max() <= 3
@@ -109,12 +108,8 @@ RAMP = np.arange(1001.0)  # its percentile p is 10 p
         (RAMP, 0.0, 0, 995.5),
         (RAMP, -7.0, 0, 995.5),
         (RAMP + 2, 1.0, 1, 997.495),
-        (
-            RAMP + 980,
-            None,
-            0,
-            1975,
-        ),  # the darkest, 985, is less than half as bright as the brightest, 1975
+        # The darkest, 985, is less than half as bright as the brightest, 1975.
+        (RAMP + 980, None, 0, 1975),
         (RAMP + 1000, None, 1005, 1995.525),  # 1005 of 1995 is more; foreground 1105 to 2000
         (RAMP + 1000, 100.0, 100, 1995),
         (RAMP + 1100, 100.0, 1105, 2095.525),  # 905 of 1895 above air, 1005 of 1995
@@ -140,10 +135,8 @@ def test_black_lies_below_zero_where_a_tenth_does(below, black):
         ([500, *range(1000, 2000)], None),  # one in 1000, one in 1001
         ([901.5, *(RAMP + 1000)], None),
         ([901.5] * 2 + [*(RAMP + 1000)], 901.5),
-        (
-            [901.7] * 2 + [*(RAMP + 1000)],
-            None,
-        ),  # the gap to 1001 is to exceed 99.4, a tenth of 1001 to 1995
+        # The gap to 1001 is to exceed 99.4, a tenth of 1001 to 1995.
+        ([901.7] * 2 + [*(RAMP + 1000)], None),
         ([-1] * 10 + [*range(990)], -1),
         ([-1] * 9 + [*range(990)], None),
         ([0] * 10 + [*range(1, 991)], None),

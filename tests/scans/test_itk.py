@@ -8,9 +8,8 @@ from lggseg.scans.itk import read_itk
 from lggseg.scans.read import read_raw_scan
 
 SimpleITK = pytest.importorskip("SimpleITK")
-WORLD = np.arange(4 * 5 * 6, dtype=np.int16).reshape(
-    4, 5, 6
-)  # slices upwards, rows to the back, columns to the left
+# Slices upwards, rows to the back, columns to the left.
+WORLD = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
 SUFFIXES = ["nrrd", "nhdr", "mha", "mhd"]
 
 
@@ -47,9 +46,8 @@ def test_slices_and_where_they_lie(tmp_path, suffix, compress):
 def test_other_directions_give_the_same_slices(tmp_path, suffix):
     turned = save(tmp_path / f"a.{suffix}", WORLD[::-1, :, ::-1], direction=np.diag([-1, 1, -1]))
     np.testing.assert_array_equal(read_itk(turned).image[..., 0], WORLD)
-    sagittal = np.array(
-        [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
-    )  # x to the back, y upwards, z to the left
+    # X to the back, y upwards, z to the left.
+    sagittal = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
     turned = save(tmp_path / f"b.{suffix}", WORLD.transpose(2, 0, 1), (2, 5, 1), sagittal)
     scan = read_itk(turned)
     np.testing.assert_array_equal(scan.image[..., 0], WORLD)

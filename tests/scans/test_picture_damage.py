@@ -16,9 +16,8 @@ def rotten_png(path, pixels):
     """
     Image.fromarray(pixels).save(path, compress_level=0)
     content = bytearray(path.read_bytes())
-    place = (
-        content.rindex(b"IEND") - 4 - 4 - 4 - 1
-    )  # before IEND's length, IDAT's checksum and zlib's: the last pixel
+    # Before IEND's length, IDAT's checksum and zlib's: the last pixel.
+    place = content.rindex(b"IEND") - 4 - 4 - 4 - 1
     content[place] ^= 255
     path.write_bytes(content)
 

@@ -15,9 +15,8 @@ from lggseg.errors import LggError
 from lggseg.scans import own_scan
 from lggseg.scans.picture_file import read_slices
 
-DEEP = (np.arange(7 * 5 * 3).reshape(7, 5, 3) * 601 % 65536).astype(
-    np.uint16
-)  # no two bytes of a value alike
+# No two bytes of a value alike.
+DEEP = (np.arange(7 * 5 * 3).reshape(7, 5, 3) * 601 % 65536).astype(np.uint16)
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

@@ -54,9 +54,8 @@ def test_order_of_channels(tmp_path):
 
 
 def test_sixteen_bits_are_scaled_over_all_slices(tmp_path):
-    deep = np.stack([np.round(head(seed=s) * 12.0) for s in range(3)], axis=3).astype(
-        np.uint16
-    )  # 12 bits
+    # 12 bits.
+    deep = np.stack([np.round(head(seed=s) * 12.0) for s in range(3)], axis=3).astype(np.uint16)
     deep[2] //= 2  # a darker slice stays darker
     deep[0, 0, 0] = 65535  # one hot pixel
     for k, pixels in enumerate(deep):
@@ -104,9 +103,8 @@ def test_four_dimensions_and_their_order(tmp_path):
 
 
 def test_oblong_pixels_are_told(tmp_path):
-    coronal = head(
-        (120, 20, 110)
-    )  # the axial slices' pixels are as high as the coronal slices lie apart
+    # The axial slices' pixels are as high as the coronal slices lie apart.
+    coronal = head((120, 20, 110))
     scan = read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 4, 1, 1.0])))
     assert (
         scan.pixel == (4, 1)
@@ -114,9 +112,8 @@ def test_oblong_pixels_are_told(tmp_path):
         and "4 x 1 mm" in scan.warnings[-1]
     )
     scan = read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 3, 1, 1.0])))
-    assert not any(
-        "mm" in warning for warning in scan.warnings
-    )  # three times as long is usual in sagittal slices
+    # Three times as long is usual in sagittal slices.
+    assert not any("mm" in warning for warning in scan.warnings)
     assert read_scan(save_nifti(tmp_path / "x.nii", coronal, np.diag([1, 15, 1, 1.0]))).pixel == (
         15,
         1,

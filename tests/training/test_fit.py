@@ -47,9 +47,8 @@ def test_history_and_what_the_model_carries(phantom_cohort, split):
     )
     assert history.valid_dice.between(0, 1).all() and not model.training
     assert history.epoch.tolist() == [1, 2] and history.seconds.between(0, 600).all()
-    assert (
-        1e-4 < history.lr[0] < TINY.lr and history.lr[1] < 1e-6
-    )  # it ends where the schedule does
+    # It ends where the schedule does.
+    assert 1e-4 < history.lr[0] < TINY.lr and history.lr[1] < 1e-6
     assert model.recipe == TINY.recipe and model.training_patients == split[0]
 
 
@@ -172,9 +171,8 @@ def test_start_begins_with_the_weights_of_a_checkpoint(phantom_cohort, split, tm
     more = build_model(second)
     torch.testing.assert_close(weights(more), weights(model), rtol=0, atol=0)
     fit(more, phantom_cohort, split[0][2:], [], second, progress=False)
-    assert (
-        load_checkpoint(tmp_path / "second" / "last.pt").training_patients == split[0]
-    )  # nobody is forgotten
+    # Nobody is forgotten.
+    assert load_checkpoint(tmp_path / "second" / "last.pt").training_patients == split[0]
 
 
 def test_a_validation_patient_that_was_trained_on_before_is_refused(phantom_cohort, split):

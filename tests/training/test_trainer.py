@@ -98,9 +98,8 @@ def test_the_draw_depends_on_seed_and_epoch_alone(make):
 def test_processes_that_find_other_files_do_not_start(make, monkeypatch, tmp_path):
     trainer = make(out=str(tmp_path))
     trainer.resume(tmp_path / "resume.pt")  # there is none, for nobody
-    monkeypatch.setattr(
-        module, "first_decides", lambda task: 3
-    )  # epochs that the first process goes on from
+    # Epochs that the first process goes on from.
+    monkeypatch.setattr(module, "first_decides", lambda task: 3)
     with pytest.raises(
         LggError, match="another file for the first process; give an `out` that all machines share"
     ):
@@ -147,9 +146,10 @@ def test_the_average_follows_the_weights(make):
         for parameter in trainer.model.parameters():
             parameter += 1
     trainer.ema.update_parameters(trainer.model)
+    # Ema 0.8.
     torch.testing.assert_close(
         trainer.average().state_dict()["networks.0.head.weight"], before + 1.2
-    )  # ema 0.8
+    )
 
 
 @pytest.mark.parametrize(("slices", "step"), [(400, 1), (400, 30), (400, 50), (32, 2)])
@@ -184,9 +184,8 @@ def test_a_step_is_one_of_adamw_down_the_loss(make, pair):
     optimiser = torch.optim.AdamW(
         other.parameters(), 3e-3 / 25, betas=(0.95, 0.999), weight_decay=1e-2
     )
-    with mixed_precision(
-        trainer.device
-    ):  # bfloat16 turns the sign of a gradient near 0, and so Adam's first step
+    # Bfloat16 turns the sign of a gradient near 0, and so Adam's first step.
+    with mixed_precision(trainer.device):
         expected = DiceBCELoss()(other(pair[0]), pair[1])
     expected.backward()
     optimiser.step()

@@ -29,9 +29,8 @@ def test_layer_outputs_are_what_the_layers_return(model):
     model.train()
     caught = layer_outputs(model, x)
     assert np.allclose(caught["head"], logits) and np.allclose(caught["encoder.1"], by_hand["e"])
-    assert np.allclose(
-        caught["up.0"], by_hand["u"]
-    )  # with the skip connection, added by the model's own hook
+    # With the skip connection, added by the model's own hook.
+    assert np.allclose(caught["up.0"], by_hand["u"])
     assert [*caught][:1] + [*caught][-1:] == ["encoder.0", "head"]
     assert model.training and all(len(layer._forward_hooks) <= 1 for layer in model.modules())
 

@@ -20,11 +20,8 @@ def test_window_maps_low_to_black_and_high_to_white():
         255,
         255,
     ]
-    assert overlay.windowed(np.array([99, 100, 101], np.uint8), 100, 100).tolist() == [
-        0,
-        0,
-        255,
-    ]  # no division by 0
+    # No division by 0.
+    assert overlay.windowed(np.array([99, 100, 101], np.uint8), 100, 100).tolist() == [0, 0, 255]
 
 
 @pytest.mark.parametrize("width", [1, 2])

@@ -155,9 +155,8 @@ def test_under_2_mb():
     image = np.stack(
         [ndimage.gaussian_filter(rng.normal(size=shape), (0, 6, 6)) for _ in range(3)], axis=-1
     )
-    head = (
-        np.hypot(*np.ogrid[-128:128, -128:128])[None, ..., None] < 95
-    )  # what a head fills of a slice
+    # What a head fills of a slice.
+    head = np.hypot(*np.ogrid[-128:128, -128:128])[None, ..., None] < 95
     image = (
         (head * (110 + 35 * image / image.std() + rng.normal(0, 8, image.shape)))
         .clip(0, 255)
@@ -182,9 +181,8 @@ def test_largest_slice(scan):
 
 
 def test_too_many_slices_for_a_picture():
-    fits, too_many = (
-        Case("TCGA", np.zeros((depth, 5500, 1, 3), np.uint8)) for depth in (6, 7)
-    )  # in 2 and 3 rows
+    # In 2 and 3 rows.
+    fits, too_many = (Case("TCGA", np.zeros((depth, 5500, 1, 3), np.uint8)) for depth in (6, 7))
     build_page([fits], SETTINGS)
     with pytest.raises(LggError, match=r"TCGA: 7 slices of 5500 x 1 .* 16383 pixels.*fewer slices"):
         build_page([fits, too_many], SETTINGS)

@@ -187,9 +187,8 @@ def test_the_tumour_s_slices_lie_in_their_sections():
     assert [ax.get_title() for ax in axes] == ["slice 2", "slice 3", "slice 4"]
     for ax in axes:
         x, y = ax.lines[0].get_xydata().T
-        assert (
-            x.min() < 4.5 and x.max() > 14.5 and y.min() < 5.5 and y.max() > 12.5
-        )  # around the pixels' corners
+        # Around the pixels' corners.
+        assert x.min() < 4.5 and x.max() > 14.5 and y.min() < 5.5 and y.max() > 12.5
 
 
 def test_outline_and_signal_are_coloured_by_sector():

@@ -33,9 +33,8 @@ def test_contours_fills_opacity_and_off(scan, make):
     viewer = make(image, mask, mask)
     viewer.slice_slider.value, viewer.opacity.value = 3, 1
     picture = viewer.render()
-    assert tuple(picture[10, 20]) == rgb(TRUTH) and tuple(picture[9, 20]) == rgb(
-        PREDICTION
-    )  # inside, just outside
+    # Inside, just outside.
+    assert tuple(picture[10, 20]) == rgb(TRUTH) and tuple(picture[9, 20]) == rgb(PREDICTION)
     assert picture[20, 20].tolist() == picture[50, 50].tolist() == [60] * 3
     viewer.style["truth"].value = "fill"
     assert viewer.render()[20, 20].tolist() == [round(0.6 * 60 + 0.4 * c) for c in rgb(TRUTH)]
@@ -120,9 +119,8 @@ def test_starts_at_and_jumps_to_the_largest_tumour(scan, make):
     viewer.slice_slider.value = 0
     viewer.jump.click()
     assert viewer.slice_slider.value == 3
-    assert (
-        make(image, mask & False, np.roll(mask, 1, axis=0)).slice_slider.value == 4
-    )  # the prediction's
+    # The prediction's.
+    assert make(image, mask & False, np.roll(mask, 1, axis=0)).slice_slider.value == 4
     assert make(image).slice_slider.value == 3  # the middle
 
 
