@@ -5,6 +5,7 @@ And what it says it needs is what it imports.
 """
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -134,3 +135,21 @@ def test_notebooks_import_nothing_else():
         plain = [re.sub(r"^[%!].*$", "", cell.source, flags=re.MULTILINE) for cell in cells]
         # The kernel's own.
         assert set().union(*map(imported, plain)) - needed - {"ipython"} == set(), path.name
+
+
+def test_the_version_is_the_same_everywhere():
+    version = PROJECT["version"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == version
+    assert re.findall(r"^## ([\d.]+) - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)[0] == version
+    for name in ("package.json", "package-lock.json"):
+        page = json.loads((ROOT / "web" / name).read_text(encoding="utf-8"))
+        assert page["version"] == version
+
+
+def test_the_changelog_has_the_headings_of_keep_a_changelog():
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    headings = {line.removeprefix("### ") for line in lines if line.startswith("### ")}
+    assert headings <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert "## Unreleased" in lines
