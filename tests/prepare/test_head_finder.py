@@ -6,6 +6,7 @@ import torch
 
 from lggseg.errors import LggError
 from lggseg.prepare.head_finder import (
+    Box,
     above_air,
     air_level,
     content_rows,
@@ -226,7 +227,7 @@ def test_slices_count_from_a_twentieth_of_the_largest():
 )
 def test_the_heavier_side_by_hand(row, left):
     """About the middle of columns 1 to 4; where both sides weigh the same, nothing is mirrored."""
-    assert heavier_left(np.array([[row]], np.uint8), (0, 1, 4)) is left
+    assert heavier_left(np.array([[row]], np.uint8), Box(0, 1, 4)) is left
 
 
 # --- what does not matter ---
