@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> None:
     if patient:
         line += f" (these weights were trained on {patient}: better than on a new patient)"
     print(line)
+    print(f"networks that judged together: {len(model.networks)}")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -59,6 +59,7 @@ def test_a_patients_folder(phantom_cohort, weights, tmp_path, capsys):
     told, table = capsys.readouterr(), pd.read_csv(tmp_path / "out" / "measures.csv")
     depth = int(phantom_cohort.summary.slices.iloc[0])
     assert f"slices={depth}" in told.out and "expected_dice=" in told.out
+    assert told.out.endswith("networks that judged together: 1\n")
     assert told.err.startswith("warning: the mask is larger than the head\n")
     assert {"expected_dice", "low", "high"} <= {*table}
     assert table.warnings[0].startswith("the mask is larger than the head; ")
