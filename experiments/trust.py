@@ -15,7 +15,7 @@ calibration error of the scans as they are, before and after all logits are divi
 temperature, which is likewise fitted on the others.
 
 With --publish the tables go into the package: the model's trust_signs and trust_levels, and
-trust_patients, trust_figures and reliability, of which notebooks speak.
+trust_patients, trust_figures, reliability and outlines, of which notebooks speak.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from lggseg.measures.trust import FAR, ONE, SEVERAL, TrustModel, scaled, warning
 from lggseg.prepare.scanner import HARSH_CHANGES
 
 from .command import command, execute
+from .conformal import outlines
 from .maps import read_maps, to_bytes
 from .release import ROOT
 from .robustness import CLEAN, TOGETHER, Judges, read_settings, read_table
@@ -377,11 +378,15 @@ def do(chosen: argparse.Namespace) -> None:
         if len(rows):
             models[kind] = fit(rows, names)
             found[kind] = out_of_fold(rows, names)
-    calibration, temperature = reliability(histograms(open_cohort(chosen.data), chosen.table))
+    counts = histograms(open_cohort(chosen.data), chosen.table)
+    calibration, temperature = reliability(counts)
     for text in told(found, calibration, temperature):
         print(text, end="\n\n")
     if chosen.publish:
-        tables = published_tables(found, models) | {"reliability": calibration.round(5)}
+        tables = published_tables(found, models) | {
+            "reliability": calibration.round(5),
+            "outlines": outlines(counts, groups(counts)).round(5),
+        }
         for name, content in tables.items():
             write_csv(content, chosen.root / "lggseg" / "published" / f"{name}.csv")
 

@@ -195,6 +195,7 @@ def test_the_command_writes_the_published_tables(
         "trust_patients",
         "trust_figures",
         "reliability",
+        "outlines",
     }
     signs = pd.read_csv(tmp_path / "lggseg" / "published" / "trust_signs.csv")
     assert set(signs.members) == {SEVERAL, ONE}
