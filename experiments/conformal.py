@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 RISK = 0.1
-TOLERATED = 0.05
+TOLERATED = 0.1
 HIGHEST = 255  # byte of the probability 1
 
 

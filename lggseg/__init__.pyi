@@ -50,6 +50,8 @@ from .measures.shape import smooth as smooth
 from .measures.trust import Assessment as Assessment
 from .measures.trust import Trust as Trust
 from .measures.trust import assess as assess
+from .measures.trust import signs as signs
+from .measures.trust import trust_of as trust_of
 from .model.device import amp_dtype as amp_dtype
 from .model.device import pick_device as pick_device
 from .model.device import pick_threads as pick_threads
@@ -92,6 +94,7 @@ from .unet import UNet as UNet
 from .unet import UNetBlock as UNetBlock
 from .viewer import plots as plots
 from .viewer.activations import ActivationViewer as ActivationViewer
+from .viewer.bench import ScannerBench as ScannerBench
 from .viewer.cohort import CohortViewer as CohortViewer
 from .viewer.colours import BLUE as BLUE
 from .viewer.colours import GREEN as GREEN

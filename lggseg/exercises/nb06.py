@@ -87,7 +87,7 @@ def alarms(answer: Any) -> str | None:
     found = numbers(called(answer, warned, dice), 2)
     right = np.array([warned[failed].mean(), warned[good].mean()])
     count = np.count_nonzero
-    mistakes = [
+    mistakes: list[tuple[Any, str]] = [
         (right[::-1], "the failures come first."),
         ([warned[failed].sum(), warned[good].sum()], "fractions, not counts."),
         (

@@ -16,10 +16,10 @@ def patient(name="a", **by_byte):
 
 
 def test_a_patients_own_thresholds():
-    rows = patient(b0=(1000, 4), b10=(50, 1), b100=(20, 15), b200=(88, 80))
-    assert rows.tumour.sum() == 100  # so 5 voxels may be missed, and 5 taken
-    assert highest_outer(rows) == 100  # below it are 5
-    assert lowest_inner(rows) == 200  # above 100 are 8 healthy ones
+    rows = patient(b0=(1000, 8), b10=(50, 2), b100=(20, 15), b200=(88, 75))
+    assert rows.tumour.sum() == 100  # so 10 voxels may be missed, and 10 taken
+    assert highest_outer(rows) == 100  # below it are 10
+    assert lowest_inner(rows) == 200  # above 100 are 13 healthy ones
     assert lowest_inner(patient(b0=(1000, 0), b100=(20, 20), b200=(84, 80))) == 0
 
 
@@ -63,5 +63,5 @@ def test_the_promise_holds_for_patients_of_one_kind():
         counts = pd.concat(counts)
         names = counts.patient.unique()
         found = outlines(counts, [list(names[k::4]) for k in range(4)])
-        held.append([(found.missed <= 0.05).mean(), (found.taken <= 0.05).mean()])
+        held.append([(found.missed <= 0.1).mean(), (found.taken <= 0.1).mean()])
     assert np.mean(held, axis=0) == pytest.approx(0.92, abs=0.03)
