@@ -22,7 +22,7 @@ SERIES = ROOT / "dev" / "tools" / "series.toml"
 WORDS_A_MINUTE = (
     200  # of prose that has to be understood; easy prose is read at about 240 (Brysbaert 2019)
 )
-LINES_A_MINUTE = 15  # of code, read and not typed
+CHARACTERS_A_MINUTE = 800  # of code, read and not typed; indentation does not count
 
 
 def load_series(path: Path = SERIES) -> list[dict]:
@@ -58,14 +58,14 @@ def minutes(entry: dict, key: str = "minutes") -> str:
 def reading_minutes(notebook: nbformat.NotebookNode) -> int:
     """Minutes to read a notebook, its words and its lines of code, in steps of five."""
     words = 0
-    lines = 0
+    characters = 0
     for cell in notebook.cells:
         text = re.sub(r"<!-- frame -->.*<!-- /frame -->", "", cell.source, flags=re.DOTALL)
         if cell.cell_type == "markdown":
             words += len(text.split())
         else:
-            lines += sum(bool(line.strip()) for line in text.splitlines())
-    spent = words / WORDS_A_MINUTE + lines / LINES_A_MINUTE
+            characters += sum(len(line.strip()) for line in text.splitlines())
+    spent = words / WORDS_A_MINUTE + characters / CHARACTERS_A_MINUTE
     return max(5, 5 * round(spent / 5))
 
 

@@ -163,10 +163,13 @@ def test_frame_links_and_cost():
     assert "Reading takes about 25 minutes" in stamp.frame(SERIES, 1, 25)
 
 
-def test_reading_counts_words_and_lines_but_not_the_frame():
+def test_reading_counts_words_and_code_but_not_the_frame():
     frame = "<!-- frame -->\n" + "frame " * 5000 + "\n<!-- /frame -->\n"
-    text, code = v4.new_markdown_cell(frame + "word " * 2000), v4.new_code_cell("x = 1\n\n" * 75)
-    # Ten for the words, five for the lines.
+    text, code = (
+        v4.new_markdown_cell(frame + "word " * 2000),
+        v4.new_code_cell("    x = 1\n\n" * 800),
+    )
+    # Ten for the words, five for the code, indentation not counted.
     assert stamp.reading_minutes(v4.new_notebook(cells=[text, code])) == 15
     assert stamp.reading_minutes(v4.new_notebook(cells=[])) == 5
 
