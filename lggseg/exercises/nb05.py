@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import ndimage
 
 from ..measures.metrics import dice
-from .base import called, close, number, numbers
+from .base import called, close, number, numbers, rounded
 
 SMALLEST = 5  # tumours, in exercise 2
 
@@ -31,34 +31,38 @@ def dice_from_iou(answer: Any) -> str | None:
 
 
 def laziest(answer: Any, cohort: Any) -> str | None:
-    told, names = numbers(answer, 2), cohort.summary.tumour_voxels.nsmallest(SMALLEST).index
-    empty = [~cohort.volume(name).mask.any(axis=(1, 2)) for name in names]
-    right = float(np.concatenate(empty).mean())
-    if not close(told[1], 0, 1e-9):
+    per_slice, per_patient = numbers(answer, 2)
+    if not close(per_patient, 0, 1e-9):
         return (
-            "per patient, each volume holds a tumour and nothing is drawn: what is Dice, one of "
-            "both empty?"
+            "per patient, each volume holds a tumour and nothing is drawn: "
+            "what is Dice, one of both empty?"
         )
-    everybody = np.concatenate(
-        [~cohort.volume(name).mask.any((1, 2)) for name in cohort.patients]
-    ).mean()
+    by_size = cohort.summary.tumour_voxels.sort_values().index
+    empty = [~cohort.volume(name).mask.any(axis=(1, 2)) for name in by_size]
+    smallest = empty[:SMALLEST]
+    right = float(np.concatenate(smallest).mean())
+    mean_of_patients = float(np.mean([one.mean() for one in smallest]))
+    everybody = float(np.concatenate(empty).mean())
     mistakes = [
+        (mean_of_patients, "that is the mean of patients; take all slices."),
         (1 - right, "per slice, that is the share of slices with tumour; those earn 0."),
         (100 * right, "as a share from 0 to 1, not in per cent."),
-        (
-            float(np.mean([one.mean() for one in empty])),
-            "that is the mean of patients; take all slices.",
-        ),
-        (float(everybody), f"that is the whole cohort; take the {SMALLEST} smallest tumours."),
+        (everybody, f"that is the whole cohort; take the {SMALLEST} smallest tumours."),
         (0, "per slice, nothing against nothing earns 1 under this rule."),
     ]
-    if close(told[0], right, 0.0051):
+    # A mistake may come so close to the right number that three digits do not tell them apart.
+    differs = not close(right, mean_of_patients, 1e-9)
+    if differs and close(per_slice, mean_of_patients, 1e-9):
+        return mistakes[0][1]
+    if close(per_slice, right, 0.00051):
         return None
+    if rounded(per_slice, right, 3):
+        return "close, but give three digits."
     return known(
-        told[0],
+        per_slice,
         mistakes,
         "per slice: what does an empty slice earn, and what one with tumour?",
-        0.0051,
+        0.00051,
     )
 
 
@@ -212,52 +216,56 @@ def surface_mistakes(
 
 
 def honest_score(answer: Any) -> str | None:
-    curves, valid, rest = pd.DataFrame(CURVES, index=[0.2, 0.3, 0.5, 0.7]), list("abf"), list("cde")
-    told, mean = (
-        number(called(answer, curves, valid, rest)),
-        {n: curves[list(n)].mean(axis=1) for n in ("abf", "cde")},
-    )
-    chosen, total = mean["abf"].idxmax(), curves.mean(axis=1)
-    right = mean["cde"][chosen]
+    curves = pd.DataFrame(CURVES, index=[0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+    valid = list("abf")
+    rest = list("cde")
+    told = number(called(answer, curves, valid, rest))
+    of_valid = curves[valid].mean(axis=1)
+    of_rest = curves[rest].mean(axis=1)
+    of_all = curves.mean(axis=1)
+    chosen = of_valid.idxmax()
+    if close(told, of_rest[chosen], 1e-6):
+        return None
     mistakes = [
-        (mean["cde"].max(), "that threshold was chosen on the patients it is judged on."),
-        (mean["abf"].max(), "that is the score of the patients it was chosen on."),
+        (of_rest.max(), "that threshold was chosen on the patients it is judged on."),
+        (of_valid.max(), "that is the score of the patients it was chosen on."),
         (
-            mean["cde"][total.idxmax()],
+            of_rest[of_all.idxmax()],
             "that threshold was chosen on everybody, those judged among them.",
         ),
-        (total.max(), "that is chosen and judged on everybody."),
+        (of_all.max(), "that is chosen and judged on everybody."),
         (chosen, "that is the threshold; its score."),
-        (total[chosen], "that is the mean over everybody; report on `rest` only."),
+        (of_all[chosen], "that is the mean over everybody; report on `rest` only."),
         (
             curves[rest].max().mean(),
             "that is every patient's own best threshold: nobody knows it beforehand.",
         ),
         (curves.loc[chosen, rest].median(), "the mean is wanted here, that is the median."),
         (
-            mean["cde"][curves[valid].median(axis=1).idxmax()],
+            of_rest[curves[valid].median(axis=1).idxmax()],
             "choose by their mean, not by their median.",
         ),
+        (
+            of_rest[curves[valid].max(axis=1).idxmax()],
+            "choose by their mean, not by the best of them.",
+        ),
+        (of_rest[of_valid.idxmin()], "that threshold is the worst for `valid`, not the best."),
     ]
-    return (
-        None
-        if close(told, right, 1e-6)
-        else f"on a small table it returns {told:.3f}: "
-        + known(
-            told, mistakes, "choose by the mean of `valid`, then look at the mean of `rest` there."
-        )
+    hint = known(
+        told, mistakes, "choose by the mean of `valid`, then look at the mean of `rest` there."
     )
+    return f"on a small table it returns {told:.3f}: {hint}"
 
 
-# the best threshold of a, b and f is 0.3 by the mean and 0.2 by the median, of c, d and e 0.7, of
-# all 0.5
+# No two mistakes lead to the same number: of the patients a, b and f the best threshold is 0.4 by
+# the mean, and another by the median, by the maximum, for c, d and e, and for all.
 CURVES = {
-    "a": [0.92, 0.90, 0.84, 0.60],
-    "b": [0.88, 0.86, 0.82, 0.50],
-    "c": [0.20, 0.30, 0.50, 0.58],
-    "d": [0.45, 0.55, 0.75, 0.73],
-    "e": [0.60, 0.62, 0.78, 0.79],
-    "f": [0.30, 0.80, 0.70, 0.40],
+    "a": [0.21, 0.87, 0.49, 0.68, 0.93, 0.83],
+    "b": [0.95, 0.82, 0.94, 0.30, 0.47, 0.40],
+    "c": [0.29, 0.34, 0.46, 0.56, 0.93, 0.44],
+    "d": [0.55, 0.73, 0.41, 0.93, 0.75, 0.87],
+    "e": [0.75, 0.55, 0.38, 0.71, 0.74, 0.91],
+    "f": [0.79, 0.40, 0.71, 0.52, 0.21, 0.72],
 }
 
 

@@ -72,7 +72,7 @@ def test_laziest(phantom_cohort, empty):
     share = np.concatenate(empty[:5]).mean()
     for answer in (
         (share, 0),
-        [round(share, 2), 0.0],
+        [round(share, 3), 0.0],
         np.array([share, 0]),
         pd.Series([share, 0]),
         {"slice": share, "patient": 0},
@@ -84,12 +84,16 @@ def test_laziest(phantom_cohort, empty):
 def test_laziest_missed(phantom_cohort, empty):
     share, whole = np.concatenate(empty[:5]).mean(), np.concatenate(empty).mean()
     assert abs(share - whole) > 0.01  # else the cohort could not tell one from the other
+    of_patients = np.mean([one.mean() for one in empty[:5]])
+    assert of_patients != share and round(share, 2) != share
     for answer, hint in (
         ((share, 1), "one of both empty"),
         ((share, np.nan), "one of both empty"),
         ((1 - share, 0), "with tumour; those earn 0"),
         ((100 * share, 0), "per cent"),
         ((whole, 0), "the whole cohort"),
+        ((of_patients, 0), "the mean of patients"),
+        ((round(share, 2), 0), "three digits"),
         ((0, 0), "earns 1 under this rule"),
         ((0.999, 0), "what does an empty slice earn"),
         (share, "several numbers"),
@@ -266,6 +270,8 @@ def test_honest_score(answer):
             "by their mean, not by their median",
         ),
         (lambda c, v, r: c.loc[c[v].mean(axis=1).idxmax(), r].median(), "the mean is wanted"),
+        (lambda c, v, r: c.loc[c[v].max(axis=1).idxmax(), r].mean(), "not by the best of them"),
+        (lambda c, v, r: c.loc[c[v].mean(axis=1).idxmin(), r].mean(), "the worst for `valid`"),
         (lambda c, v, r: c.loc[c[v].mean(axis=1).idxmax(), r], "a number is wanted"),
         (0.49, "a function is wanted"),
     ],
