@@ -1,0 +1,72 @@
+"""Notebooks on a handful of patients, and with their cells run again: no cell may fail.
+
+The cells run in this process and no figure is drawn, which takes a fraction of a real run's time.
+"""
+
+import io
+import os
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import nbformat
+import pytest
+from matplotlib import pyplot as plt
+
+from lggseg import open_cohort, write_phantom_cohort
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+QUICK = ["01", "02", "05"]  # these train nothing
+
+
+def code_cells(number: str) -> dict[str, str]:
+    """Source of each code cell by its id, in order."""
+    path = next(NOTEBOOKS.glob(f"{number}_*.ipynb"))
+    notebook = nbformat.read(path, as_version=4)
+    return {cell.id: cell.source for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def run_cell(number: str, name: str, source: str, names: dict) -> str:
+    """What a cell prints; `names` are the notebook's variables."""
+    printed = io.StringIO()
+    code = compile(source, f"notebook {number}, cell {name}", "exec")
+    try:
+        with redirect_stdout(printed):
+            exec(code, names)
+    finally:
+        plt.close("all")
+    return printed.getvalue()
+
+
+def run_notebook(number: str) -> tuple[dict[str, str], dict]:
+    """What each cell prints, by its id, and the notebook's variables."""
+    names: dict = {"display": print}
+    printed = {}
+    for name, source in code_cells(number).items():
+        printed[name] = run_cell(number, name, source, names)
+    return printed, names
+
+
+@pytest.fixture(scope="module", params=[3, 5, 10])
+def few_patients(request, tmp_path_factory):
+    """How many phantoms the notebooks find; they are drawn and packed beforehand."""
+    folder = tmp_path_factory.mktemp(f"patients{request.param}")
+    root = write_phantom_cohort(folder, patients=request.param, seed=request.param, progress=False)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(os.environ, "LGGSEG_DATA", str(root))
+        patched.setitem(os.environ, "LGGSEG_CACHE", str(folder / "cache"))
+        patched.setattr(plt, "show", lambda: None)
+        open_cohort(progress=False)
+        yield request.param
+
+
+@pytest.mark.filterwarnings("default")  # statistics warn of so few patients
+@pytest.mark.parametrize("number", QUICK)
+def test_a_few_patients_are_enough(number, few_patients):
+    printed, names = run_notebook(number)
+    assert len(names["cohort"].patients) == few_patients
+    if few_patients != 5:  # once is enough for what follows
+        return
+    for order in (list(printed), list(reversed(printed))):
+        for name in order:
+            again = run_cell(number, name, code_cells(number)[name], names)
+            assert again == printed[name], f"cell {name} prints something else the second time"
