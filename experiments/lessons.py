@@ -1,15 +1,14 @@
-"""The trainings that notebooks 03 and 04 compare, each repeated with several seeds: a row per
-training.
+"""The trainings that notebooks 03 and 04 compare, each repeated with several seeds.
 
 `unet` trains the small networks of notebook 03 (how deep, how wide, with which skip connections,
-from which start), `training` those of notebook 04 (which split, which loss, averaged weights or
-not). Rows of the cohort at hand take the place of its earlier rows in the file; those of other
-cohorts stay.
+from which first weights), `training` those of notebook 04 (which split, which loss, averaged
+weights or not). The table has a row per training. The rows of a seed are written when they are
+complete, in place of what the file held for this seed and this cohort.
 """
 
 import argparse
-import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +34,9 @@ from lggseg import (
     open_cohort,
     split_patients,
 )
+from lggseg.files import atomic_write
 
-from .command import command, execute, positive
+from .command import command, execute
 
 STEPS = 60  # of a network of notebook 03
 STEPS_04 = 300
@@ -70,13 +70,7 @@ def tumour_slices(cohort: Cohort, patients: list[str]) -> SliceDataset:
     return SliceDataset(cohort, patients, GridSpec(size=64, block=1), tumour_only=True)
 
 
-def begin_with(model: UNet, share: float) -> None:
-    """Let a fresh network answer `share`, the share of pixels with tumour, everywhere."""
-    nn.init.zeros_(model.head.weight)
-    nn.init.constant_(model.head.bias, math.log(share / (1 - share)))
-
-
-def train_unet(model: UNet, slices: SliceDataset, seed: int, peak: float = 5e-3) -> UNet:
+def train_unet(model: UNet, slices: SliceDataset, seed: int, peak: float = 1e-2) -> UNet:
     """Train for STEPS batches of 8, drawn by `seed`; returns the model in eval mode."""
     torch.manual_seed(seed)
     drawn = RandomSampler(slices, replacement=True, num_samples=8 * STEPS)
@@ -94,9 +88,7 @@ def train_unet(model: UNet, slices: SliceDataset, seed: int, peak: float = 5e-3)
 
 
 def unet_scores(model: UNet, slices: SliceDataset) -> dict[str, float]:
-    """Dice of all pixels together (`pooled`), and the mean of the Dice of each patient
-    (`patients`).
-    """
+    """Return the Dice of all pixels together (`pooled`) and of the mean patient (`patients`)."""
     images, masks = (torch.stack(part) for part in zip(*slices))
     with torch.no_grad():
         found = torch.cat([model(batch) for batch in images.split(16)]) > 0
@@ -146,26 +138,24 @@ def unet_runs() -> list[dict]:
     return runs
 
 
-def unet_rows(cohort: Cohort, seeds: int) -> Iterator[dict]:
+def unet_rows(cohort: Cohort, seed: int) -> Iterator[dict]:
     """A row per network of notebook 03."""
     known, unknown = (
         tumour_slices(cohort, part) for part in split_patients(cohort.patients, (0.8, 0.2), seed=0)
     )
-    share = float(np.mean([mask.mean() for _, mask in known]))
-    for seed in range(seeds):
-        for run in tqdm(unet_runs(), f"seed {seed}", leave=False):
-            comparison = run.pop("comparison")
-            variant = run.pop("variant")
-            torch.manual_seed(seed)
-            model = CutUNet(**run)
-            if comparison != "usual start":
-                begin_with(model, share)
-            train_unet(model, known, seed)
-            weights = sum(parameter.numel() for parameter in model.parameters())
-            row = {"comparison": comparison, "variant": variant, "weights": weights, "seed": seed}
-            yield row | unet_scores(model, unknown)
-            if (comparison, variant) == ("depth", "depth 4"):
-                yield from cut_rows(model, unknown, row)
+    for run in tqdm(unet_runs(), f"seed {seed}", leave=False):
+        comparison = run.pop("comparison")
+        variant = run.pop("variant")
+        torch.manual_seed(seed)
+        model = CutUNet(**run)
+        if comparison == "usual start":
+            model.head.reset_parameters()  # as PyTorch begins any convolution
+        train_unet(model, known, seed)
+        weights = sum(parameter.numel() for parameter in model.parameters())
+        row = {"comparison": comparison, "variant": variant, "weights": weights, "seed": seed}
+        yield row | unet_scores(model, unknown)
+        if (comparison, variant) == ("depth", "depth 4"):
+            yield from cut_rows(model, unknown, row)
 
 
 def cut_rows(model: CutUNet, slices: SliceDataset, row: dict) -> Iterator[dict]:
@@ -181,7 +171,7 @@ def cut_rows(model: CutUNet, slices: SliceDataset, row: dict) -> Iterator[dict]:
 
 # --- notebook 04 ---
 
-SMALL = TrainConfig(size=128, growth=1.5)
+SMALL = TrainConfig(size=96, features=8, growth=1.5)
 
 
 def train_small(
@@ -193,9 +183,7 @@ def train_small(
     decay: float = 0.97,
 ) -> Iterator[dict]:
     """Train on `slices`; every LOOK_EVERY steps what `look(network, average)` says."""
-    network = build_model(TrainConfig(size=128, growth=1.5, seed=seed)).to(
-        memory_format=torch.channels_last
-    )
+    network = build_model(replace(SMALL, seed=seed)).to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=peak, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -218,9 +206,7 @@ def train_small(
 
 
 def study(cohort: Cohort, seed: int) -> tuple[SliceDataset, dict[str, np.ndarray], np.ndarray]:
-    """The slices of all patients of the study, the rows that each split trains on, and the rows
-    asked for.
-    """
+    """Return the slices of the study, the rows that each split trains on, and those asked for."""
     train, _, test = split_patients(cohort.patients, (0.65, 0.15, 0.2), seed=0)
     rng = np.random.default_rng(seed)
     others = rng.permutation(train)[: 2 * len(test)]
@@ -240,7 +226,7 @@ def study(cohort: Cohort, seed: int) -> tuple[SliceDataset, dict[str, np.ndarray
 
 
 def looker(slices: SliceDataset, asked: np.ndarray) -> Callable:
-    """Return a function that gives the Dice of network and average on the slices asked for."""
+    """Return a function that judges a network and its average on the slices asked for."""
     images, masks = (torch.stack(part) for part in zip(*(slices[i] for i in asked)))
 
     def score(network: nn.Module) -> float:
@@ -254,35 +240,37 @@ def looker(slices: SliceDataset, asked: np.ndarray) -> Callable:
     return look
 
 
-def training_rows(cohort: Cohort, seeds: int) -> Iterator[dict]:
+def training_rows(cohort: Cohort, seed: int) -> Iterator[dict]:
     """Several rows per network of notebook 04, one for each look at it."""
-    for seed in range(seeds):
-        slices, parts, asked = study(cohort, seed)
-        look = looker(slices, asked)
-
-        runs = [(split, "Dice + BCE") for split in parts] + [
-            ("by patient", "BCE"),
-            ("by patient", "Dice"),
-        ]
-        for split, loss in tqdm(runs, f"seed {seed}", leave=False):
-            for seen in train_small(Subset(slices, parts[split]), LOSSES[loss], look, seed):
-                yield {"split": split, "loss": loss, "seed": seed} | seen
+    slices, parts, asked = study(cohort, seed)
+    look = looker(slices, asked)
+    runs = [(split, "Dice + BCE") for split in parts] + [
+        ("by patient", "BCE"),
+        ("by patient", "Dice"),
+    ]
+    for split, loss in tqdm(runs, f"seed {seed}", leave=False):
+        for seen in train_small(Subset(slices, parts[split]), LOSSES[loss], look, seed):
+            yield {"split": split, "loss": loss, "seed": seed} | seen
 
 
-def write(rows: pd.DataFrame, kind: str, out: Path) -> None:
-    """Write the rows of this kind of cohort to `out`; rows of the other kind stay."""
+def write(rows: pd.DataFrame, kind: str, seed: int, out: Path) -> None:
+    """Put the rows of a seed on this kind of cohort into the file `out`, and leave all others."""
     rows.insert(0, "cohort", kind)
     if out.exists():
         before = pd.read_csv(out)
-        rows = pd.concat([before[before.cohort != kind], rows])
-    rows.sort_values("cohort", kind="stable").to_csv(out, index=False, float_format="%.4f")
+        replaced = (before.cohort == kind) & (before.seed == seed)
+        rows = pd.concat([before[~replaced], rows])
+    with atomic_write(out) as part:
+        rows.sort_values(["cohort", "seed"], kind="stable").to_csv(
+            part, index=False, float_format="%.4f"
+        )
 
 
 def options() -> argparse.ArgumentParser:
     parser = command("lessons", __doc__)
     parser.add_argument("table", choices=("unet", "training"))
     parser.add_argument(
-        "--seeds", type=positive, default=3, metavar="N", help="seeds 0 to N - 1 (default: 3)"
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="default: 0 1 2"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write")
     return parser
@@ -293,7 +281,8 @@ def run(options: argparse.Namespace) -> None:
     torch.set_flush_denormal(True)
     torch.set_num_threads(1)  # the same numbers on every machine with such a processor
     rows = {"unet": unet_rows, "training": training_rows}[options.table]
-    write(pd.DataFrame(rows(cohort, options.seeds)), cohort.kind, options.out)
+    for seed in options.seeds:
+        write(pd.DataFrame(rows(cohort, seed)), cohort.kind, seed, options.out)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -85,7 +85,7 @@ def own_network(kind: str) -> Path:
 
     Parameters
     ----------
-    kind : of the cohort that it was trained on, "phantom" or "real"
+    kind : of the cohort that it was trained on, "phantom" or "kaggle" (real patients)
 
     Returns
     -------

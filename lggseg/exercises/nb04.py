@@ -429,7 +429,8 @@ def wrong_dice(network: UNet, before: UNet, known: float, unknown: float) -> str
         )
     return (
         f"Dice {known:.2f} on the pictures it was given, but {unknown:.2f} on others: it knows "
-        "its own by heart. Does it see all 48, or only a few of them?"
+        "its own by heart. Fewer steps, or pictures that are changed as they are drawn "
+        "(mirrored, say)."
     )
 
 

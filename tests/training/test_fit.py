@@ -62,7 +62,7 @@ def test_epochs_before_the_first_validation_are_never_the_best(phantom_cohort, s
 
 
 def test_it_learns(phantom_cohort, split):
-    config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0)
+    config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0, lr=1e-2)
     history = fit(build_model(config), phantom_cohort, split[0], [], config, progress=False)
     assert history.loss.iloc[-1] < 0.9 * history.loss.iloc[0] and history.valid_dice.isna().all()
 
@@ -154,7 +154,7 @@ def watch(record, states):
 
 def test_learns_in_bfloat16_too(phantom_cohort, split, monkeypatch):
     monkeypatch.setattr(device, "amp_dtype", lambda device: torch.bfloat16)
-    config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0)
+    config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0, lr=1e-2)
     model = build_model(config)
     history = fit(model, phantom_cohort, split[0], [], config, progress=False)
     assert history.loss.iloc[-1] < 0.9 * history.loss.iloc[0]
