@@ -118,4 +118,4 @@ publish: $(READY) ## stamp badges and address; REPO=owner/name
 	$(PY) -m dev.tools.publish "$(REPO)"
 
 clean: ## delete build/, caches and the environment
-	rm -rf build dist *.egg-info .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist *.egg-info .venv mutants .mypy_cache .pytest_cache .ruff_cache

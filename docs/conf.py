@@ -12,7 +12,6 @@ sys.path.insert(0, str(ROOT))
 
 from docutils.nodes import SkipNode  # noqa: E402
 
-from dev.tools.reference import as_rst  # noqa: E402
 from dev.tools.static_viewers import mathml  # noqa: E402
 
 meta = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -24,7 +23,8 @@ project = "From raw brain MRI to genomics"
 release = meta["version"]
 html_title = project
 language = "en"
-extensions = ["myst_nb", "sphinx.ext.autodoc"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
+templates_path = [str(ROOT / "docs" / "_templates")]
 
 myst_enable_extensions = ["attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -33,6 +33,9 @@ nb_ipywidgets_js = {}
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"
+autosummary_generate = True
+numpydoc_show_class_members = False
+default_role = "code"  # a docstring's `name`
 autodoc_inherit_docstrings = False  # PyTorch's words on `forward` are no help here
 smartquotes_action = "qe"  # quotes and ellipses; options such as --order stay as they are typed
 html_math_renderer = "mathml"
@@ -80,7 +83,3 @@ def skip(app, what, name, obj, skipped, options):
 def setup(app):
     app.connect("autodoc-skip-member", skip)
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_block, None))
-    app.connect(
-        "autodoc-process-docstring",
-        lambda app, what, name, obj, options, lines: lines.__setitem__(slice(None), as_rst(lines)),
-    )

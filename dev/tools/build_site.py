@@ -15,7 +15,7 @@ import nbformat
 from lggseg.files import atomic_write
 
 from .check_pages import main as check
-from .reference import errors_page, reference_pages
+from .reference import errors_page, reference_page
 from .run_series import run_notebook, settle_environment
 from .setup_cell import TAG, has_tag
 from .stamp import ROOT, label, load_series
@@ -62,8 +62,7 @@ def stage() -> None:
         put(f"notebooks/{path.name}", nbformat.writes(notebook_page(path, entry)))
     put("docs/try.md", try_page())
     put("errors.md", errors_page())
-    for name, text in reference_pages().items():
-        put(f"reference/{name}.md", text)
+    put("reference/index.md", reference_page())
 
 
 def try_page() -> str:

@@ -1,11 +1,10 @@
-"""Pages of the site that are read off the code: the errors one can meet, and the reference of
-names.
+"""Pages of the site about the code: the errors one can meet, and the reference.
 
-Both are sorted by what a reader was doing, AREAS.
+Both are sorted by what a reader was doing, AREAS. The errors are read off the code here; the
+reference is a list of modules, whose docstrings Sphinx's autosummary and numpydoc turn into pages.
 """
 
 import ast
-import inspect
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,90 +230,58 @@ pictures of patients.
 """
 
 
-def reference_pages() -> dict[str, str]:
-    """The reference of names in Markdown, a page per area, and one that lists what `import lggseg`
-    offers.
-    """
-    pages = {
-        "index": REFERENCE.format(
-            toctree="\n".join(AREAS), names="\n".join(map(entry, public_names()))
-        )
-    }
-    for area, (title, names) in AREAS.items():
-        text = [f"# {title}\n"]
-        for module, path in modules(names).items():
-            body = ast.parse(path.read_text(encoding="utf-8")).body
-            if any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body):
-                heading = module.replace("_", r"\_")  # two of them would make __main__ bold
-                text.append(
-                    f"## {heading}\n\n```{{eval-rst}}\n.. automodule:: {module}\n   "
-                    ":members:\n```\n"
-                )
-        pages[area] = "\n".join(text)
-    return pages
+REFERENCE = """# Reference
+
+What `import lggseg` offers:
+
+```{{eval-rst}}
+.. autosummary::
+
+{names}
+```
+
+Below are the files that these names come from, sorted by what one does.
+
+{areas}
+"""
+AREA = """## {title}
+
+```{{eval-rst}}
+.. autosummary::
+   :toctree: .
+   :template: module.rst
+
+{modules}
+```
+"""
+
+
+def reference_page() -> str:
+    """The reference in Markdown: Sphinx's autosummary makes a page for each module from it."""
+    areas = []
+    for title, names in AREAS.values():
+        documented = [name for name, path in modules(names).items() if defines_something(path)]
+        areas.append(AREA.format(title=title, modules=indented(documented)))
+    public = [f"~{name}" for name in public_names()]
+    return REFERENCE.format(names=indented(public), areas="\n".join(areas))
+
+
+def defines_something(path: Path) -> bool:
+    """Whether a file has functions or classes, and is not just a list of imports."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body)
+
+
+def indented(names: list[str]) -> str:
+    return "\n".join(f"   {name}" for name in names)
 
 
 def public_names(stub: Path = PACKAGE / "__init__.pyi") -> list[str]:
-    """Where each name of `import lggseg` is at home, such as lggseg.measures.metrics.dice, by the
-    alphabet.
+    """The names of `import lggseg` with their modules, such as lggseg.measures.metrics.dice, sorted
+    by the name itself.
     """
     tree = ast.parse(stub.read_text(encoding="utf-8"))
     return sorted(
         (f"lggseg.{line.module}.{name.name}" for line in tree.body for name in line.names),
         key=lambda name: name.rpartition(".")[2].lower(),
     )
-
-
-def entry(name: str) -> str:
-    """A public name with the first paragraph of its docstring, in reStructuredText."""
-    import lggseg
-
-    short = name.rpartition(".")[2]
-    value = getattr(lggseg, short)
-    if not hasattr(value, "__name__"):
-        first = [f"A constant, of type {type(value).__name__}."]
-    elif value.__name__ != short:
-        first = [f"Short for `{value.__name__}`."]
-    else:
-        first = inspect.getdoc(value).split("\n\n")[0].splitlines()
-    return f":py:obj:`{short} <{name}>`\n   " + "\n   ".join(as_rst(first)) + "\n"
-
-
-REFERENCE = """# Reference
-
-What `import lggseg` offers. The pages below also describe the functions behind these.
-
-```{{eval-rst}}
-{names}
-```
-
-```{{toctree}}
-:maxdepth: 1
-
-{toctree}
-```
-"""
-
-
-def as_rst(docstring: list[str]) -> list[str]:
-    """Lines of one of our docstrings, plain prose with `code`, aligned tables and examples, as
-    reStructuredText.
-    """
-    lines = []
-    for block in re.split(r"\n\s*\n", "\n".join(docstring).strip()):
-        if block.lstrip().startswith(">>>"):
-            lines += block.splitlines()
-        elif re.search(r"^\S.* {2,}\S|^ +\S", block, re.MULTILINE):  # columns
-            lines += ["::", "", *("   " + line for line in block.splitlines())]
-        else:
-            lines += prose(block).splitlines()
-        lines.append("")
-    return lines
-
-
-def prose(text: str) -> str:
-    """Prose with nothing that reStructuredText would read as markup, but `code` as code."""
-    parts = re.split(r"`+([^`]+)`+", text)
-    parts[::2] = [re.sub(r"([\\*_|])", r"\\\1", part) for part in parts[::2]]
-    parts[1::2] = [rf"\ ``{part}``\ " for part in parts[1::2]]
-    return "".join(parts)

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import sys
+import threading
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -242,7 +242,7 @@ class ArrayFile:
 
     def __init__(self, path: Path, dtype: type, shape: tuple[int, ...]):
         self.file = path.open("wb")
-        self.lock = Lock()
+        self.lock = threading.Lock()
         header = {
             "descr": dtype_to_descr(np.dtype(dtype)),
             "fortran_order": False,

@@ -226,21 +226,23 @@ def signs(
     Returns
     -------
     dict
-        agreement : mean Dice between the masks of two members; NaN for a single one
-        soft_dice : Dice that the mean probability promises, if it is calibrated and its voxels are
-            independent
-        uncertain : voxels between 0.2 and 0.8, over those from 0.2 up
-        confidence : mean probability within the mask
-        volume : of the mask, as a fraction of the head
-        pieces : number of 3D components before weak ones are removed
-        largest : voxels of the largest of them, as a fraction of all
-        continuity : Dice between the masks of neighbouring slices
-        rim : fraction of the mask in the outer fifth of the head's square, where skull and scalp
-            are
-        height : middle of the mask in the stack of the head's slices, 0 to 1
-        brightness : mean z-score of FLAIR within the mask
-        slices : that show a head
-        doubts : number of `Head.doubts`
+        Numbers by their names:
+
+        - agreement: mean Dice between the masks of two members; NaN for a single one
+        - soft_dice: Dice that the mean probability promises, if it is calibrated and its voxels are
+          independent
+        - uncertain: voxels between 0.2 and 0.8, over those from 0.2 up
+        - confidence: mean probability within the mask
+        - volume: of the mask, as a fraction of the head
+        - pieces: number of 3D components before weak ones are removed
+        - largest: voxels of the largest of them, as a fraction of all
+        - continuity: Dice between the masks of neighbouring slices
+        - rim: fraction of the mask in the outer fifth of the head's square, where skull and scalp
+          are
+        - height: middle of the mask in the stack of the head's slices, 0 to 1
+        - brightness: mean z-score of FLAIR within the mask
+        - slices: that show a head
+        - doubts: number of `Head.doubts`
 
         What cannot be said of an empty mask, or where there is no head, is NaN.
     """

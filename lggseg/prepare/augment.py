@@ -281,8 +281,7 @@ def surroundings(image: torch.Tensor, tumour: torch.Tensor) -> torch.Tensor:
 
 
 def enlarge(field: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Bicubic interpolation of (N, C, h, w) to (N, C, *size): along each axis a product with one
-    matrix.
+    """Interpolate (N, C, h, w) bicubically to this height and width, by a matrix for each axis.
 
     A twentieth of a training step's time less than `F.interpolate` takes pixel by pixel.
     """
