@@ -5,7 +5,8 @@ These are threshold, removal of small components, mirror image, and size of the 
 Each patient is judged by networks that never saw them: from the maps that the cross-validation
 stored, and for another grid or the mirror image by what is left of ensemble.pt `without` the
 patient. The base, `chosen`, has the threshold and share that suit the patients of the other folds;
-every other run changes one thing of it.
+every other run changes one thing of it. The runs `weight_...` weigh a component otherwise than by
+the sum of its probability above the threshold, each with the share that suits the other folds.
 """
 
 import argparse
@@ -17,13 +18,17 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from lggseg import Cohort, LggError, Segmenter, Volume, dice, load_checkpoint, open_cohort
-from lggseg.model.postprocess import postprocess
+from lggseg.masks import bounding_box
+from lggseg.model.postprocess import components, postprocess
 
 from .command import command, execute, positive
 from .compare import print_table, write_scores
 from .maps import from_bytes, run_maps, to_bytes
 from .plan import Run, read_run
-from .tables import PLAIN, THRESHOLDS
+from .tables import AS_GOOD, PLAIN, THRESHOLDS
+
+CERTAIN = 0.95  # probability from which a voxel counts for the weight `certain`
+SHARES_TRIED = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 def clean_ups(threshold: float, share: float) -> dict[str, tuple[float, float]]:
@@ -54,6 +59,57 @@ def from_stored_maps(run: Run, cohort: Cohort) -> Iterator[dict]:
             dice(postprocess(probability, tried, share), truth) for tried in THRESHOLDS
         ]
         yield {"patient": patient, "run": "best_threshold", "dice": np.max(of_each_threshold)}
+
+
+def component_weights(probability: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+    """Rules for the weight of a mask's components: for each rule the weight of component 1, 2, ...
+
+    `above` is the rule of `postprocess`; `voxels` counts all alike, `certain` those from CERTAIN;
+    `contrast` is the sum of squares above the threshold.
+    """
+    labels, above = components(probability, threshold)
+    labels = labels.ravel()
+    values = probability.ravel()
+    bins = len(above) + 1
+    return {
+        "above": above,
+        "voxels": np.bincount(labels, minlength=bins)[1:],
+        "certain": np.bincount(labels, values >= CERTAIN, minlength=bins)[1:],
+        "contrast": np.bincount(labels, (values - threshold) ** 2, minlength=bins)[1:],
+    }
+
+
+def dice_by_weight(probability: np.ndarray, truth: np.ndarray, threshold: float) -> pd.Series:
+    """Dice of one patient's map for every rule of weights and share, indexed by (rule, share)."""
+    box = bounding_box(probability >= threshold)
+    labels, _ = components(probability[box], threshold)
+    found = {}
+    for rule, weight in component_weights(probability[box], threshold).items():
+        for share in SHARES_TRIED:
+            kept = np.append(False, weight >= share * weight.max(initial=0))
+            mask = np.zeros(truth.shape, bool)
+            mask[box] = kept[labels]
+            found[rule, share] = dice(mask, truth)
+    return pd.Series(found)
+
+
+def by_weight(run: Run, cohort: Cohort) -> Iterator[dict]:
+    """Rows patient, run, dice for each rule of weights, with the share that suits other folds."""
+    chosen = read_choices(run)
+    folds = {}
+    tried = {}
+    for fold, patient, probability in run_maps(run):
+        folds[patient] = fold
+        threshold, _ = chosen[patient]
+        tried[patient] = dice_by_weight(probability, cohort.volume(patient).mask, threshold)
+    table = pd.DataFrame(tried).T
+    fold_of = pd.Series(folds)
+    for rule in table.columns.unique(level=0):
+        for fold in fold_of.unique():
+            mean = table.loc[fold_of != fold, rule].mean()
+            share = mean.index[mean >= mean.max() - AS_GOOD].max()
+            for patient, value in table.loc[fold_of == fold, (rule, share)].items():
+                yield {"patient": patient, "run": f"weight_{rule}", "dice": value}
 
 
 def predicted_again(run: Run, cohort: Cohort, name: str, **change: object) -> Iterator[dict]:
@@ -121,7 +177,7 @@ def options() -> argparse.ArgumentParser:
 def do(chosen: argparse.Namespace) -> None:
     run = read_run(chosen.run)
     cohort = open_cohort(chosen.data)
-    rows = list(from_stored_maps(run, cohort))
+    rows = [*from_stored_maps(run, cohort), *by_weight(run, cohort)]
     for size in chosen.sizes:
         rows.extend(predicted_again(run, cohort, f"size_{size}", size=size))
     if chosen.mirror:

@@ -15,6 +15,7 @@ are 95 %, by bootstrap over patients.
 import argparse
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,12 +27,12 @@ from lggseg import Cohort, LggError, Segmenter, Volume, dice, load_checkpoint, o
 from lggseg.files import atomic_write
 from lggseg.measures.trust import signs
 from lggseg.model.postprocess import postprocess
-from lggseg.prepare.head_finder import find_head
+from lggseg.prepare.head_finder import Head, find_head
 from lggseg.prepare.scanner import HARSH_CHANGES, SCANNER_CHANGES, scan_again
 
 from .command import command, execute
 from .compare import difference
-from .maps import check, read_maps, to_bytes, write_maps
+from .maps import check, from_bytes, read_maps, to_bytes, write_maps
 from .plan import Run, read_run
 from .tables import write_csv
 
@@ -40,6 +41,33 @@ TOGETHER = "together"  # all members' mean, where a judge is named; the others a
 VERSIONS = (CLEAN, *SCANNER_CHANGES, *HARSH_CHANGES)
 SETTINGS = "robustness.json"
 FAILED, GOOD = 0.5, 0.7  # a catastrophe is below the first where the clean scan is above the second
+
+
+@dataclass(frozen=True)
+class Version:
+    """A patient as one of VERSIONS shows them.
+
+    Attributes
+    ----------
+    name : of the version
+    image : uint8 (slices, height, width, 3)
+    truth : bool (slices, height, width), the manual mask
+    head : what `find_head` finds in the image
+    """
+
+    name: str
+    image: np.ndarray
+    truth: np.ndarray
+    head: Head
+
+
+def version(name: str, volume: Volume) -> Version:
+    """A patient as one of VERSIONS shows them."""
+    image = np.ascontiguousarray(volume.image)
+    truth = np.asarray(volume.mask)
+    if name != CLEAN:
+        image, truth = scan_again(name, image, truth)
+    return Version(name, image, truth, find_head(image))
 
 
 class Judges:
@@ -53,7 +81,9 @@ class Judges:
 
     def __init__(self, sources: list[Path]):
         self.runs = [read_run(source) for source in sources if (source / "run.json").exists()]
-        self.files = [load_checkpoint(source) for source in sources if not source.is_dir()]
+        self.files_of_weights = [
+            load_checkpoint(source) for source in sources if not source.is_dir()
+        ]
         self.folders = [
             source for source in sources if source.is_dir() and not (source / "run.json").exists()
         ]
@@ -72,22 +102,53 @@ class Judges:
     def networks(self, patient: str) -> list[Segmenter]:
         """The networks that never saw the patient; LggError where a source has none."""
         chosen = [network_of(run, fold_of(run, patient)) for run in self.runs]
-        chosen += [segmenter.without(patient) for segmenter in self.files]
+        chosen += [segmenter.without(patient) for segmenter in self.files_of_weights]
         for segmenter in chosen:
             check([patient], segmenter.training_patients, Path(patient))
         return chosen
 
-    def maps(self, volume: Volume, folder: Path) -> list[Path]:
-        """The files of maps of a patient: those made before, and that of the networks, made in
-        `folder` if need be.
-        """
-        name = f"{volume.patient}.npz"
+    def files(self, patient: str, folder: Path) -> list[Path]:
+        """Files of maps of a patient: those made before, and in `folder` that of the networks."""
+        name = f"{patient}.npz"
         paths = [other / name for other in self.folders]
-        if self.runs or self.files:
-            if not (folder / name).exists():
-                predict(self.networks(volume.patient), volume, folder / name)
+        if self.runs or self.files_of_weights:
             paths.append(folder / name)
         return paths
+
+    def maps(self, volume: Volume, folder: Path) -> Iterator[tuple[Version, np.ndarray]]:
+        """Each version of a patient, and the maps of all members.
+
+        What the networks predict is kept in `folder`; it is read from there if it was kept before.
+
+        Parameters
+        ----------
+        volume : the patient
+        folder : for the maps of the networks
+
+        Yields
+        ------
+        the version, and float32 (members, slices, height, width)
+        """
+        paths = self.files(volume.patient, folder)
+        own = folder / f"{volume.patient}.npz"
+        networks = []
+        if own in paths and not own.exists():
+            networks = self.networks(volume.patient)
+            paths.remove(own)
+        stored = [read_maps(path) for path in paths]
+        predicted = {}
+        for name in VERSIONS:
+            shown = version(name, volume)
+            members = [next_map(maps, path, name) for maps, path in zip(stored, paths, strict=True)]
+            if networks:
+                predicted[name] = member_maps(networks, shown)
+                members.append(from_bytes(predicted[name]))
+            yield shown, np.concatenate(members)
+        if networks:
+            seen = set()
+            for segmenter in networks:
+                seen.update(segmenter.training_patients)
+            write_maps(predicted, seen, own)
 
 
 def finished(run: Run) -> set[str]:
@@ -116,69 +177,53 @@ def network_of(run: Run, k: int) -> Segmenter:
     return read_network(run.network(k))
 
 
-def version(name: str, volume: Volume) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask of a patient as one of VERSIONS shows them."""
-    image = np.ascontiguousarray(volume.image)
-    mask = np.asarray(volume.mask)
-    if name == CLEAN:
-        return image, mask
-    return scan_again(name, image, mask)
+def member_maps(segmenters: list[Segmenter], shown: Version) -> np.ndarray:
+    """Probability by each network of all segmenters, as bytes.
 
-
-def member_maps(segmenters: list[Segmenter], image: np.ndarray) -> np.ndarray:
-    """Probability by each network of all segmenters, as bytes: uint8 (members, slices, height,
-    width).
+    Returns
+    -------
+    uint8 (members, slices, height, width)
     """
-    return np.concatenate(
-        [to_bytes(segmenter.member_probabilities(image)) for segmenter in segmenters]
-    )
+    maps = []
+    for segmenter in segmenters:
+        probability = segmenter.member_probabilities(shown.image, head=shown.head)
+        maps.append(to_bytes(probability))
+    return np.concatenate(maps)
 
 
-def predict(segmenters: list[Segmenter], volume: Volume, path: Path) -> None:
-    """Write the members' maps of all versions of a patient."""
-    maps = {}
-    for name in VERSIONS:
-        image, _ = version(name, volume)
-        maps[name] = member_maps(segmenters, image)
-    seen = {patient for segmenter in segmenters for patient in segmenter.training_patients}
-    check([volume.patient], seen, path)
-    write_maps(maps, seen, path)
+def next_map(maps: Iterator[tuple[str, np.ndarray]], path: Path, name: str) -> np.ndarray:
+    """The next entry of a file of maps; LggError unless it is of the version `name`."""
+    found, members = next(maps, ("", np.empty(0)))
+    if found != name:
+        raise LggError(
+            f"{path} holds other changes than those of today; delete it, and start again"
+        )
+    return members
 
 
-def judge(volume: Volume, paths: list[Path], threshold: float, share: float) -> pd.DataFrame:
-    """Dice and signs of trouble of a patient: one row per version and judge, the members together
-    and each alone.
+def judge(
+    patient: str, shown: Version, members: np.ndarray, threshold: float, share: float
+) -> list[dict]:
+    """Dice and signs of trouble of one version: a row for the members together, and for each alone.
 
     Parameters
     ----------
-    volume : the patient
-    paths : files of maps, whose members judge together
+    patient : id
+    shown : the version
+    members : float32 (members, slices, height, width)
     threshold, share : for `postprocess`
     """
+    judges = {TOGETHER: members}
+    if len(members) > 1:
+        for i in range(len(members)):
+            judges[str(i)] = members[i : i + 1]
     rows = []
-    for parts in zip(*(read_maps(path) for path in paths), strict=True):
-        name = parts[0][0]
-        if any(part[0] != name for part in parts):
-            raise LggError(
-                f"{paths[-1]} holds other changes than {paths[0]}; delete it, and run the command "
-                "again"
-            )
-        members = np.concatenate([part[1] for part in parts])
-        image, truth = version(name, volume)
-        head = find_head(image)
-        judges = {TOGETHER: members}
-        if len(members) > 1:
-            judges |= {str(i): members[i : i + 1] for i in range(len(members))}
-        for who, chosen in judges.items():
-            mask = postprocess(chosen.mean(axis=0), threshold, share)
-            row = {
-                "patient": volume.patient,
-                "change": name,
-                "judge": who,
-                "dice": dice(mask, truth),
-            }
-            rows.append(row | signs(chosen, mask, image, head, threshold))
-    return pd.DataFrame(rows)
+    for who, chosen in judges.items():
+        mask = postprocess(chosen.mean(axis=0), threshold, share)
+        row = {"patient": patient, "change": shown.name, "judge": who}
+        row["dice"] = dice(mask, shown.truth)
+        rows.append(row | signs(chosen, mask, shown.image, shown.head, threshold))
+    return rows
 
 
 def measure(
@@ -189,8 +234,10 @@ def measure(
         table = out / "patients" / f"{patient}.csv"
         if not table.exists():
             volume = cohort.volume(patient)
-            rows = judge(volume, judges.maps(volume, out / "maps"), threshold, share)
-            write_csv(rows.round(6), table)
+            rows = []
+            for shown, members in judges.maps(volume, out / "maps"):
+                rows += judge(patient, shown, members, threshold, share)
+            write_csv(pd.DataFrame(rows).round(6), table)
 
 
 def part_of_patients(patients: list[str], part: tuple[int, int]) -> list[str]:
@@ -359,7 +406,8 @@ def do(chosen: argparse.Namespace) -> None:
     judges = Judges(chosen.sources)
     if chosen.maps_only:
         for patient in tqdm(part_of_patients(judges.patients(cohort), chosen.part), "predict"):
-            judges.maps(cohort.volume(patient), chosen.out / "maps")
+            for _ in judges.maps(cohort.volume(patient), chosen.out / "maps"):
+                pass  # each version's maps are kept as soon as all are there
         return
     measure(cohort, judges, chosen.out, chosen.part, chosen.threshold, chosen.share)
     table = read_table(chosen.out)

@@ -8,20 +8,20 @@ patients in ten groups, each judged by a model fitted on the others:
 - Spearman's correlation of expected and true Dice
 - area under the curve: does a low expected Dice find the masks with Dice below 0.7?
 - coverage: how often the true Dice lies in the 80 % interval, and how wide that is
-- warnings: how many failures (Dice below 0.5) have one, and how many good masks (above 0.8)
+- warnings: how many failures (Dice below 0.5) have one, and how many good masks (above 0.8); which
+  kinds of alarm are given where
 
 And, from the stored maps: are voxels of probability 0.8 tumour in 80 % of cases? Expected
 calibration error of the scans as they are, before and after all logits are divided by one
 temperature, which is likewise fitted on the others.
 
 With --publish the tables go into the package: the model's trust_signs and trust_levels, and
-trust_patients, trust_figures, reliability and outlines, of which notebooks speak.
+trust_patients, trust_figures, trust_warnings, reliability and outlines, of which notebooks speak.
 """
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from scipy.stats import rankdata, spearmanr
 from tqdm.auto import tqdm
 
 from lggseg import Cohort, fold_patients, open_cohort
-from lggseg.measures.trust import FAR, ONE, SEVERAL, TrustModel, scaled, warnings_of
+from lggseg.measures.trust import FAR, ONE, SEVERAL, TrustModel, alarms, scaled
 from lggseg.prepare.scanner import HARSH_CHANGES
 
 from .command import command, execute
@@ -60,6 +60,7 @@ STEPS = 15  # rows of the table of levels
 FAILED, POOR, GOOD = 0.7, 0.5, 0.8
 POSSIBLE = 3  # byte of a probability of about 0.01: nearly all voxels of a scan are below it
 LEVEL = 0.8  # of the interval
+ODD_HEAD = "implausible head"  # kind of alarm, beside those of `lggseg.measures.trust.alarms`
 BYTES = np.arange(256) / 255
 
 
@@ -154,11 +155,22 @@ def groups(rows: pd.DataFrame) -> list[list[str]]:
 
 
 def expected(model: TrustModel, row: dict) -> dict:
-    """What would be said of one row: expected_dice, low, high, and the number of warnings."""
-    names = ("expected_dice", "low", "high")
-    values = model.expect(row) if row["volume"] > 0 else (0.0, 0.0, 0.0)
-    head = SimpleNamespace(doubts=[""] * int(row["doubts"]), slices=range(int(row["slices"])))
-    return dict(zip(names, values)) | {"warned": len(warnings_of(row, head, values[0]))}
+    """What would be said of one row.
+
+    Returns
+    -------
+    dict
+        expected_dice, low, high; alarms (their kinds, separated by semicolons) and warned, their
+        number
+    """
+    values = (0.0, 0.0, 0.0)
+    if row["volume"] > 0:
+        values = model.expect(row)
+    kinds = [*alarms(row, values[0])]
+    if row["doubts"] > 0:
+        kinds.append(ODD_HEAD)
+    told = dict(zip(("expected_dice", "low", "high"), values, strict=True))
+    return told | {"alarms": "; ".join(kinds), "warned": len(kinds)}
 
 
 SCANS = {
@@ -193,6 +205,29 @@ def figures(rows: pd.DataFrame) -> dict:
     }
 
 
+def warning_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How many scans had which alarm, by true Dice.
+
+    Returns
+    -------
+    DataFrame
+        one row per `alarm`, then any and none; columns `failed` (Dice below 0.5), `between`, and
+        `fair` (from 0.7)
+    """
+    bounds = [-1, np.nextafter(POOR, 0), np.nextafter(FAILED, 0), 1]
+    outcome = pd.cut(rows.dice, bounds, labels=["failed", "between", "fair"])
+    given = rows.alarms.str.split("; ")
+    kinds = sorted({kind for kinds in given for kind in kinds if kind})
+    counts = {}
+    for kind in kinds:
+        has = [kind in kinds for kinds in given]
+        counts[kind] = outcome[has].value_counts(sort=False)
+    counts["any"] = outcome[rows.alarms != ""].value_counts(sort=False)
+    counts["none"] = outcome[rows.alarms == ""].value_counts(sort=False)
+    table = pd.DataFrame.from_dict(counts, orient="index", columns=["failed", "between", "fair"])
+    return table.rename_axis("alarm").reset_index()
+
+
 def area(positive: pd.Series, negative: pd.Series) -> float:
     """Chance that a positive is greater than a negative, ties counting half."""
     ranks = rankdata(np.concatenate([positive, negative]))
@@ -217,7 +252,7 @@ def histograms(cohort: Cohort, table: Path) -> pd.DataFrame:
     parts = []
     for patient in tqdm(sorted(read_table(table).patient.unique()), "reliability"):
         volume = cohort.volume(patient)
-        paths = judges.maps(volume, table / "maps")
+        paths = judges.files(patient, table / "maps")
         members = np.concatenate([clean_maps(path) for path in paths])
         stored = to_bytes(members.mean(axis=0))
         truth = np.asarray(volume.mask)
@@ -330,6 +365,7 @@ def published_tables(
         ].round(4),
         "trust_patients": several[[*columns, *SIGNS[SEVERAL]]].round(4),
         "trust_figures": figures_table(found).round(4),
+        "trust_warnings": warnings_by_scan(several),
     }
 
 
@@ -342,11 +378,18 @@ def figures_table(found: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def warnings_by_scan(rows: pd.DataFrame) -> pd.DataFrame:
+    """`warning_table` for each kind of scan, the kind in the column `scan`."""
+    tables = [warning_table(chosen(rows)).assign(scan=name) for name, chosen in SCANS.items()]
+    return pd.concat(tables)[["scan", "alarm", "failed", "between", "fair"]]
+
+
 def told(
     found: dict[str, pd.DataFrame], calibration: pd.DataFrame, temperature: float
 ) -> Iterator[str]:
     """What is printed."""
     yield figures_table(found).round(3).to_string(index=False)
+    yield warnings_by_scan(found.get(SEVERAL, found[ONE])).to_string(index=False)
     yield calibration.round(3).to_string(index=False)
     error = calibration_error(calibration)
     yield (

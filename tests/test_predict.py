@@ -206,7 +206,7 @@ def test_it_is_checked_that_results_can_be_written_before_predicting(
     slices, weights, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(
-        Segmenter, "member_probabilities", lambda *_: pytest.fail("predicted in vain")
+        Segmenter, "member_probabilities", lambda *_, **__: pytest.fail("predicted in vain")
     )
     (tmp_path / "file").write_text("in the way")
     command(slices, "--out", tmp_path / "file", "--weights", weights)

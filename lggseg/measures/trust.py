@@ -34,7 +34,9 @@ FAR = 3  # standard deviations from the mean at which a sign stops counting more
 LARGE = 0.2  # of the head: no tumour among 80 patients covers as much
 DISAGREE = 0.6  # Dice between two members
 AT_THE_RIM = 0.3  # of the mask, where skull and scalp are
-BROKEN = 0.5  # Dice between the masks of neighbouring slices
+SCATTERED = 0.7  # of the voxels found, in the largest piece
+BROKEN = 0.55  # Dice between the masks of neighbouring slices
+DARK = 0.7  # mean z-score of FLAIR
 POOR = 0.7  # expected Dice
 
 
@@ -109,11 +111,11 @@ def assess(segmenter: Segmenter, image: np.ndarray, device: str | None = None) -
     LggError
         for another shape or type
     """
-    members = segmenter.member_probabilities(image, device)
+    head = find_head(image)
+    members = segmenter.member_probabilities(image, device, head=head)
     recipe = segmenter.recipe
     probability = members.mean(axis=0)
     mask = postprocess(probability, recipe.threshold, recipe.min_component_share)
-    head = find_head(image)
     found = signs(members, mask, image, head, recipe.threshold)
     return Assessment(probability, mask, trust_of(found, head))
 
@@ -128,25 +130,58 @@ def trust_of(found: dict[str, float], head: Head) -> Trust:
 
 
 def warnings_of(found: dict[str, float], head: Head, expected: float) -> list[str]:
-    """What is odd about a scan or its mask, in words."""
-    texts = list(head.doubts)
-    if len(head.slices) == 0:
-        texts.append("no head was found")
+    """What is odd about a scan or its mask, in words: doubts about the head, then `alarms`."""
+    return [*head.doubts, *alarms(found, expected).values()]
+
+
+def alarms(found: dict[str, float], expected: float) -> dict[str, str]:
+    """What is odd about a mask: kinds of alarm, each with its words.
+
+    Parameters
+    ----------
+    found : by `signs`
+    expected : expected Dice
+
+    Returns
+    -------
+    dict
+        of these kinds those that are given: no head, nothing found, larger than the head, large,
+        members disagree, several places, at the rim, jumps, dark, low expected Dice
+
+    Examples
+    --------
+    >>> alarms({"slices": 20, "volume": 0}, 0)
+    {'nothing found': 'no tumour was found'}
+    """
+    given = {}
+    if found["slices"] == 0:
+        given["no head"] = "no head was found"
     if found["volume"] == 0:
-        return [*texts, "no tumour was found"]
+        given["nothing found"] = "no tumour was found"
+        return given
     if found["volume"] > 1:
-        texts.append("the mask is larger than the head")
+        given["larger than the head"] = "the mask is larger than the head"
     elif found["volume"] > LARGE:
-        texts.append(f"the mask covers {100 * found['volume']:.0f} % of the head")
+        given["large"] = f"the mask covers {100 * found['volume']:.0f} % of the head"
     if found["agreement"] < DISAGREE:
-        texts.append(f"the members disagree (Dice {found['agreement']:.2f} between two of them)")
+        dice = f"{found['agreement']:.2f}"
+        given["members disagree"] = f"the members disagree (Dice {dice} between two of them)"
+    if found["largest"] < SCATTERED:
+        given["several places"] = (
+            "tumour was found in several places: check that the right one is outlined"
+        )
     if found["rim"] > AT_THE_RIM:
-        texts.append("much of the mask lies where skull and scalp are")
+        given["at the rim"] = "much of the mask lies where skull and scalp are"
     if found["continuity"] < BROKEN:
-        texts.append("the mask jumps from slice to slice")
+        given["jumps"] = "the mask jumps from slice to slice"
+    if found["brightness"] < DARK:
+        given["dark"] = (
+            "the mask is hardly brighter in FLAIR than the rest of the brain: check the order of "
+            "the sequences"
+        )
     if expected < POOR:
-        texts.append("a mask like this one is often wrong: compare it with the scan")
-    return texts
+        given["low expected Dice"] = "a mask like this one is often wrong: compare it with the scan"
+    return given
 
 
 class TrustModel:

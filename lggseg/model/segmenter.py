@@ -132,17 +132,24 @@ class Segmenter(nn.Module):
         LggError
             for any other shape or type, and where the network answers with NaN
         """
-        head, on_grid = self._predict_on_grid(image, device, batch)
-        return from_grid(on_grid.mean(0), head)
+        head = find_head(image)
+        return from_grid(self._predict_on_grid(image, head, device, batch).mean(0), head)
 
     def member_probabilities(
-        self, image: np.ndarray, device: str | None = None, batch: int = 16
+        self,
+        image: np.ndarray,
+        device: str | None = None,
+        batch: int = 16,
+        head: Head | None = None,
     ) -> np.ndarray:
         """Tumour probability of every voxel by each member, float32 (members, D, H, W).
 
-        Parameters and errors as for `probability`.
+        Parameters and errors as for `probability`; `head` is what `find_head` found in the image,
+        for a caller that has looked already.
         """
-        head, on_grid = self._predict_on_grid(image, device, batch)
+        if head is None:
+            head = find_head(image)
+        on_grid = self._predict_on_grid(image, head, device, batch)
         return np.stack([from_grid(of_member, head) for of_member in on_grid])
 
     def segment(self, image: np.ndarray, device: str | None = None) -> np.ndarray:
@@ -163,24 +170,20 @@ class Segmenter(nn.Module):
         )
 
     def _predict_on_grid(
-        self, image: np.ndarray, device: str | None, batch: int
-    ) -> tuple[Head, torch.Tensor]:
-        """The head in a volume, and the probabilities of its n slices on the grid.
-
-        The latter are float32 (members, n, 1, size, size).
-        """
+        self, image: np.ndarray, head: Head, device: str | None, batch: int
+    ) -> torch.Tensor:
+        """Probabilities of the n slices that show the head, float32 (members, n, 1, size, size)."""
         if batch < 1:
             raise LggError(f"batch={batch}: slices are predicted in batches of at least 1")
         where = pick_device(device)
         check_float32(self)
-        head = find_head(image)
         if head.missing:
             names = " and ".join(head.missing)
             warnings.warn(f"{names} shows nothing: FLAIR stands in for it", stacklevel=3)
         size = self.recipe.size
         slices = slices_to_grid(image, head, size)
         if len(slices) == 0:
-            return head, torch.zeros(len(self.networks), 0, 1, size, size)
+            return torch.zeros(len(self.networks), 0, 1, size, size)
 
         batches = math.ceil(len(slices) / batch)
         was_training = self.training
@@ -201,7 +204,7 @@ class Segmenter(nn.Module):
                 "the network answers with NaN or infinity; its training has diverged: train it "
                 "again"
             )
-        return head, on_grid
+        return on_grid
 
     def _probabilities(self, inputs: torch.Tensor) -> torch.Tensor:
         """Probabilities (members, N, 1, size, size).

@@ -157,11 +157,20 @@ def content_rows(image: np.ndarray) -> slice:
     A frame around the picture has one value per slice and sequence. Where all rows do, all are
     returned.
     """
-    varied = np.array([(image[:, row] != image[:, row, :1]).any() for row in range(image.shape[1])])
-    if not varied.any():
-        return slice(0, image.shape[1])
-    found = np.flatnonzero(varied)
-    return slice(int(found[0]), int(found[-1]) + 1)
+    height = image.shape[1]
+    first = first_varied(image, range(height))
+    if first is None:
+        return slice(0, height)
+    last = first_varied(image, range(height - 1, -1, -1))
+    return slice(first, last + 1)
+
+
+def first_varied(image: np.ndarray, rows: range) -> int | None:
+    """The first of these rows that holds more than one value; None if there is none."""
+    for row in rows:
+        if (image[:, row] != image[:, row, :1]).any():
+            return row
+    return None
 
 
 def smoothed(levels: np.ndarray) -> np.ndarray:

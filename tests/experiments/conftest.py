@@ -40,8 +40,8 @@ def run_done(cohort, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def second_run(cohort, run_done):
-    """Another run of the same folds."""
-    config = replace(TINY, out=str(run_done.out.parent / "second"), seed=5)
+    """Another run of the same folds: shallower networks, which see the neighbouring slices."""
+    config = replace(TINY, out=str(run_done.out.parent / "second"), seed=5, context=1, depth=2)
     return cross_validate(cohort, config, run_done.folds, progress=False)
 
 

@@ -130,7 +130,33 @@ def test_area_counts_ties_half():
 def test_an_empty_mask_is_expected_to_be_worth_nothing():
     model = trust.fit(trust.rows_of(ROWS, SEVERAL), ("agreement",))
     row = dict(ROWS.iloc[0]) | {"volume": 0}
-    assert trust.expected(model, row) == {"expected_dice": 0, "low": 0, "high": 0, "warned": 1}
+    assert trust.expected(model, row) == {
+        "expected_dice": 0,
+        "low": 0,
+        "high": 0,
+        "alarms": "nothing found",
+        "warned": 1,
+    }
+    doubted = trust.expected(model, row | {"doubts": 2})
+    assert doubted["alarms"] == "nothing found; implausible head" and doubted["warned"] == 2
+
+
+def test_alarms_by_what_became_of_the_mask():
+    rows = pd.DataFrame(
+        {
+            "dice": [0.9, 0.7, 0.69, 0.5, 0.49, 0.0],
+            "alarms": ["", "jumps", "jumps", "", "jumps; dark", "dark"],
+        }
+    )
+    found = trust.warning_table(rows).set_index("alarm")
+    assert found.loc["jumps"].tolist() == [1, 1, 1]
+    assert found.loc["dark"].tolist() == [2, 0, 0]
+    assert found.loc["any"].tolist() == [2, 1, 1]
+    assert found.loc["none"].tolist() == [0, 1, 1]
+    quiet = trust.warning_table(rows.assign(alarms=""))
+    assert quiet.alarm.tolist() == ["any", "none"] and quiet.fair.tolist() == [0, 2]
+    loud = trust.warning_table(rows.assign(alarms="dark")).set_index("alarm")
+    assert loud.loc["none"].tolist() == [0, 0, 0]
 
 
 def test_one_member_learns_from_the_members_alone():
@@ -194,6 +220,7 @@ def test_the_command_writes_the_published_tables(
         "trust_levels",
         "trust_patients",
         "trust_figures",
+        "trust_warnings",
         "reliability",
         "outlines",
     }

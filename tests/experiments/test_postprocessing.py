@@ -18,6 +18,7 @@ from experiments.tables import write_tables
 from lggseg import LggError, Segmenter, load_checkpoint
 
 RUNS = list(clean_ups(0.5, 0.0))
+WEIGHTS = ("weight_above", "weight_voxels", "weight_certain", "weight_contrast")
 
 
 def frame(rows) -> pd.DataFrame:
@@ -53,6 +54,37 @@ def test_each_run_changes_what_it_says(cohort, tmp_path):
         and (found.best_threshold == 1).all()
     )
     assert (found.plain < 1).all() and (found.all_components == found.plain).all()
+
+
+def test_weights_of_components_by_hand():
+    """A small certain component, and a large doubtful one."""
+    probability = np.array([[0.99, 0.99, 0.0, 0.6, 0.6, 0.6, 0.6]])
+    found = postprocessing.component_weights(probability, 0.5)
+    assert found["above"] == pytest.approx([0.98, 0.4])
+    assert found["voxels"].tolist() == [2, 4]
+    assert found["certain"].tolist() == [2, 0]
+    assert found["contrast"] == pytest.approx([2 * 0.49**2, 4 * 0.01])
+
+
+def test_dice_by_weight_is_that_of_the_components_kept():
+    probability = np.array([[[0.99, 0.99, 0.0, 0.6, 0.6, 0.6, 0.6]]])
+    truth = probability > 0.9
+    found = postprocessing.dice_by_weight(probability, truth, 0.5)
+    assert found["above", 1.0] == found["certain", 0.1] == 1
+    assert found["above", 0.0] == found["certain", 0.0] == pytest.approx(2 * 2 / (6 + 2))
+    assert found["voxels", 1.0] == 0
+
+
+def test_the_share_is_chosen_on_the_other_folds(run_done, cohort, monkeypatch):
+    """In one fold keeping all is best, in the other the heaviest alone."""
+    all_is_best = pd.Series({("above", 0.0): 0.9, ("above", 1.0): 0.2})
+    one_is_best = pd.Series({("above", 0.0): 0.3, ("above", 1.0): 0.8})
+    folds = {patient: fold for fold, patient, _ in run_maps(run_done)}
+    answers = iter([all_is_best if fold == 0 else one_is_best for fold in folds.values()])
+    monkeypatch.setattr(postprocessing, "dice_by_weight", lambda *_: next(answers))
+    found = frame(postprocessing.by_weight(run_done, cohort)).weight_above
+    for patient, fold in folds.items():
+        assert found[patient] == (0.2 if fold == 0 else 0.3)
 
 
 @pytest.mark.parametrize("name", ["run_done", "joined_run"])
@@ -93,5 +125,5 @@ def test_command(joined_run, cohort, tmp_path, monkeypatch, capsys):
     )
     assert "size_48" in capsys.readouterr().out
     assert pd.read_csv(tmp_path / "all.csv").groupby("run").size().to_dict() == dict.fromkeys(
-        [*RUNS, "best_threshold", "size_48", "mirror"], 4
+        [*RUNS, *WEIGHTS, "best_threshold", "size_48", "mirror"], 4
     )

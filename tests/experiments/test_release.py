@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from experiments import release as module
 from experiments.plan import read_run
 from experiments.release import PAGES, TABLES, figures, publish, release
 from lggseg import LggError, load_checkpoint, load_pretrained
+from lggseg.measures.trust import assess
 from lggseg.model.segmenter import WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +64,20 @@ def test_weights_tables_and_figures_arrive(project, run):
         ).read_bytes()
     for page in PAGES:
         assert (project / page).read_text() == f"# Title\n<!-- oof -->\n{told}\n<!-- /oof -->\n"
+
+
+def test_joined_members_of_several_kinds_are_shipped_in_one_file(project, joined_run, cohort):
+    release(joined_run, root=project)
+    shipped = load_checkpoint(project / "lggseg" / "weights" / "kaggle.pt")
+    trained = load_checkpoint(joined_run.out / "ensemble.pt")
+    patient = cohort.patients[0]
+    image = cohort.volume(patient).image
+    found = shipped.without(patient).member_probabilities(image)
+    assert len(found) == 2
+    wanted = trained.without(patient).member_probabilities(image)
+    np.testing.assert_allclose(found, wanted, atol=0.05)  # weights in 8 bits
+    trust = assess(shipped, image).trust
+    assert 0 <= trust.low <= trust.expected_dice <= trust.high <= 1
 
 
 def test_figures_are_told_in_words():

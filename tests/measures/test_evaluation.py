@@ -68,7 +68,7 @@ def test_without_a_list_all_are_judged(monkeypatch, capsys):
     """
     segmenter = Segmenter(network(0), GridSpec(32, block=1), [["P1"]])
     first = np.float32([[[[1, 0], [0, 0]]]])
-    monkeypatch.setattr(Segmenter, "member_probabilities", lambda self, image, device: first)
+    monkeypatch.setattr(Segmenter, "member_probabilities", lambda *_, **__: first)
     table = evaluate(segmenter, Half())
     assert table.index.tolist() == ["P2", "P1"] and table.seen.tolist() == [False, True]
     assert table.dice.tolist() == pytest.approx([2 / 3, 0]) and table.tumour_voxels.tolist() == [

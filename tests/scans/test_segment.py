@@ -18,7 +18,7 @@ def network(threshold: float, patients=()) -> Segmenter:
 def test_the_network_sees_square_pixels_and_the_scan_gets_its_own_back(monkeypatch):
     seen, model = [], network(0.5)
 
-    def members(image, device=None):
+    def members(image, device=None, head=None):
         seen.append(image.shape)
         return (image[None, ..., 1] > 50).astype(np.float32)
 
@@ -41,7 +41,7 @@ def test_the_recipes_threshold_and_components_count(monkeypatch):
         (0.55, 0.0, 16),
     ):
         model = network(threshold).with_recipe(min_component_share=share)
-        monkeypatch.setattr(model, "member_probabilities", lambda image, device: answer[None])
+        monkeypatch.setattr(model, "member_probabilities", lambda *_, **__: answer[None])
         _, mask = segment_scan(model, OwnScan(np.zeros((1, 16, 16, 3), np.uint8), ["a"]))
         assert mask.sum() == found
 

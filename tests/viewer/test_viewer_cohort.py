@@ -48,9 +48,9 @@ def test_patients_are_read_when_chosen(phantom_cohort):
 def test_each_patient_is_predicted_once(phantom_cohort, model, monkeypatch):
     threads, answer = [], Segmenter.member_probabilities
 
-    def counted(model, image, device):
+    def counted(model, image, device=None, **more):
         threads.append(threading.current_thread())
-        return answer(model, image)
+        return answer(model, image, device, **more)
 
     monkeypatch.setattr(Segmenter, "member_probabilities", counted)
     here = threading.current_thread()
@@ -72,7 +72,7 @@ def test_each_patient_is_predicted_once(phantom_cohort, model, monkeypatch):
 
 
 def test_the_recipes_threshold_and_components_count(phantom_cohort, model, monkeypatch):
-    def answer(model, image, device):
+    def answer(model, image, device, head):
         found = np.zeros(image.shape[:3], np.float32)
         found[2, :9, :9], found[8, 20:22, 20:22] = 0.9, 0.6
         return found[None]
@@ -92,7 +92,7 @@ def test_the_recipes_threshold_and_components_count(phantom_cohort, model, monke
 def test_the_page_stays_alive_while_predicting(phantom_cohort, model, monkeypatch):
     started, go = threading.Event(), threading.Event()
 
-    def slow(model, image, device):
+    def slow(model, image, device, head):
         started.set()
         assert go.wait(30)
         return np.full((1, *image.shape[:3]), 0.7, np.float32)
@@ -119,7 +119,7 @@ def test_the_page_stays_alive_while_predicting(phantom_cohort, model, monkeypatc
 
 
 def test_a_failed_prediction_is_told(phantom_cohort, model, monkeypatch):
-    def broken(model, image, device):
+    def broken(model, image, device, head):
         raise LggError("too few slices")
 
     monkeypatch.setattr(Segmenter, "member_probabilities", broken)
