@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
 from ..errors import LggError
 from ..prepare.head_finder import Head, above_air, find_head
@@ -93,6 +93,13 @@ def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
             warnings.append(f"{IN_WORDS[name]}: {odd} voxels are NaN or infinite; taken as air")
     grey = {name: to_bytes(values) for name, values in channels.items()}
     image = np.stack([grey.get(name, grey["flair"]) for name in KEYS], axis=-1)
+    for name, found in grey.items():
+        lit, white = found > 25, found > 230
+        if white.sum() > 0.5 * lit.sum() and np.mean(white | ~lit) > 0.98:
+            raise LggError(
+                f"{IN_WORDS[name]} shows little but black and white, as a mask or a map of "
+                "probabilities does; name the scan itself"
+            )
     missing = [IN_WORDS[name] for name in KEYS if name not in grey]
     if missing:
         told = f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set"
@@ -109,6 +116,12 @@ def check_sequences(image: np.ndarray) -> list[str]:
     head = find_head(image)
     if not len(head.slices):
         raise LggError("shows nothing: every slice is of one level; a wrong file, or saved wrongly")
+    heads = count_heads(image[..., FLAIR])
+    if heads > 3:
+        raise LggError(
+            f"shows {heads} things of like size side by side, as a mosaic of slices does; give one "
+            "picture per slice, or the scan as NIfTI"
+        )
     missing = [sequence for sequence in (PRE, POST) if head.source[sequence] == FLAIR]
     warnings = [f"{sequence.words} shows nothing; FLAIR stands in" for sequence in missing]
     warnings += head.doubts
@@ -119,6 +132,15 @@ def check_sequences(image: np.ndarray) -> list[str]:
             "FLAIR does not; check the order (pre-contrast, FLAIR, post-contrast, or --order)"
         )
     return warnings
+
+
+def count_heads(flair: np.ndarray) -> int:
+    """How many bright regions of like size the brightest slice of uint8 (D,H,W) shows."""
+    brightest = flair[flair.mean(axis=(1, 2)).argmax()].astype(np.float32)
+    smooth = gaussian_filter(brightest, max(1, max(brightest.shape) / 128))
+    regions, _ = label(binary_fill_holes(smooth > smooth.mean()))
+    sizes = np.bincount(regions.ravel())[1:]
+    return int(np.sum(sizes > 0.3 * sizes.max(initial=0)))
 
 
 def odd_sequence(image: np.ndarray, head: Head, margin: float = 0.05) -> int | None:

@@ -13,16 +13,18 @@ from .grid import Grid
 from .itk import read_image
 from .own_scan import OwnScan, check_size, reading
 
-PLACE = {"PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}  # numbers each
+# Numbers in each tag
+PLACE = {"PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}
 
 
 class Picture(NamedTuple):
-    """What a file's header tells of the slice in it."""
+    """What a file's header tells of a slice in it."""
 
     number: int  # of its series
     uid: str  # of its series
     title: str  # of its series
     file: Path
+    frame: int  # of its file, from 0
     fault: str  # why it is no slice; empty if it is one
     tags: dict[str, np.ndarray]  # its size, and the tags of PLACE
     thickness: float  # mm
@@ -36,7 +38,8 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
     the same places.
     """
     series: dict[str, list[Picture]] = {}
-    for picture in sorted(filter(None, map(read_header, files)), key=lambda one: one[:2]):
+    pictures = [picture for file in files for picture in read_header(file)]
+    for picture in sorted(pictures, key=lambda one: one[:2]):
         series.setdefault(picture.uid, []).append(picture)
     numbered = {str(i): uid for i, uid in enumerate(series, 1)}
     chosen = [numbered.get(name, name) for name in wanted] or list(series)
@@ -71,33 +74,51 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
     return OwnScan(np.stack(slices, axis=-1), grid=grids[0])
 
 
-def read_header(file: Path) -> Picture | None:
-    """What a header tells; None where there is no picture, but a report or a directory."""
+def read_header(file: Path) -> list[Picture]:
+    """What a header tells of each frame; nothing of a report or a directory, which hold none."""
     with reading(file, "DICOM"):
         data = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         if "Rows" not in data:
-            return None
-        tags = {tag: np.array(data.get(tag) or [], float).ravel() for tag in PLACE}
-        lost = [tag for tag, count in PLACE.items() if np.isfinite(tags[tag]).sum() != count]
+            return []
         grey = data.get("PhotometricInterpretation", "MONOCHROME2").startswith("MONOCHROME")
-        fault = ""
+        wrong = ""
         if not grey or data.get("SamplesPerPixel", 1) != 1 or "ModalityLUTSequence" in data:
-            fault = (
+            wrong = (
                 "is in colours, or has a table of levels, as a map; choose the scan's own series"
             )
-        elif (data.get("NumberOfFrames") or 1) > 1:
-            fault = "holds several frames; convert it to NIfTI with dcm2niix"
-        elif lost:
-            fault = f"does not tell {lost[0]}, so it cannot be measured; export the original series"
-        return Picture(
-            int(data.get("SeriesNumber") or 0),
-            str(data.get("SeriesInstanceUID") or "no UID"),
-            str(data.get("SeriesDescription") or "without a name"),
-            file,
-            fault,
-            tags | {"size": np.array([data.Rows, data.Columns], float)},
-            float(data.get("SliceThickness") or 1),
-        )
+        frames = [frame_tags(data, i) for i in range(data.get("NumberOfFrames") or 1)]
+        pictures = []
+        for i, told in enumerate(frames):
+            tags = {tag: np.array(told.get(tag) or [], float).ravel() for tag in PLACE}
+            tags["size"] = np.array([data.Rows, data.Columns], float)
+            lost = [tag for tag, count in PLACE.items() if np.isfinite(tags[tag]).sum() != count]
+            fault = wrong
+            if lost and not wrong:
+                fault = (
+                    f"does not tell {lost[0]}, so it cannot be measured; export the original series"
+                )
+            elif len(frames) > 1 and "PerFrameFunctionalGroupsSequence" not in data:
+                fault = "holds several frames, and not where they lie; convert it with dcm2niix"
+            elif told.get("RescaleSlope") != frames[0].get("RescaleSlope"):
+                fault = "has frames of different slopes; convert it to NIfTI with dcm2niix"
+            number = int(data.get("SeriesNumber") or 0)
+            uid = str(data.get("SeriesInstanceUID") or "no UID")
+            title = str(data.get("SeriesDescription") or "without a name")
+            thickness = float(told.get("SliceThickness") or 1)
+            pictures.append(Picture(number, uid, title, file, i, fault, tags, thickness))
+        return pictures
+
+
+def frame_tags(data: pydicom.Dataset, frame: int) -> pydicom.Dataset:
+    """All tags that hold for one frame: the file's, those of all frames, and its own."""
+    told = pydicom.Dataset()
+    told.update(data)
+    shared = data.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()]
+    own = data.get("PerFrameFunctionalGroupsSequence") or {frame: pydicom.Dataset()}
+    for group in [*shared[0], *own[frame]]:
+        if group.VR == "SQ" and group.value:
+            told.update(group.value[0])
+    return told
 
 
 def read_series(pictures: list[Picture], what: str) -> tuple[np.ndarray, Grid]:
@@ -133,7 +154,9 @@ def read_series(pictures: list[Picture], what: str) -> tuple[np.ndarray, Grid]:
         affine = np.eye(4)
         affine[:3] = np.column_stack([row * width, column * height, step, places[order[0]]])
         affine[:2] *= -1  # DICOM counts towards left and back, NIfTI towards right and front
-        volume = np.stack([intensities(pictures[i].file).T for i in order], axis=-1)
+        pixels = {file: intensities(file) for file in {one.file for one in pictures}}
+        slices = [pixels[one.file][one.frame].T for one in (pictures[i] for i in order)]
+        volume = np.stack(slices, axis=-1)
         return volume, Grid(volume.shape, affine)
 
 
@@ -161,14 +184,16 @@ def slice_step(places: np.ndarray, normal: np.ndarray, pixel: float, what: str) 
 
 
 def intensities(file: Path) -> np.ndarray:
-    """A slice float32 (rows, columns): rescaled, larger is brighter, NaN where it is padding."""
+    """Slices float32 (frames, rows, columns): rescaled, larger is brighter, padding as NaN."""
     with reading(file, "DICOM"):
         data = pydicom.dcmread(file, force=True)
-        need = data.Rows * data.Columns * data.BitsAllocated // 8
+        need = (
+            data.Rows * data.Columns * data.BitsAllocated // 8 * (data.get("NumberOfFrames") or 1)
+        )
         syntax = data.file_meta.get("TransferSyntaxUID")
         if not (syntax and syntax.is_compressed) and len(data.PixelData) < need:
             raise OSError(f"cut short, {len(data.PixelData)} of {need} bytes")  # SimpleITK reads on
-        values = SimpleITK.GetArrayFromImage(read_image(file)[0])[0].astype(np.float32)
+        values = SimpleITK.GetArrayFromImage(read_image(file)[0]).astype(np.float32)
         padding = data.get("PixelPaddingValue")
         if isinstance(padding, int):
             if data.PhotometricInterpretation == "MONOCHROME1":  # is turned over by now

@@ -11,7 +11,7 @@ import SimpleITK
 
 from ..errors import LggError
 from .grid import Grid
-from .own_scan import OwnScan, check_size, reading
+from .own_scan import NO_PLACE, OwnScan, check_size, reading
 
 
 def read_itk(path: Path) -> OwnScan:
@@ -36,13 +36,14 @@ def read_itk(path: Path) -> OwnScan:
         affine[:3, 3] = image.GetOrigin()[:3]
         affine[:2] *= -1  # ITK counts towards left and back, NIfTI towards right and front
         grid = Grid(size[:3], affine)
-    slices = grid.to_slices(values.swapaxes(0, 2).reshape(*grid.shape, -1))
-    warnings = []
-    nrrd = image.GetMetaData("ITK_InputFilterName") == "NrrdImageIO"
-    space = image.GetMetaData("NRRD_space") if image.HasMetaDataKey("NRRD_space") else ""
-    if nrrd and "superior" not in space:
-        warnings.append(f"{path}: does not say how it lies; taken as with the axes left, back, top")
-    return OwnScan(slices, grid=grid, warnings=warnings)
+        nrrd = image.GetMetaData("ITK_InputFilterName") == "NrrdImageIO"
+        space = image.GetMetaData("NRRD_space") if image.HasMetaDataKey("NRRD_space") else ""
+        by_itk = len(size) == 4 and image.HasMetaDataKey(
+            "NRRD_kinds[3]"
+        )  # it names three axes alone
+        if nrrd and "superior" not in space and not by_itk:
+            raise LggError(NO_PLACE)
+    return OwnScan(grid.to_slices(values.swapaxes(0, 2).reshape(*grid.shape, -1)), grid=grid)
 
 
 def compare_checksum(path: Path) -> None:

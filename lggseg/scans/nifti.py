@@ -10,7 +10,7 @@ from nibabel.affines import voxel_sizes
 
 from ..errors import LggError
 from .grid import Grid
-from .own_scan import OwnScan, check_size, reading
+from .own_scan import NO_PLACE, OwnScan, check_size, reading
 
 MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}  # in a header's unit of length
 
@@ -55,11 +55,7 @@ def place(header: nibabel.Nifti1Header) -> tuple[Grid, list[str]]:
     both = (header.get_sform(coded=True)[0], header.get_qform(coded=True)[0])
     forms = [to_mm @ form for form in both if form is not None]
     if not forms:
-        told = (
-            "does not say how it lies in the patient; taken as stored with the axes left, front, "
-            "top"
-        )
-        return plain, [told]
+        raise LggError(NO_PLACE)
     grids = []
     for form in forms:
         with suppress(LggError):

@@ -1,5 +1,6 @@
 """Somebody's own scan as every reader hands it on, and the rules that hold for all formats."""
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from .grid import Grid
 
 MAX_VOXELS = 2**28  # a hundred times the largest scan of the data set, and it fits into memory
+
+NO_PLACE = (
+    "does not say how it lies in the patient, so left, front and top are not known; convert it "
+    "again from DICOM by dcm2niix, or give its slices as pictures, front of the head up"
+)
 
 
 @dataclass
@@ -57,7 +63,8 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
     except (PermissionError, ImportError):  # the file may be whole
         raise
     except Exception as error:
-        told = " ".join(str(error).split("ERROR: ")[-1].split())[:200] or type(error).__name__
+        told = re.sub(r"\(0x\w+\)", "", str(error).split("ERROR: ")[-1])  # places in memory
+        told = " ".join(told.split())[:200] or type(error).__name__
         raise LggError(
             f"{path}: cannot be read as {kind} ({told}); copy or export it again, or give NIfTI"
         ) from error

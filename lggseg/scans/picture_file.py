@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import tifffile
@@ -57,6 +58,12 @@ def read_tiff(path: Path, mask: bool) -> np.ndarray:
                     f"its pages have several shapes, such as {scans[-1].levels[-1].shape}; those "
                     "of a stack must be alike: save each scan on its own"
                 )
+            left = file.filehandle.size - bytes_used(file)
+            if left > 1000 and left > 0.5 * sum(page.databytecounts):
+                raise LggError(
+                    f"{left} bytes of it belong to no page: its list of pages ends too early; save "
+                    "it again, or one picture per slice"
+                )
             slices = sort_axes(scans[0].asarray(), scans[0].axes)
     finally:
         logger.removeFilter(raise_warnings)
@@ -71,6 +78,18 @@ def read_tiff(path: Path, mask: bool) -> np.ndarray:
             )
         slices = slices[..., : -len(page.extrasamples)]
     return turned(slices, page.tags.valueof(ORIENTATION, 1))
+
+
+def bytes_used(file: tifffile.TiffFile) -> int:
+    """How much of a TIFF file its pages say that they use, with their tags."""
+    tags = 0
+    pixels = 0
+    for page in file.pages:
+        tags += sum(20 + tag.valuebytecount for tag in getattr(page, "tags", ()))
+        pixels += sum(page.databytecounts)
+    if file.series[0].dataoffset is not None:  # pixels in one piece, behind a single page's tags
+        pixels = max(pixels, file.series[0].nbytes)
+    return tags + pixels
 
 
 def raise_warnings(record: logging.LogRecord) -> bool:
@@ -100,7 +119,7 @@ def sort_axes(values: np.ndarray, axes: str) -> np.ndarray:
 def read_by_pillow(path: Path, mask: bool) -> np.ndarray:
     """The slices of a PNG, JPEG or BMP file, or of a TIFF with a palette or in CMYK or YCbCr."""
     formats = ("PNG", "TIFF", "JPEG", "BMP")
-    with path.open("rb") as file, Image.open(file, formats=formats) as picture:
+    with path.open("rb") as file, open_picture(file, formats) as picture:
         count = getattr(picture, "n_frames", 1)
         check_size(picture.height, picture.width)
         check_size(count, picture.height, picture.width)
@@ -119,6 +138,16 @@ def read_by_pillow(path: Path, mask: bool) -> np.ndarray:
         else:
             slices = levels(picture, mask)[None]
         return turned(slices, picture.getexif().get(ORIENTATION, 1))
+
+
+def open_picture(file: BinaryIO, formats: tuple[str, ...]) -> Image.Image:
+    """The picture in a file; LggError where it is so large that Pillow does not open it."""
+    try:
+        return Image.open(file, formats=formats)
+    except Image.DecompressionBombError as error:
+        raise LggError(
+            f"{str(error).split(', could')[0]}; no scan has slices as large: crop or shrink it"
+        ) from error
 
 
 def levels(picture: Image.Image, mask: bool) -> np.ndarray:

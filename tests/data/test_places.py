@@ -169,3 +169,72 @@ def test_own_network_lies_in_the_build_folder_of_the_project(tmp_path, monkeypat
     assert places.own_network("real") == tmp_path / "build" / "own_network_real.pt"
     monkeypatch.chdir(tmp_path)
     assert places.own_network("phantom") == tmp_path / "build" / "own_network_phantom.pt"
+
+
+def backslashes(root, place):
+    for file in root.rglob("*.tif"):
+        shutil.copy(file, place / f"kaggle_3m\\{file.parent.name}\\{file.name}")
+
+
+def flat(root, place):
+    for file in root.rglob("*.tif"):
+        shutil.copy(file, place / file.name)
+
+
+def copied_twice(root, place):
+    shutil.copytree(root, place / "kaggle_3m")
+    file = next(place.rglob("*_1.tif"))
+    shutil.copy(file, file.with_name(f"{file.stem} (1).tif"))
+
+
+def in_capitals(root, place):
+    shutil.copytree(root, place / "kaggle_3m")
+    for file in place.rglob("*.tif"):
+        file.rename(file.with_suffix(".TIF"))
+
+
+def too_deep(root, place):
+    shutil.copytree(root, place / "archive" / "kaggle_3m")
+
+
+def no_table(root, place):
+    shutil.copytree(root, place / "kaggle_3m")
+    (place / "kaggle_3m" / "data.csv").unlink()
+
+
+def zipped(root, place):
+    shutil.make_archive(str(place / "archive"), "zip", root)
+
+
+@pytest.mark.parametrize(
+    ("unpack", "words"),
+    [
+        (backslashes, "no folder such as TCGA_CS_4941_19960909 there"),
+        (flat, "no folder such as TCGA_CS_4941_19960909 there"),
+        (copied_twice, r"_1 \(1\).tif: a slice is called .* rename the file or take it out"),
+        (in_capitals, r".TIF: a slice is called .* rename the file or take it out"),
+        (too_deep, "no folder such as TCGA_CS_4941_19960909 there"),
+        (no_table, "data.csv cannot be read .* copy the file itself to this place"),
+        (zipped, "name the unpacked kaggle_3m"),
+    ],
+)
+def test_what_was_unpacked_oddly_is_refused_by_name(root, tmp_path, unpack, words):
+    """cpython #91036 and others: archives unpacked by other programs."""
+    place = tmp_path / "odd"
+    place.mkdir()
+    unpack(root, place)
+    with pytest.raises(LggError, match=words):
+        open_cohort(place, progress=False)
+
+
+def test_files_that_macos_leaves_are_passed_over(root, tmp_path):
+    place = tmp_path / "odd" / "kaggle_3m"
+    shutil.copytree(root, place)
+    (place / ".DS_Store").write_bytes(b"x")
+    for file in list(place.rglob("*.tif")):
+        file.with_name(f"._{file.name}").write_bytes(b"x")
+    for patient in root.iterdir():
+        (place / f"._{patient.name}").write_bytes(b"x")
+    copy = place.parent / "__MACOSX" / "kaggle_3m"
+    copy.mkdir(parents=True)
+    assert len(open_cohort(place.parent, progress=False).slices) == 16

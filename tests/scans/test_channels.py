@@ -156,3 +156,21 @@ def test_flair_is_told_apart_on_real_patients(real_cohort):
     share = {word: found.count(word) / len(found) for word in ("FLAIR", "unclear", "wrong")}
     print(len(found), share)
     assert share["FLAIR"] >= 0.95 and share["wrong"] <= 0.02
+
+
+def test_a_mask_with_levels_between_is_no_scan():
+    """Saved as JPEG, or smoothed: black and white, and something on the edge."""
+    y, x = np.ogrid[:64, :64]
+    soft = np.clip(255 * (12 - np.hypot(y - 32, x - 32)), 0, 255)
+    mask = np.repeat(soft[None], 3, axis=0).astype(np.uint8)
+    mask[:, :, :8] = np.random.default_rng(0).integers(0, 6, (3, 64, 8))
+    with pytest.raises(LggError, match="FLAIR shows little but black and white, as a mask"):
+        compose({"flair": mask})
+    with pytest.raises(LggError, match="pre-contrast T1 shows little but black and white"):
+        compose({"flair": head()[..., 1], "pre": mask})
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (4, 5)])
+def test_a_mosaic_is_no_scan(rows, columns):
+    with pytest.raises(LggError, match=f"shows {rows * columns} things of like size side by side"):
+        check_sequences(np.tile(head(depth=1), (1, rows, columns, 1)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lggseg.errors import LggError
-from lggseg.scans.dicom import read_dicom
+from lggseg.scans.dicom import PLACE, read_dicom
 from lggseg.scans.read import list_dicom
 
 pydicom = pytest.importorskip("pydicom")
@@ -139,6 +139,61 @@ def test_series_of_two_places_do_not_make_one_scan(tmp_path):
 def test_what_is_no_stack_of_slices_is_refused(tmp_path, tags, words):
     with pytest.raises(LggError, match=words):
         read(write_series(tmp_path, **tags))
+
+
+def enhanced(file, **tags):
+    """All slices as frames of one file, from top to bottom, each with its own place."""
+    places = []
+    for z in reversed(range(len(WORLD))):
+        place = pydicom.Dataset()
+        place.ImagePositionPatient = [0, 0, 5 * z]
+        frame = pydicom.Dataset()
+        frame.PlanePositionSequence = [place]
+        places.append(frame)
+    sizes = pydicom.Dataset()
+    sizes.PixelSpacing = [2.0, 1.0]
+    turn = pydicom.Dataset()
+    turn.ImageOrientationPatient = list(AXIAL)
+    shared = pydicom.Dataset()
+    shared.PixelMeasuresSequence = [sizes]
+    shared.PlaneOrientationSequence = [turn]
+    lost = dict.fromkeys(PLACE)
+    told = {
+        "SOPClassUID": uid.EnhancedMRImageStorage,
+        "NumberOfFrames": len(WORLD),
+        "SharedFunctionalGroupsSequence": [shared],
+        "PerFrameFunctionalGroupsSequence": places,
+        "PixelData": np.ascontiguousarray(WORLD[::-1], "<u2").tobytes(),
+    }
+    return write(file, WORLD[0], **(lost | told | tags))
+
+
+def test_several_frames_in_one_file(tmp_path):
+    stack = read(enhanced(tmp_path / "a.dcm"))
+    np.testing.assert_array_equal(stack.image[..., 0], WORLD)
+    assert stack.grid.spacing.tolist() == [5, 2, 1]
+
+
+def test_frames_that_are_no_stack_are_refused(tmp_path):
+    file = enhanced(tmp_path / "a.dcm", NumberOfFrames=3)
+    with pytest.raises(LggError, match="a.dcm"):
+        read(file)
+    data = pydicom.dcmread(enhanced(file))
+    data.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence[0].ImagePositionPatient = [
+        0,
+        0,
+        0,
+    ]
+    data.save_as(file)
+    with pytest.raises(LggError, match="two pictures at one place"):
+        read(file)
+    data = pydicom.dcmread(enhanced(file))
+    slope = pydicom.Dataset()
+    slope.RescaleSlope, slope.RescaleIntercept = 2, 0
+    data.PerFrameFunctionalGroupsSequence[2].PixelValueTransformationSequence = [slope]
+    data.save_as(file)
+    with pytest.raises(LggError, match="a.dcm has frames of different slopes"):
+        read(file)
 
 
 def test_a_lost_slice_and_a_double_one_are_told(tmp_path):

@@ -69,7 +69,7 @@ def test_an_affine_that_places_nothing_is_refused(affine):
 
 
 def head_grid(shape, spacing) -> Grid:
-    return Grid(shape, np.diag([*spacing, 1.0]))
+    return Grid(shape, np.diag([*spacing, 1.0]) @ np.diag([-1, -1, 1, 1]))
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,8 @@ def test_a_head_fits_or_not(shape, spacing, fits):
     else:
         with pytest.raises(LggError, match="voxels of .* mm; a head has 100 to 300 mm"):
             grid.check_head()
+
+
+def test_the_identity_is_no_scanners_affine():
+    with pytest.raises(LggError, match="its affine is the identity, .* none is known"):
+        Grid((240, 240, 155), np.eye(4)).check_head()

@@ -91,14 +91,12 @@ LPS = (
 
 
 @pytest.mark.parametrize("order", "<>")
-def test_an_nrrd_that_does_not_say_how_it_lies_is_told(tmp_path, order):
-    scan = read_itk(write_nrrd(tmp_path / "a.nrrd", "spacings: 1 2 5\n", order=order))
+def test_an_nrrd_that_does_not_say_how_it_lies_is_refused(tmp_path, order):
+    with pytest.raises(LggError, match="a.nrrd: does not say how it lies .* dcm2niix"):
+        read_itk(write_nrrd(tmp_path / "a.nrrd", "spacings: 1 2 5\n", order=order))
+    scan = read_itk(write_nrrd(tmp_path / "a.nrrd", LPS.format("", ""), order=order))
     np.testing.assert_array_equal(scan.image[..., 0], WORLD)
-    assert (
-        scan.grid.spacing.tolist() == [5, 2, 1]
-        and "a.nrrd: does not say how it lies" in scan.warnings[0]
-    )
-    assert read_itk(write_nrrd(tmp_path / "a.nrrd", LPS.format("", ""), order=order)).warnings == []
+    assert scan.grid.spacing.tolist() == [5, 2, 1] and scan.warnings == []
 
 
 def test_an_nrrd_of_several_channels_in_either_place(tmp_path):

@@ -411,3 +411,28 @@ def test_a_slice_larger_than_any_scanners_is_refused(tmp_path, monkeypatch):
     Image.new("L", (9, 9)).save(tmp_path / "a.png")
     with pytest.raises(LggError, match="a.png: its shape is .9, 9.; .* in a slice"):
         read_slices(tmp_path / "a.png")
+
+
+def test_a_png_too_large_for_pillow_is_refused_in_words(tmp_path):
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    with pytest.raises(LggError, match=r"a.png: Image size \(400000000 .* crop or shrink it"):
+        read_slices(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("last", [0, 6, 8])
+def test_a_list_of_pages_that_ends_early_is_told(tmp_path, compression, last):
+    pages = np.random.default_rng(0).integers(0, 255, (10, 64, 64), np.uint8)
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        for page in pages:
+            file.write(page, contiguous=False, metadata=None, compression=compression)
+    np.testing.assert_array_equal(read_slices(path), pages)
+    with tifffile.TiffFile(path) as file:
+        end = file.pages[last].offset + 2 + 12 * len(file.pages[last].tags)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:end] + bytes(4) + whole[end + 4 :])
+    with pytest.raises(LggError, match="a.tif: .* belong to no page: its list of pages ends"):
+        read_slices(path)

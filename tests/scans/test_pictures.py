@@ -111,19 +111,33 @@ def test_a_mask_of_another_size(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
-    [(("s1_1", "s1_2"), 0), (("s_1", "s_2_overlay"), 1), (("anna_1", "bert_1"), 1)],
+    "names",
+    [
+        ["s_1", "s_2_overlay"],
+        ["anna_1", "bert_1"],
+        ["a1", "a001", "a2"],
+        ["1a", "1b", "2a"],
+        ["img", "img2"],
+        [f"{k:02x}" for k in range(20)],
+        [f"slice_{k:x}" for k in range(20)],
+        [f"0x{k:x}" for k in range(12)],
+        ["one", "two", "three"],
+        ["i", "ii", "iii", "iv"],
+        ["I5", "S0", "S5"],  # inferior, superior
+        ["zm5", "zp0", "zp5"],
+        ["z\N{MINUS SIGN}5", "z0", "z5"],
+        [f"t{k % 2}_{k // 2}" for k in range(6)],  # two times
+    ],
 )
-def test_slices_named_in_two_ways_are_told(tmp_path, names, told):
-    warnings = read_pictures([save(tmp_path, f"{name}.png") for name in names], []).warnings
-    assert len(warnings) == told and all("named in two ways" in warning for warning in warnings)
+def test_names_that_give_no_number_to_each_slice_are_refused(tmp_path, names):
+    with pytest.raises(LggError, match="do not give one number to each, so their order is open"):
+        read_pictures([save(tmp_path, f"{name}.png") for name in names], [])
 
 
 @pytest.mark.parametrize(
     ("names", "told"),
     [
         (("s_1", "s_2", "s_4", "s_5"), "s_2.png and s_4.png are neighbours"),
-        (("a1", "a001", "a2"), "a1.png"),
         (("s_2", "s_4", "s_6"), None),
         (("p7_1", "p7_2"), None),
         (("x9y8", "x10y7"), None),
@@ -149,8 +163,9 @@ def test_a_gap_or_a_double_in_the_numbers_is_told(tmp_path, names, told):
         ["v1.5_9", "v1.5_10"],
         ["2020-01-05_9", "2020-01-05_10"],
         ["x9y1", "x10y0"],
-        ["1a", "1b", "2a"],
-        ["img", "img2"],
+        [f"z{k:.1e}" for k in range(8, 13)],
+        ["z-10", "z+0", "z+10"],
+        ["IMG_1", "img_2", "Img_10"],
         ["a-10", "a-5", "a5"],
         ["series.1", "series.2", "series.10"],
         ["z10,25", "z10,5", "z10,75", "z11,0"],
@@ -174,7 +189,7 @@ def test_numbers_in_names_are_read_as_they_are_meant(names):
     ],
 )
 def test_numbers_that_can_be_read_in_two_ways_are_refused(names):
-    with pytest.raises(LggError, match=r"z1.*png: the numbers in the names .* rename them"):
+    with pytest.raises(LggError, match=r"z1.*png: the numbers .* in several ways .* rename"):
         in_order([Path(f"{name}.png") for name in names])
 
 
@@ -247,3 +262,14 @@ def test_a_copy_of_a_slice_is_told(tmp_path):
     for k in (3, 4):  # slices beyond the head are alike
         Image.new("L", (32, 32)).save(tmp_path / f"{k}.png")
     assert len(read_raw_scan(tmp_path).image) == 5
+
+
+def test_an_outline_drawn_on_a_grey_picture_is_told(tmp_path):
+    rng = np.random.default_rng(0)
+    for k in range(3):
+        pixels = np.repeat(rng.integers(50, 250, (32, 32, 1), np.uint8), 3, axis=2)
+        if k == 1:
+            pixels[5:8, 5:8] = (255, 0, 0)
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+    with pytest.raises(LggError, match="1.png: is grey but for some coloured pixels"):
+        read_raw_scan(tmp_path)
