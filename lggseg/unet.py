@@ -111,7 +111,7 @@ class UNet(nn.Module):
         all. Section 4.1 of "Focal loss for dense object detection" (Lin et al. 2017) begins so.
         """
         nn.init.normal_(self.head.weight, std=0.1)
-        nn.init.constant_(self.head.bias, -3.0)
+        nn.init.constant_(self.head.get_parameter("bias"), -3.0)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         self._check(image)

@@ -4,9 +4,11 @@ import os
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_cohort import HEADER
 
-from lggseg.data.clinical import CLUSTERS, CODEBOOK, read_clinical
+from lggseg.data.clinical import CLUSTERS, CODEBOOK, EMPTY, read_clinical
 from lggseg.errors import LggError
 
 
@@ -189,3 +191,48 @@ def test_real_tables(real_cohort):
         "right",
         "frontal",
     ]
+
+
+@st.composite
+def written_tables(draw):
+    """The bytes of a data.csv as some program writes it, and each patient's codes by column."""
+    columns = draw(st.permutations([*CLUSTERS, *CODEBOOK]))
+    lines = [",".join(["Patient", *columns])]
+    codes = {}
+    for i in range(draw(st.integers(1, 4))):
+        codes[f"TCGA_CS_{4000 + i}"] = row = {name: draw(code_of(name)) for name in columns}
+        cells = [draw(written_as(code)) for code in row.values()]
+        lines.append(",".join([f"TCGA_CS_{4000 + i}", *cells]))
+    text = draw(st.sampled_from(["\n", "\r\n"])).join([*lines, ""])
+    return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig"]))), codes
+
+
+def code_of(column: str) -> st.SearchStrategy:
+    """A code that may stand in this column, or None."""
+    if column in CLUSTERS:
+        return st.none() | st.integers(1, 6)
+    words = CODEBOOK[column][1]
+    return st.none() | (st.integers(20, 79) if words is None else st.sampled_from(sorted(words)))
+
+
+def written_as(code: int | None) -> st.SearchStrategy:
+    """A code in one of the ways that programs have."""
+    ways = EMPTY if code is None else (f"{code}", f"{code}.0", f"{code}.")
+    frames = st.sampled_from(["{}", '"{}"', " {}", "{} "])
+    return st.builds(str.format, frames, st.sampled_from(ways))
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@given(table=written_tables())
+def test_however_a_program_writes_the_table_the_codes_are_the_same(tmp_path_factory, table):
+    content, codes = table
+    path = tmp_path_factory.mktemp("table") / "data.csv"
+    path.write_bytes(content)
+    clinical, clusters = read_clinical(path)
+    for patient, row in codes.items():
+        for column, code in row.items():
+            ours, words = CODEBOOK.get(column, (column, None))
+            side = clusters if column in CLUSTERS else clinical
+            right = words[code] if words and code is not None else code
+            found = side[ours][patient]
+            assert pd.isna(found) if code is None else found == right
