@@ -39,7 +39,7 @@ OPTIONS = {  # name: what it takes, what it is for
         "which series of a DICOM folder, by its number in the list that is printed without this "
         "option, or by its UID; several with commas, each a channel of --order",
     ),
-    "--device": ("NAME", "where to compute: cpu or cuda (default: the GPU if there is one)"),
+    "--device": ("NAME", "where to compute: cpu, cuda or mps (default: the GPU if CUDA sees one)"),
 }
 EXAMPLES = """examples:
   python -m lggseg.predict slices/ --out found

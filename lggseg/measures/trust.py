@@ -99,7 +99,7 @@ def assess(segmenter: Segmenter, image: np.ndarray, device: str | None = None) -
     segmenter : the network, or several
     image : uint8 (slices, height, width, 3), the sequences in the order pre-contrast, FLAIR,
         post-contrast
-    device : cpu, cuda or mps; without it the GPU if there is one
+    device : cpu, cuda or mps; without it the GPU if CUDA sees one
 
     Returns
     -------

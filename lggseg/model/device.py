@@ -20,7 +20,7 @@ def pick_device(name: str | None = None) -> torch.device:
 
     Parameters
     ----------
-    name : cpu, cuda or mps; without it the GPU if CUDA sees one, else the CPU
+    name : cpu, cuda or mps (the GPU of a Mac); without it the GPU if CUDA sees one, else the CPU
 
     Returns
     -------
@@ -76,7 +76,8 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
     """Number format for mixed precision on a device, or None to stay in float32.
 
     On NVIDIA GPUs bfloat16 needs compute capability 8.0; older ones use float16, which needs a
-    GradScaler. A CPU gains from bfloat16 only if it has instructions for it.
+    GradScaler. A CPU gains from bfloat16 only if it has instructions for it. The GPU of a Mac stays
+    in float32.
     """
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
@@ -84,6 +85,16 @@ def amp_dtype(device: torch.device) -> torch.dtype | None:
     if device.type == "cpu" and cpu_has_bfloat16():
         return torch.bfloat16
     return None
+
+
+def augmentation_device(device: torch.device) -> torch.device:
+    """Where slices are augmented for a network on `device`.
+
+    There, except on the GPU of a Mac, for which PyTorch lacks some of the operations.
+    """
+    if device.type == "mps":
+        return torch.device("cpu")
+    return device
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager:

@@ -120,7 +120,7 @@ class Segmenter(nn.Module):
         Parameters
         ----------
         image : uint8 (D, H, W, 3), the sequences in the order pre-contrast, FLAIR, post-contrast
-        device : cpu, cuda or mps; without it the GPU if there is one. The Segmenter moves there
+        device : cpu, cuda or mps; without it the GPU if CUDA sees one. The Segmenter moves there
         batch : slices at a time
 
         Returns

@@ -121,7 +121,7 @@ class TrainConfig:
     workers: int = setting(
         0, "loader processes; on two cores they only compete with the training", least=0, most=256
     )
-    device: str | None = setting(None, "cpu, cuda or mps; without it the GPU if there is one")
+    device: str | None = setting(None, "cpu, cuda or mps; without it the GPU if CUDA sees one")
     compile: bool = setting(
         False, "torch.compile: takes a minute or two at first, and needs a C++ compiler"
     )

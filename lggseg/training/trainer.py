@@ -19,7 +19,7 @@ from ..errors import LggError
 from ..files import atomic_write
 from ..measures.metrics import dice
 from ..model.checkpoint import read_checkpoint, write_checkpoint
-from ..model.device import amp_dtype, mixed_precision, pick_device
+from ..model.device import amp_dtype, augmentation_device, mixed_precision, pick_device
 from ..model.segmenter import Segmenter
 from ..prepare.augment import Augment
 from .config import TrainConfig
@@ -161,11 +161,12 @@ class Trainer:
         """
         self.model.train()
         self.augment.strength = self.config.strength_at(epoch)
-        losses = []
+        losses: list[torch.Tensor] = []
+        where = augmentation_device(self.device)
         bar = tqdm(self.batches(epoch), self.caption(epoch), leave=False, disable=not progress)
         for image, mask in bar:
-            image, mask = self.augment(image.to(self.device), mask.to(self.device))
-            losses.append(self.step(image, mask))
+            image, mask = self.augment(image.to(where), mask.to(where))
+            losses.append(self.step(image.to(self.device), mask.to(self.device)))
             if len(losses) % CHECK_EVERY == 0 or len(losses) == self.steps:
                 self.check(losses)
         return mean_of_all(torch.stack(losses)).mean().item()

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,13 @@ import torch
 
 from lggseg.errors import LggError
 from lggseg.model import device
-from lggseg.model.device import amp_dtype, cpu_has_bfloat16, pick_device
+from lggseg.model.device import (
+    amp_dtype,
+    augmentation_device,
+    cpu_has_bfloat16,
+    mixed_precision,
+    pick_device,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +53,11 @@ def test_each_process_of_torchrun_takes_its_own_gpu(monkeypatch):
         ("gpu", "no such device"),
         ("meta", "no such device"),
         ("xpu", "no such device"),
+        pytest.param(
+            "mps",
+            "no such device",
+            marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="a Mac with a GPU"),
+        ),
     ],
 )
 def test_devices_that_are_not_there_are_named(monkeypatch, name, told):
@@ -53,6 +65,22 @@ def test_devices_that_are_not_there_are_named(monkeypatch, name, told):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(LggError, match=told):
         pick_device(name)
+
+
+def test_the_gpu_of_a_mac_is_taken_when_asked_for(monkeypatch):
+    """As far as can be seen without one: PyTorch answers there, and everything stays in float32."""
+    zeros = torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda size, device: zeros(size))
+    mac = pick_device("mps")
+    assert mac == torch.device("mps")
+    assert amp_dtype(mac) is None and isinstance(mixed_precision(mac), nullcontext)
+    assert not torch.amp.GradScaler(mac.type, enabled=amp_dtype(mac) == torch.float16).is_enabled()
+
+
+def test_slices_are_augmented_where_the_network_is_except_on_a_mac():
+    assert augmentation_device(torch.device("cuda", 1)) == torch.device("cuda", 1)
+    assert augmentation_device(torch.device("cpu")) == torch.device("cpu")
+    assert augmentation_device(torch.device("mps")) == torch.device("cpu")
 
 
 @pytest.mark.parametrize(
