@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         scan = read_sequences(args.flair, args.pre, args.post)
     for warning in scan.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    check_place(args.out, sources, result_names(scan))
+    check_place(args.out, sources, result_names(scan), args.overwrite)
     found = segment_scan(model, scan, args.device)
     for warning in found.trust.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -85,10 +85,12 @@ def parser() -> argparse.ArgumentParser:
     scan = "the scan, where all its sequences lie in one place"
     parser.add_argument("scan", nargs="?", metavar="SCAN", help=scan)
     out = (
-        "folder for what is found; made where it lacks, and never the scan's own. Results of an "
-        "earlier run in it are replaced, and nothing else is touched"
+        "folder for what is found: a new or empty one, and never the scan's own (but see "
+        "--overwrite)"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
+    overwrite = "replace what an earlier run wrote into DIR; nothing else in it is touched"
+    parser.add_argument("--overwrite", action="store_true", help=overwrite)
     weights = (
         "trained network: kaggle (real patients) or phantom, as they come with the package, or the "
         "path of a checkpoint (default: kaggle)"

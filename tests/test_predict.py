@@ -213,13 +213,15 @@ def test_it_is_checked_that_results_can_be_written_before_predicting(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "s_2_mask.png").write_text("by hand")
     command(slices, "--out", tmp_path / "out", "--weights", weights)
+    command(slices, "--out", tmp_path / "out", "--overwrite", "--weights", weights)
 
 
 def test_results_of_an_earlier_run_go(slices, weights, tmp_path):
     run = ["--out", str(tmp_path / "out"), "--weights", weights]
     main([str(slices), *run])
     assert (tmp_path / "out" / "s_3_overlay.png").exists()
-    main([str(slices / "s_1.png"), *run])
+    command(slices / "s_1.png", *run)  # the folder is not empty
+    main([str(slices / "s_1.png"), *run, "--overwrite"])
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
         RESULTS,
         "measures.csv",
@@ -263,7 +265,8 @@ def test_help_explains_every_option(capsys):
         "flair,t1,t1ce",
         "series of a DICOM folder",
         "real patients",
-        "the GPU if there is one",
+        "the GPU if CUDA sees one",
+        "--overwrite",
         "FLAIR alone",
         "before contrast agent",
         "after contrast agent",

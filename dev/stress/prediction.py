@@ -27,7 +27,8 @@ SLICES = 12
 def predict(scan: Path, out: Path, weights: Path) -> None:
     """The command on one scan."""
     torch.set_num_threads(1)
-    main([str(scan), "--out", str(out), "--weights", str(weights), "--device", "cpu"])
+    options = ["--out", str(out), "--overwrite", "--weights", str(weights), "--device", "cpu"]
+    main([str(scan), *options])
 
 
 def write_scan(folder: Path, seed: int) -> None:

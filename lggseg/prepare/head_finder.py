@@ -159,9 +159,9 @@ def content_rows(image: np.ndarray) -> slice:
     """
     height = image.shape[1]
     first = first_varied(image, range(height))
-    if first is None:
-        return slice(0, height)
     last = first_varied(image, range(height - 1, -1, -1))
+    if first is None or last is None:
+        return slice(0, height)
     return slice(first, last + 1)
 
 

@@ -92,7 +92,7 @@ class Grid:
             )
             raise LggError(
                 f"has {' x '.join(map(str, self.axial_shape))} voxels of {size} mm{told}; a head "
-                "has 100 to 300 mm a side within its slices and 60 to 300 along their stack, pixels "
-                "of 0.2 to 3 mm and slices of 0.5 to 15 mm: give all slices of the scan, with "
-                "true voxel sizes in mm, as dcm2niix converts them from DICOM"
+                "has 100 to 300 mm a side within its slices and 60 to 300 along their stack, "
+                "pixels of 0.2 to 3 mm and slices of 0.5 to 15 mm: give all slices of the scan, "
+                "with true voxel sizes in mm, as dcm2niix converts them from DICOM"
             )

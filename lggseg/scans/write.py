@@ -1,11 +1,9 @@
 """What is found in an own scan, as files: masks, probabilities, overlays, measures.
 
-The folder keeps a list of the files that were written into it, with their digests (`RESULTS`). A
-later run replaces these and removes what it does not write again. A file that is not on the list,
-or was changed since, stands in its way, and is named before anything is written.
+A folder that is not empty is refused. The folder keeps a list of the files that were written into
+it (`RESULTS`); with `overwrite` a later run replaces these, and touches nothing else.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -73,79 +71,91 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def check_place(out: Path, scan: Iterable[Path], names: Iterable[str]) -> None:
-    """Raise LggError unless files of these names may be written into the folder `out`.
+def check_place(
+    out: Path, scan: Iterable[Path], names: Iterable[str], overwrite: bool = False
+) -> None:
+    """Make the folder `out`, and check that results may be written into it.
 
-    It is made if need be. It must not be or hold a file or folder of the scan; what stands in the
-    way must be ours; the disk must let us.
+    Parameters
+    ----------
+    out : folder for the results
+    scan : files and folders that the scan was read from
+    names : of the files that will be written
+    overwrite : whether results of an earlier run may be replaced
+
+    Raises
+    ------
+    LggError
+        if `out` is or holds the scan, cannot be written to, or is not empty; with `overwrite`, if
+        it holds no results of an earlier run, or somebody else's file of one of the names
     """
     check_apart(out, scan)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
-        our_files(out, names)
+        there = sorted(file.name for file in out.iterdir() if file.name != PART)
     except OSError as error:
         raise LggError(
             f"--out {out}: cannot be written to ({error.strerror or error}); name another folder"
         ) from error
-
-
-def our_files(out: Path, names: Iterable[str]) -> dict[str, list[str]]:
-    """Digests of our files in `out`, by name; LggError where one in the way is not ours, or
-    changed.
-    """
-    ours: dict[str, list[str]] = {}
-    try:
-        if (out / RESULTS).exists():
-            if not (out / RESULTS).is_file():
-                raise ValueError("no plain file")  # a pipe would be waited for
-            listed = json.loads((out / RESULTS).read_bytes())["files"]
-            ours = {
-                name: [*map(str, all_of)]
-                for name, all_of in listed.items()
-                if Path(name).name == name
-            }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    for name in names:
+        if len(os.fsencode(name)) > 250:
+            raise LggError(f"{name}: too long a name for the disk; shorten the slices' names")
+    if not there:
+        return
+    if not overwrite:
         raise LggError(
-            f"{out / RESULTS}: damaged, so what an earlier run wrote there is not known; name "
+            f"--out {out}: is not empty, it holds {there[0]}; name another folder, or say "
+            "--overwrite to replace what an earlier run wrote there"
+        )
+    ours = earlier_results(out)
+    wanted = {plain(name) for name in names}
+    for name in there:
+        if name not in ours and plain(name) in wanted:
+            raise LggError(
+                f"--out {out}: holds a {name} that this command did not write; name another folder"
+            )
+
+
+def earlier_results(out: Path) -> list[str]:
+    """Names of the files that an earlier run wrote into `out`, the list of them included.
+
+    Raises
+    ------
+    LggError
+        where there is no list, or a damaged one
+    """
+    file = out / RESULTS
+    try:
+        if not file.is_file():  # a pipe would be waited for
+            raise ValueError("no such file")
+        names = json.loads(file.read_bytes())["files"]
+        if not all(Path(name).name == name for name in names):
+            raise ValueError("a name leads out of the folder")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise LggError(
+            f"{file}: is missing or damaged, so what an earlier run wrote there is not known; name "
             "another folder"
         ) from error
-    wanted = {plain(name) for name in names}
-    for file in sorted(out.iterdir()):
-        intact = file.is_file() and not file.is_symlink()
-        if file.name in ours:
-            if not intact or digest(file.read_bytes()) not in ours[file.name]:
-                raise LggError(
-                    f"--out {out}: {file.name} was changed since an earlier run wrote it; move it "
-                    "away, or name another folder"
-                )
-        elif plain(file.name) in wanted:
-            raise LggError(
-                f"--out {out}: holds a {file.name} that this command did not write; name another "
-                "folder"
-            )
-    too_long = [name for name in names if len(os.fsencode(name)) > 250]
-    if too_long:
-        raise LggError(f"{too_long[0]}: too long a name for the disk; shorten the slices' names")
-    return ours
+    return [*names, RESULTS]
 
 
 def write_results(files: dict[str, bytes], out: Path) -> None:
-    """Write files into `out` in place of those of an earlier run; LggError as `check_place`.
+    """Write files into `out`, for which `check_place` was called, and remove earlier results.
 
     Stopped half-way, the list names the old files and the new, and the next run clears up.
     """
     try:
-        ours = our_files(out, files)
-        new = {name: [digest(content)] for name, content in files.items()}
-        both = {name: ours.get(name, []) + new.get(name, []) for name in {**ours, **new}}
-        put(out / RESULTS, list_of(both, complete=False))
-        for name in ours.keys() - new.keys():
+        earlier = []
+        if (out / RESULTS).exists():
+            earlier = [name for name in earlier_results(out) if name != RESULTS]
+        put(out / RESULTS, list_of({*earlier, *files}, complete=False))
+        for name in set(earlier) - files.keys():
             (out / name).unlink(missing_ok=True)
         for name, content in files.items():
             put(out / name, content)
-        put(out / RESULTS, list_of(new, complete=True))
+        put(out / RESULTS, list_of(files, complete=True))
     except OSError as error:
         raise LggError(
             f"--out {out}: cannot be written to ({error.strerror or error}); make room, or name "
@@ -153,10 +163,10 @@ def write_results(files: dict[str, bytes], out: Path) -> None:
         ) from error
 
 
-def list_of(files: dict[str, list[str]], complete: bool) -> bytes:
+def list_of(names: Iterable[str], complete: bool) -> bytes:
     """The list's content."""
     written_by = "python -m lggseg.predict"
-    content = {"written by": written_by, "complete": complete, "files": files}
+    content = {"written by": written_by, "complete": complete, "files": sorted(names)}
     return json.dumps(content, indent=1).encode()
 
 
@@ -164,8 +174,3 @@ def put(file: Path, content: bytes) -> None:
     """Write a file so that it is there as a whole or not at all."""
     with atomic_write(file, file.with_name(PART)) as part:
         part.write_bytes(content)
-
-
-def digest(content: bytes) -> str:
-    """SHA-256."""
-    return hashlib.sha256(content).hexdigest()

@@ -117,24 +117,27 @@ def test_a_second_run_leaves_no_stale_file_and_touches_nothing_else(tmp_path):
     assert found == {"notes.txt": b"mine", "a_mask.png": b"3", "b_mask.png": b"4"}
 
 
-@pytest.mark.parametrize("name", ["a_mask.png", "A_MASK.PNG"])
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(LggError, match="is not empty, it holds notes.txt; .* --overwrite"):
+        check_place(tmp_path, [tmp_path.parent / "scan"], ["a_mask.png"])
+
+
+def test_overwrite_wants_results_of_an_earlier_run(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(LggError, match=f"{RESULTS}: is missing or damaged"):
+        check_place(tmp_path, [], ["a_mask.png"], overwrite=True)
+    write_results({"a_mask.png": b"1"}, tmp_path)
+    check_place(tmp_path, [], ["a_mask.png", "b_mask.png"], overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["b_mask.png", "B_MASK.PNG"])
 def test_files_of_others_are_never_overwritten(tmp_path, name):
+    write_results({"a_mask.png": b"1"}, tmp_path)
     (tmp_path / name).write_bytes(b"drawn by hand")
-    for attempt in (
-        lambda: write_results({"a_mask.png": b"1"}, tmp_path),
-        lambda: check_place(tmp_path, [tmp_path.parent / "scan"], ["a_mask.png"]),
-    ):
-        with pytest.raises(LggError, match=f"holds a {name} that this command did not write"):
-            attempt()
-    assert tree(tmp_path) == {name: b"drawn by hand"}
-
-
-def test_results_that_somebody_corrected_are_kept(tmp_path):
-    write_results({"a_mask.png": b"1", "b_mask.png": b"1"}, tmp_path)
-    (tmp_path / "b_mask.png").write_bytes(b"corrected")
-    with pytest.raises(LggError, match="b_mask.png was changed since"):
-        write_results({"a_mask.png": b"2"}, tmp_path)
-    assert tree(tmp_path)["a_mask.png"] == b"1" and tree(tmp_path)["b_mask.png"] == b"corrected"
+    with pytest.raises(LggError, match=f"holds a {name} that this command did not write"):
+        check_place(tmp_path, [], ["a_mask.png", "b_mask.png"], overwrite=True)
+    assert tree(tmp_path)[name] == b"drawn by hand"
 
 
 def test_results_that_somebody_removed_are_no_trouble(tmp_path):
@@ -145,22 +148,22 @@ def test_results_that_somebody_removed_are_no_trouble(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b'{"files": [1]}', b'{"files": {"a": 1}}', b"\xff"]
+    "content", [b"", b"[]", b'{"files": [1]}', b'{"files": ["../a.png"]}', b"\xff"]
 )
 def test_a_damaged_list_stops_everything(tmp_path, content):
     (tmp_path / RESULTS).write_bytes(content)
-    with pytest.raises(LggError, match="damaged"):
-        write_results({"a_mask.png": b"2"}, tmp_path)
+    for attempt in (
+        lambda: check_place(tmp_path, [], ["a_mask.png"], overwrite=True),
+        lambda: write_results({"a_mask.png": b"2"}, tmp_path),
+    ):
+        with pytest.raises(LggError, match="damaged"):
+            attempt()
     assert tree(tmp_path) == {RESULTS: content}
 
 
-def test_a_forged_list_reaches_nothing_outside(tmp_path):
-    victim, out = tmp_path / "victim.png", tmp_path / "out"
-    victim.write_bytes(b"x")
-    out.mkdir()
-    (out / RESULTS).write_text(json.dumps({"files": {"../victim.png": [write.digest(b"x")]}}))
-    write_results({"a_mask.png": b"2"}, out)
-    assert victim.exists()
+def test_what_a_kill_at_the_first_file_left_is_no_trouble(tmp_path):
+    (tmp_path / write.PART).write_bytes(b"half of the list")
+    check_place(tmp_path, [], ["a_mask.png"])
 
 
 @pytest.mark.parametrize("writes", range(6))
@@ -268,4 +271,4 @@ def test_measures_are_a_table(tmp_path):
 def test_a_list_that_is_none_is_neither_waited_for_nor_a_traceback(tmp_path, make):
     make(tmp_path / RESULTS)
     with pytest.raises(LggError, match="damaged, so what an earlier run wrote there is not known"):
-        check_place(tmp_path, [], ["a_mask.png"])
+        check_place(tmp_path, [], ["a_mask.png"], overwrite=True)
