@@ -1,8 +1,10 @@
 """The page in which the network runs, in a headless Chromium; and does it as the package does?"""
 
 import functools
+import gzip
 import http.server
 import io
+import os
 import re
 import threading
 from pathlib import Path
@@ -24,6 +26,7 @@ from lggseg.scans.segment import segment_scan
 
 nibabel = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")
+SimpleITK = pytest.importorskip("SimpleITK")
 
 UNNAMED = """() => {
   const controls = [...document.querySelectorAll("#try :is(input, select, button, canvas)")];
@@ -36,6 +39,7 @@ AGREEMENT = 0.995  # Dice of the page's mask and the package's
 PATIENTS = 20
 FEWER = 4  # phantoms for tests that need just some
 MB = 1e6
+SLOWDOWN = float(os.environ.get("SLOWDOWN", "1"))  # of the page's CPU, to test as on a slow machine
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -65,6 +69,9 @@ class TryPage:
         self.strange = []  # requests to other places than the page's own server
         self.errors = []
         page.set_default_timeout(120_000)
+        if SLOWDOWN > 1:
+            session = page.context.new_cdp_session(page)
+            session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.route("**/*", lambda route: self.allow(route, address))
         page.goto(address)
@@ -131,7 +138,9 @@ class TryPage:
             box["x"] + start[0] * box["width"], box["y"] + start[1] * box["height"]
         )
         self.page.mouse.down()
-        self.page.mouse.move(box["x"] + end[0] * box["width"], box["y"] + end[1] * box["height"])
+        self.page.mouse.move(
+            box["x"] + end[0] * box["width"], box["y"] + end[1] * box["height"], steps=3
+        )
         self.page.mouse.up()
 
     def unfold(self, name: str) -> None:
@@ -303,6 +312,79 @@ def test_mask_of_a_dicom_series_is_the_packages(opened, phantoms, model, tmp_pat
     assert dice(opened.mask(tmp_path), package_mask(model, read_scan(series))) >= AGREEMENT
 
 
+def itk_image(image: np.ndarray) -> "SimpleITK.Image":
+    """Slices uint8 (D,H,W) or (D,H,W,3) as ITK has them, towards left, back and top."""
+    levels = image.astype(np.int16) * 7
+    made = SimpleITK.GetImageFromArray(levels, isVector=image.ndim == 4)
+    made.SetSpacing((0.9, 0.9, 5.0))
+    made.SetOrigin((-90.0, -100.0, 30.0))
+    return made
+
+
+def write_nrrd(file: Path, image: np.ndarray, place: str, flips: tuple[int, int], end: str) -> None:
+    """FLAIR as an NRRD file; SimpleITK writes but one of the spaces that such files may have.
+
+    `place` are the header's lines on where it lies, `flips` -1 for each of the axes x and y that
+    runs the other way than in the slices, `end` < or > for the order of bytes.
+    """
+    voxels = image[:, :: flips[1], :: flips[0], 1].astype(f"{end}u2")
+    header = (
+        f"NRRD0004\n# a comment\ntype: unsigned short\ndimension: 3\n{place}"
+        f"sizes: {' '.join(map(str, voxels.shape[::-1]))}\nkinds: domain domain domain\n"
+        f"endian: {'big' if end == '>' else 'little'}\nencoding: raw\nkey:=value\n\n"
+    )
+    file.write_bytes(header.encode() + voxels.tobytes())
+
+
+def write_itk_files(image: np.ndarray, folder: Path) -> dict[str, Path]:
+    """One phantom in the layouts that NRRD and MetaImage have, each the file to open, by name."""
+    found = {}
+    flair = itk_image(image[..., 1])
+    colours = itk_image(image)
+    sagittal = SimpleITK.DICOMOrient(flair, "PIR")  # the axes run to the back, down, to the right
+    for suffix in ("nrrd", "nhdr", "mha", "mhd"):
+        found[f"turned, {suffix}"] = folder / f"turned.{suffix}"
+        SimpleITK.WriteImage(sagittal, str(found[f"turned, {suffix}"]), True)
+        found[f"three sequences, {suffix}"] = folder / f"colours.{suffix}"
+        SimpleITK.WriteImage(colours, str(found[f"three sequences, {suffix}"]), suffix == "nrrd")
+    for suffix in ("nrrd", "mha"):
+        found[f"volumes, {suffix}"] = folder / f"volumes.{suffix}"
+        volumes = SimpleITK.JoinSeries([itk_image(image[..., s]) for s in range(3)])
+        SimpleITK.WriteImage(volumes, str(found[f"volumes, {suffix}"]))
+    directions = "space directions: (0.9,0,0) (0,0.9,0) (0,0,5)\nspace origin: (-90,-90,10)\n"
+    found["RAS"] = folder / "ras.nrrd"
+    write_nrrd(found["RAS"], image, f"space: RAS\n{directions}", (-1, -1), ">")
+    found["LAS"] = folder / "las.nrrd"
+    write_nrrd(found["LAS"], image, f"space: left-anterior-superior\n{directions}", (1, -1), "<")
+    found["no space"] = folder / "no_space.nrrd"
+    write_nrrd(found["no space"], image, "spacings: 0.9 0.9 5\n", (1, 1), "<")
+    return found
+
+
+def test_nrrd_and_metaimage_are_read_as_by_the_package(opened, phantoms, model, tmp_path):
+    _, image, truth = phantoms[2]
+    for name, file in write_itk_files(image, tmp_path).items():
+        files = [file, *(tmp_path.glob(f"{file.stem}*raw*") if "hd" in file.suffix else [])]
+        opened.give(*files)
+        scan = read_scan(file)
+        warnings = [each.replace(f"{tmp_path}/", "") for each in scan.warnings]
+        assert opened.warnings() == warnings, name
+        seen = read_scan(opened.download("save-picture", tmp_path)).image
+        assert np.abs(seen.astype(int) - scan.image).max() <= 1, name
+        mask = opened.mask(tmp_path)
+        overlap = dice(mask, package_mask(model, scan))
+        print(f"agreement, {name}: {overlap:.4f}")
+        assert overlap >= AGREEMENT, name
+        assert dice(mask, truth) > 0.5, name
+
+
+def test_a_metaimage_without_its_voxels_is_refused(opened, phantoms, tmp_path):
+    _, image, _ = phantoms[0]
+    SimpleITK.WriteImage(itk_image(image[..., 1]), str(tmp_path / "alone.mhd"))
+    said = opened.refused(tmp_path / "alone.mhd")
+    assert said == "alone.mhd: its voxels lie in alone.raw; give both files at once"
+
+
 def write_dicom(slices: np.ndarray, folder: Path) -> None:
     """Axial slices uint8 (D,H,W), front up and left on the right, as a FLAIR series."""
     from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -442,17 +524,56 @@ def test_bad_input_gets_the_packages_own_words(opened, phantoms, tmp_path):
     bad["identity.nii"] = lambda file: nibabel.save(
         nibabel.Nifti1Image(image[..., 1].transpose(2, 1, 0), np.eye(4)), file
     )
+    gzipped = gzip.compress(
+        nibabel.Nifti1Image(image[..., 1].transpose(2, 1, 0), np.diag([-1, -1, 5, 1])).to_bytes()
+    )
+    bad["flipped.nii.gz"] = lambda file: file.write_bytes(flip_a_bit(gzipped))
     bad["notes.txt"] = lambda file: file.write_text("no scan")
     for name, write in bad.items():
-        file = tmp_path / name
-        write(file)
+        write(tmp_path / name)
+    check_refusals(opened, tmp_path, bad)
+
+
+def check_refusals(opened, folder: Path, names) -> None:
+    """The page refuses these files with the package's own words."""
+    for name in names:
         with pytest.raises(LggError) as error:
-            read_scan(file)
-        wanted = str(error.value).replace(f"{tmp_path}/", "")
-        said = opened.refused(file)
+            read_scan(folder / name)
+        wanted = str(error.value).replace(f"{folder}/", "")
+        said = opened.refused(folder / name)
         if "cannot be read as" in wanted:  # what the library says stands in brackets
             wanted, said = (re.sub(r"\(.*\)", "()", text) for text in (wanted, said))
         assert said == wanted, name
+
+
+def test_bad_nrrd_and_metaimage_get_the_packages_own_words(opened, phantoms, tmp_path):
+    _, image, truth = phantoms[0]
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "text.nrrd").write_text("no scan")
+    (folder / "text.mha").write_text("no scan")
+    tiny = SimpleITK.GetImageFromArray(image[:3, :4, :5, 1])
+    tiny.SetSpacing((90.0, 90.0, 90.0))
+    for suffix in ("nrrd", "mha"):
+        whole = tmp_path / f"whole.{suffix}"
+        SimpleITK.WriteImage(itk_image(image[..., 1]), str(whole), True)
+        content = whole.read_bytes()
+        (folder / f"cut.{suffix}").write_bytes(content[: len(content) // 2])
+        (folder / f"flipped.{suffix}").write_bytes(flip_a_bit(content))
+        SimpleITK.WriteImage(itk_image(image[..., 1]), str(whole), False)
+        (folder / f"short.{suffix}").write_bytes(whole.read_bytes()[:-1])
+        flat = SimpleITK.GetImageFromArray(image[10, ..., 1])
+        SimpleITK.WriteImage(flat, str(folder / f"flat.{suffix}"))
+        labels = itk_image(truth.astype(np.uint8))
+        SimpleITK.WriteImage(labels, str(folder / f"labels.{suffix}"))
+        SimpleITK.WriteImage(tiny, str(folder / f"tiny.{suffix}"))
+    check_refusals(opened, folder, sorted(file.name for file in folder.iterdir()))
+
+
+def flip_a_bit(content: bytes) -> bytes:
+    """Bytes with one bit changed, far behind any header."""
+    place = len(content) * 2 // 3
+    return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
 
 
 def test_a_picture_of_400_megapixels_is_refused_before_it_is_unpacked(opened, tmp_path):
@@ -539,13 +660,8 @@ def test_drawing_with_the_pointer_and_by_keyboard(opened, tmp_path):
     page = opened.page
     opened.unfold("draw")
     page.locator("#try-drawing").click()
-    box = page.locator("#try-slice").bounding_box()
-    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     opened.set("brush", 21)
-    page.mouse.move(*middle)
-    page.mouse.down()
-    page.mouse.move(middle[0] + 60, middle[1], steps=5)
-    page.mouse.up()
+    opened.stroke((0.5, 0.5), (0.6, 0.5))
     scores = page.locator("#try-scores")
     assert (
         "you and the truth" in scores.inner_text()
@@ -561,10 +677,7 @@ def test_drawing_with_the_pointer_and_by_keyboard(opened, tmp_path):
     page.locator("#try-undo").click()
     assert scores.inner_text() == first
     page.locator("input[value=eraser]").check()
-    page.mouse.move(*middle)
-    page.mouse.down()
-    page.mouse.move(middle[0] + 10, middle[1], steps=3)
-    page.mouse.up()
+    opened.stroke((0.5, 0.5), (0.52, 0.5))
     assert scores.inner_text() != first
     page.locator("#try-drawing").click()
     assert "hidden" not in scores.inner_text()

@@ -3,12 +3,12 @@
 import * as nifti from "nifti-reader-js";
 import {LggError} from "../errors.js";
 import {Grid} from "./grid.js";
+import {inflate, isGzip, readNumbers, TYPES} from "./numbers.js";
 import {checkSize, reading, tuple} from "./sizes.js";
 
-const READERS = { // by NIfTI's number of a type: bytes a voxel, and how a DataView reads one
-  2: [1, "getUint8", Uint8Array], 4: [2, "getInt16", Int16Array], 8: [4, "getInt32", Int32Array],
-  16: [4, "getFloat32", Float32Array], 64: [8, "getFloat64", Float64Array], 256: [1, "getInt8", Int8Array],
-  512: [2, "getUint16", Uint16Array], 768: [4, "getUint32", Uint32Array],
+const TYPE_CODES = { // by NIfTI's number of a type
+  2: "uint8", 4: "int16", 8: "int32", 16: "float32", 64: "float64", 256: "int8", 512: "uint16", 768: "uint32",
+  1024: "int64", 1280: "uint64",
 };
 
 const TO_MM = {1: 1000, 3: 0.001}; // metres and microns; anything else is taken as mm
@@ -22,43 +22,41 @@ export function readNifti(name, buffer) {
   return reading(name, "NIfTI", () => readWhole(name, buffer));
 }
 
-function readWhole(name, given) {
-  const buffer = nifti.isCompressed(given) ? nifti.decompress(given) : given;
+async function readWhole(name, given) {
+  const buffer = isGzip(given) ? await inflate(given) : given;
   const header = nifti.readHeader(buffer);
   if (!header) throw new Error("no NIfTI header");
   const shape = header.dims.slice(1, 1 + header.dims[0]);
   if (shape.length < 3 || shape.length > 5 || (shape.length === 5 && shape[3] > 1)) {
     throw new LggError(`its shape is ${tuple(shape)}; it must be (X,Y,Z), or (X,Y,Z,sequences)`);
   }
-  const reader = READERS[header.datatypeCode];
-  if (!reader) {
+  const type = TYPES[TYPE_CODES[header.datatypeCode]];
+  if (!type) {
     throw new LggError(`its pixels are of the type ${header.datatypeCode}; save real numbers, as grey levels`);
   }
   checkSize(...shape);
-  const [bytes, method, Kind] = reader;
   const perChannel = shape[0] * shape[1] * shape[2];
   const count = shape.slice(3).reduce((product, length) => product * length, 1);
   const start = Math.floor(header.vox_offset);
-  const need = start + bytes * perChannel * count;
-  if (buffer.byteLength < need) throw new Error(`cut short, ${buffer.byteLength} of ${need} bytes`);
+  const stored = readNumbers(buffer, start, type, perChannel * count, header.littleEndian);
   const {grid, told} = placeOf(header, shape.slice(0, 3), buffer);
-  const view = new DataView(buffer, start);
-  const scaled = header.scl_slope !== 0 && Number.isFinite(header.scl_slope) &&
-    (header.scl_slope !== 1 || header.scl_inter !== 0);
+  const values = rescaled(stored, header);
   const channels = [];
   for (let c = 0; c < count; c++) {
-    const voxels = scaled ? new Float32Array(perChannel) : new Kind(perChannel);
-    for (let i = 0; i < perChannel; i++) {
-      const value = view[method](bytes * (c * perChannel + i), header.littleEndian);
-      voxels[i] = scaled ? value * header.scl_slope + header.scl_inter : value;
-    }
-    channels.push(grid.toSlices(voxels));
+    channels.push(grid.toSlices(values.subarray(c * perChannel, (c + 1) * perChannel)));
   }
   const [depth, height, width] = grid.sliceShape;
   const names = Array.from({length: depth}, (_, d) => `slice_${d + 1}`);
   const kept = header instanceof nifti.NIFTI1 && header.littleEndian ? buffer.slice(0, 348) : null;
   return {name, depth, height, width, channels, names, grid, header: kept, truth: null,
     warnings: told.map((words) => `${name}: ${words}`)};
+}
+
+/** Intensities of the numbers as stored: multiplied by the slope, plus the intercept, where there is a slope. */
+function rescaled(stored, {scl_slope: slope, scl_inter: intercept}) {
+  const isUsed = slope !== 0 && Number.isFinite(slope);
+  if (!isUsed || (slope === 1 && intercept === 0)) return stored;
+  return Float32Array.from(stored, (value) => value * slope + intercept);
 }
 
 /**

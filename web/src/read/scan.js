@@ -2,6 +2,7 @@
 
 import {LggError} from "../errors.js";
 import {checkLevels, compose, nameChannels, usualOrder} from "./channels.js";
+import {isItk, readItk} from "./itk.js";
 import {isNifti, readNifti} from "./nifti.js";
 import {isMask, isPicture, readPictures} from "./pictures.js";
 import {reading, short, tuple} from "./sizes.js";
@@ -11,32 +12,31 @@ const GUESSES = [["flair", /flair/i], ["post", /t1(ce|c|gd)|post|contrast|gad/i]
 /**
  * What lies in files {name, buffer}: one stack of slices with one or several channels, each with a label.
  *
- * Several NIfTI files are the sequences of one scan, one file each.
+ * Several NIfTI, NRRD or MetaImage files are the sequences of one scan, one file each.
  */
 export async function readStack(files) {
   const nifti = files.filter((file) => isNifti(file.name));
+  const itk = files.filter((file) => isItk(file.name));
   const pictures = files.filter((file) => isPicture(file.name));
   const slices = pictures.filter((file) => !isMask(file.name));
   const name = files[0]?.name ?? "nothing";
-  if (nifti.length && slices.length) {
-    throw new LggError(`${name}: holds scans of several kinds (nifti, pictures); name one file, or a folder of one`);
+  const kinds = Object.entries({nifti, itk, pictures: slices}).filter(([, some]) => some.length).map(([kind]) => kind);
+  if (kinds.length > 1) {
+    throw new LggError(`${name}: holds scans of several kinds (${kinds.join(", ")}); name one file, or a folder of one`);
   }
   if (pictures.length && !slices.length) {
     throw new LggError(`${pictures[0].name}: ${pictures[0].name} is a mask by its name; name the pictures of the scan`);
   }
-  if (nifti.length) {
+  if (nifti.length || itk.length) {
     const stacks = [];
     for (const file of nifti) stacks.push(await readNifti(file.name, file.buffer));
+    for (const file of itk) stacks.push(await readItk(file.name, file.buffer, files));
     return joinStacks(stacks);
   }
   if (slices.length) {
     const stack = await readPictures(pictures);
     stack.labels = stack.channels.map((_, i) => `channel ${i + 1}`);
     return stack;
-  }
-  if (/\.(nrrd|nhdr|mha|mhd)$/i.test(name)) {
-    throw new LggError(`${name}: NRRD and MetaImage are read by python -m lggseg.predict, and not by this page; convert it ` +
-      "to NIfTI");
   }
   throw new LggError(`${name}: no picture there (.png, .tif, .jpg, .bmp), no NIfTI, NRRD, MetaImage and no DICOM; convert ` +
     "it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)");
