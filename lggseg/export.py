@@ -257,29 +257,42 @@ def out_channels(layers: nn.Module) -> int:
 def export_segmenter(model: Segmenter, name: str, out: Path, bits: int = 8) -> dict:
     """Write `out`/NAME-1.onnx, NAME-2.onnx, ... and return what a program must know to use them.
 
-    The dictionary holds name, licence, recipe, members (file, size in bytes, channels taken), and
-    the names and channels of the activations.
+    The dictionary holds name, licence, recipe, and for each member its file, size in bytes,
+    channels taken, depth, number of weights, and the names and channels of its activations. Members
+    may differ in all of these.
     """
     members = []
     networks = [check_exportable(network, model.recipe.block) for network in model.networks]
     for number, network in enumerate(networks, start=1):
-        content = export_network(network, model.recipe.block, bits).SerializeToString()
         file = out / f"{name}-{number}.onnx"
+        content = export_network(network, model.recipe.block, bits).SerializeToString()
         with atomic_write(file) as part:
             part.write_bytes(content)
-        channels = network.in_channels // model.recipe.block**2
-        members.append({"file": file.name, "bytes": len(content), "channels": channels})
-    first = networks[0]
-    levels = []
-    for level, channels in zip(level_names(first.depth), level_channels(first), strict=True):
-        levels.append({"name": level, "channels": channels})
+        described = describe_network(network, model.recipe.block)
+        members.append({"file": file.name, "bytes": len(content), **described})
     return {
         "name": name,
         "licence": LICENCES.get(name, ""),
         "recipe": asdict(model.recipe),
-        "depth": first.depth,
-        "weights": sum(values.numel() for values in first.parameters()),
         "members": members,
+    }
+
+
+def describe_network(network: UNet, block: int) -> dict:
+    """What a program must know of a network's file: channels, depth, weights, activations.
+
+    >>> described = describe_network(UNet(3, 1, features=4, depth=2), block=1)
+    >>> described["channels"], described["depth"], described["levels"][0]
+    (3, 2, {'name': 'encoder_1', 'channels': 4})
+    """
+    levels = []
+    names = level_names(network.depth)
+    for level, channels in zip(names, level_channels(network), strict=True):
+        levels.append({"name": level, "channels": channels})
+    return {
+        "channels": network.in_channels // block**2,
+        "depth": network.depth,
+        "weights": sum(values.numel() for values in network.parameters()),
         "levels": levels,
     }
 

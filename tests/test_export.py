@@ -103,6 +103,27 @@ def test_one_file_per_member_and_an_index(tmp_path):
     assert entry["recipe"]["size"] == 32
 
 
+def test_members_may_differ_in_neighbours_depth_and_width(tmp_path):
+    torch.manual_seed(3)
+    networks = [UNet(9, 1, features=4, depth=2), UNet(3, 1, features=3, depth=4)]
+    model = Segmenter(networks, GridSpec(size=32, context=1, block=1)).eval()
+    members = export_segmenter(model, "mixed", tmp_path, bits=32)["members"]
+    assert [(member["channels"], member["depth"]) for member in members] == [(9, 2), (3, 4)]
+    assert [len(member["levels"]) for member in members] == [4, 10]
+    assert [member["levels"][0]["channels"] for member in members] == [4, 3]
+    assert [member["weights"] for member in members] == [
+        sum(values.numel() for values in network.parameters()) for network in networks
+    ]
+    image = torch.randn(1, 9, 32, 32)
+    answers = []
+    for member, shown in zip(members, (image, image[:, 3:6]), strict=True):
+        content = (tmp_path / member["file"]).read_bytes()
+        answers.append(run(content, shown, [1] * (member["depth"] - 1))["probability"])
+    with torch.inference_mode():
+        wanted = model(image).sigmoid().numpy()
+    assert np.abs(np.mean(answers, axis=0) - wanted).max() < 1e-5
+
+
 def test_command(tmp_path, capsys):
     main(["phantom", "--out", str(tmp_path / "networks")])
     entries = json.loads((tmp_path / "networks" / "networks.json").read_text())

@@ -18,6 +18,7 @@ from PIL import Image
 
 from lggseg import load_pretrained
 from lggseg.export import INDEX, export_segmenter
+from lggseg.measures.trust import ONE, SEVERAL, published_model
 from lggseg.phantom.patient import Patient
 from lggseg.phantom.scanning import draw_slices
 from lggseg.phantom.table import plan_cohort
@@ -88,6 +89,7 @@ def build(out: Path) -> None:
     out.mkdir(parents=True)
     subprocess.run(["node", "build.mjs", str(out.resolve())], cwd=WEB, check=True)
     write_networks(out)
+    write_trust(out)
     write_phantoms(out)
 
 
@@ -98,6 +100,18 @@ def write_networks(out: Path) -> None:
         entry = export_segmenter(load_pretrained(name), name, out, bits)
         entries.append(entry | {"title": title, "note": note})
     (out / INDEX).write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+
+
+def write_trust(out: Path) -> None:
+    """The tables by which a mask is judged, as the package's `measures.trust` uses them."""
+    tables = {}
+    for kind in (SEVERAL, ONE):
+        model = published_model(kind)
+        tables[kind] = {
+            "weights": model.weights.reset_index().to_dict("records"),
+            "levels": model.levels.to_dict("records"),
+        }
+    (out / "trust.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
 
 
 def write_phantoms(out: Path) -> None:

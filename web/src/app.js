@@ -145,10 +145,15 @@ function setUpNetworks() {
     const radio = document.createElement("input");
     Object.assign(radio, {type: "radio", name: "try-network", value: entry.name, checked: i === 0});
     radio.addEventListener("change", () => attempt(() => takeNetwork(entry.name)));
-    const size = entry.members[0].bytes / 1e6;
-    label.append(radio, `${entry.title} (${size.toFixed(1)} MB${entry.members.length > 1 ? " a member" : ""})`);
+    label.append(radio, `${entry.title} (${sizeWords(entry.members)})`);
     part("networks").append(label);
   });
+}
+
+/** How much is loaded for a network: its first member at once, the others when a reader asks for them. */
+function sizeWords([first, ...others]) {
+  const size = `${(first.bytes / 1e6).toFixed(1)} MB`;
+  return others.length ? `${size}; ${others.length} more members on request` : size;
 }
 
 async function takeNetwork(name) {
@@ -158,7 +163,7 @@ async function takeNetwork(name) {
   part("members-label").hidden = network.members.length === 1;
   Object.assign(part("members"), {max: network.members.length, value: 1});
   part("threshold").value = network.recipe.threshold;
-  inside.setNetwork(network);
+  inside.setNetwork(network.members[0]);
   showOutputs();
   progress(scan ? "Predicting" : "Choose a picture.");
   if (scan) await refresh();
@@ -276,7 +281,7 @@ function showLegend(outlines) {
 
 /** Numbers of the result: of this slice at once, of the volume when it is complete. */
 function showFound() {
-  const rows = [["this slice", sliceWords()], ["the volume", volumeWords()]];
+  const rows = [["this slice", sliceWords()], ["the volume", volumeWords()], ["expected Dice", trustWords()]];
   if (found) showWarnings(found.warnings);
   part("found").replaceChildren(...rows.flatMap(([term, text]) => {
     const name = document.createElement("dt");
@@ -301,6 +306,12 @@ function volumeWords() {
   if (!found.voxels) return `no tumour is found${overlap}`;
   if (found.ml === null) return `${found.voxels} pixels${overlap}`;
   return `${found.ml.toFixed(1)} ml (${found.voxels} voxels)${overlap}`;
+}
+
+function trustWords() {
+  if (!found) return "is being predicted";
+  const [expected, low, high] = [found.trust.expected, found.trust.low, found.trust.high].map((value) => value.toFixed(2));
+  return `${expected} (${low} to ${high})`;
 }
 
 function diceWords(mask, truth) {

@@ -11,7 +11,7 @@ export class Inside {
     this.step.addEventListener("input", () => this.showStep());
   }
 
-  /** Build the picture of a network: `entry` is its part of networks.json. */
+  /** Build the picture of a member of a network: `entry` is its part of networks.json. */
   setNetwork(entry) {
     this.entry = entry;
     this.skips = Array(entry.depth - 1).fill(1);

@@ -9,25 +9,29 @@ ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
 
 /** One member of a network: a file written by `python -m lggseg.export`. */
 export class Member {
-  constructor(session, channels) {
-    this.session = session;
-    this.channels = channels; // that it takes: three for each slice it is shown
+  /** `channels` are those that it takes, three for each slice it is shown; `depth` is its number of levels. */
+  constructor(session, {channels, depth}) {
+    Object.assign(this, {session, channels, depth});
   }
 
-  static async load(bytes, channels) {
-    return new Member(await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]}), channels);
+  /** Make a member of the bytes of its file, and of what networks.json says of it. */
+  static async load(bytes, described) {
+    return new Member(await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]}), described);
   }
 
   /**
    * The answer to one slice on the grid, z-scores of as many planes size x size as the member has channels.
    *
-   * `skips` is 1 for each skip connection that is kept and 0 for one that is cut. `names` are those of the outputs
-   * wanted: "probability", and any activation. Each comes as {channels, side, data}.
+   * `skips` is 1 for each skip connection that is kept and 0 for one that is cut, the finest first; one that is not named
+   * is kept, and one that this member does not have is left out. `names` are those of the outputs wanted: "probability",
+   * and any activation. Each comes as {channels, side, data}.
    */
   async run(scores, size, skips, names = ["probability"]) {
+    const factors = new Float32Array(this.depth - 1).fill(1);
+    factors.set(skips.slice(0, factors.length));
     const feeds = {
       image: new ort.Tensor("float32", scores, [1, this.channels, size, size]),
-      skips: new ort.Tensor("float32", Float32Array.from(skips), [skips.length]),
+      skips: new ort.Tensor("float32", factors, [factors.length]),
     };
     const results = await this.session.run(feeds, names);
     const found = {};

@@ -2,26 +2,41 @@
 
 /** Mask (1 is tumour) where a probability reaches the threshold, without weak 3D components. */
 export function postprocess(probability, shape, threshold, minComponentShare) {
-  const mask = new Uint8Array(probability.length);
-  for (let i = 0; i < mask.length; i++) mask[i] = probability[i] >= threshold ? 1 : 0;
+  const mask = cut(probability, threshold);
   if (minComponentShare > 0) removeWeak(mask, probability, shape, threshold, minComponentShare);
   return mask;
 }
 
-/** A component (26 neighbours) weighs the sum of its probability above the threshold. */
-function removeWeak(mask, probability, [depth, height, width], threshold, share) {
+/** Mask of the values that reach a bound. */
+export function cut(values, bound) {
+  const mask = new Uint8Array(values.length);
+  for (let i = 0; i < mask.length; i++) if (values[i] >= bound) mask[i] = 1;
+  return mask;
+}
+
+/** Remove components that weigh too little; each weighs the sum of its probability above the threshold. */
+function removeWeak(mask, probability, shape, threshold, share) {
+  const {labels, sizes} = components(mask, shape);
+  const weights = new Float64Array(sizes.length + 1);
+  for (let i = 0; i < mask.length; i++) if (mask[i]) weights[labels[i]] += probability[i] - threshold;
+  const enough = share * Math.max(...weights);
+  for (let i = 0; i < mask.length; i++) if (mask[i] && weights[labels[i]] < enough) mask[i] = 0;
+}
+
+/** Components (26 neighbours) of a mask: each voxel's number, from 1 on, and how many voxels each has. */
+export function components(mask, [depth, height, width]) {
   const labels = new Uint32Array(mask.length);
-  const weights = [0];
+  const sizes = [];
   const queue = [];
   for (let start = 0; start < mask.length; start++) {
     if (!mask[start] || labels[start]) continue;
-    const label = weights.length;
-    let weight = 0;
+    const label = sizes.length + 1;
+    let size = 0;
     labels[start] = label;
     queue.push(start);
     while (queue.length) {
       const here = queue.pop();
-      weight += probability[here] - threshold;
+      size++;
       const x = here % width;
       const y = Math.floor(here / width) % height;
       const z = Math.floor(here / (width * height));
@@ -37,10 +52,9 @@ function removeWeak(mask, probability, [depth, height, width], threshold, share)
         }
       }
     }
-    weights.push(weight);
+    sizes.push(size);
   }
-  const enough = share * Math.max(0, ...weights);
-  for (let i = 0; i < mask.length; i++) if (mask[i] && weights[labels[i]] < enough) mask[i] = 0;
+  return {labels, sizes};
 }
 
 /** Dice of two masks: NaN where both are empty, since then there is nothing to overlap. */

@@ -13,9 +13,10 @@ import {Grid, toSquare} from "./read/grid.js";
 import {writeNifti} from "./read/nifti.js";
 import {guessOrder, ownScan, readStack} from "./read/scan.js";
 import {resizePlane} from "./resize.js";
+import {signs, trustOf} from "./trust.js";
 
 const networks = new Map(); // by name: {entry, members}
-let index = null; // what networks.json and phantoms.json say
+let index = null; // what networks.json, phantoms.json and trust.json say
 let stack = null; // as it was read
 let order = null;
 let scan = null; // as it is shown when the scanner bench is untouched
@@ -47,7 +48,7 @@ function tell(event, values = {}) {
 /** What there is to choose from. */
 async function setup() {
   const read = async (name) => JSON.parse(new TextDecoder().decode(await download(new URL(name, import.meta.url))));
-  index = {networks: await read("networks.json"), phantoms: await read("phantoms.json")};
+  index = {networks: await read("networks.json"), phantoms: await read("phantoms.json"), trust: await read("trust.json")};
   return index;
 }
 
@@ -64,11 +65,11 @@ async function loadNetwork({name, members = 1}) {
       tell("loading", {done: before + size, total});
     });
     before += member.bytes;
-    loaded.push(await Member.load(bytes, member.channels));
+    loaded.push(await Member.load(bytes, member));
   }
   const isNew = chosen.network !== name;
   chosen = {...chosen, network: name, members: Math.min(members, entry.members.length)};
-  if (isNew) chosen = {...chosen, skips: Array(entry.depth - 1).fill(1), threshold: entry.recipe.threshold};
+  if (isNew) chosen = {...chosen, skips: Array(entry.members[0].depth - 1).fill(1), threshold: entry.recipe.threshold};
   if (scan) restart();
   return entry;
 }
@@ -174,12 +175,36 @@ function restart() {
   const shown = isSame ? state.shown : rough(scan.volume, chosen.bench);
   const square = isSame ? state.square : toSquare(shown, scan.pixel);
   const head = isSame ? state.head : findHead(square);
-  const {depth, height, width} = scan.volume;
-  state = {scan, bench: chosen.bench, shown, square, head, grids: isSame ? state.grids : new Map(),
-    probability: isSame ? state.probability.fill(0) : new Float32Array(depth * height * width),
-    done: new Uint8Array(depth), mask: null, start};
-  for (let d = 0; d < depth; d++) if (!neighboursWithHead(head, d).length) state.done[d] = 1; // air at the ends
+  const grids = isSame ? state.grids : new Map();
+  state = {scan, bench: chosen.bench, shown, square, head, grids, ...emptyAnswers(square),
+    done: new Uint8Array(square.depth), mask: null, start};
+  for (let d = 0; d < square.depth; d++) if (!neighboursWithHead(head, d).length) state.done[d] = 1; // air at the ends
   predictAll();
+}
+
+/**
+ * Room for what the members will say, whose arrays are used again where they fit.
+ *
+ * probability        the mean, on the scan's own pixels
+ * squareProbability  on square pixels, by which a mask is judged; the same array where the scan's pixels are square
+ * memberAnswers      of each of several members on square pixels, as bytes
+ */
+function emptyAnswers({depth, height, width}) {
+  const own = scan.volume;
+  const isSquare = own.height === height && own.width === width;
+  const probability = emptied(state?.probability, Float32Array, depth * own.height * own.width);
+  const squareProbability = isSquare ? probability
+    : emptied(state?.squareProbability, Float32Array, depth * height * width);
+  const several = chosen.members > 1 ? chosen.members : 0;
+  const memberAnswers = [];
+  for (let i = 0; i < several; i++) {
+    memberAnswers.push(emptied(state?.memberAnswers[i], Uint8Array, depth * height * width));
+  }
+  return {probability, squareProbability, memberAnswers};
+}
+
+function emptied(array, Kind, length) {
+  return array?.length === length ? array.fill(0) : new Kind(length);
 }
 
 /** Predict slice after slice, the one on show first; a newer choice ends this and begins again. */
@@ -193,9 +218,9 @@ async function predictAll() {
       const settings = settingsKey();
       const d = nextSlice();
       if (d === null) break;
-      const probability = await predict(d);
+      const answers = await predict(d);
       if (now === state && settings === settingsKey()) {
-        keep(d, probability);
+        keep(d, answers);
         tell("predicted", {d, done: count(state.done), total: state.done.length});
         if (isComplete()) tell("complete", {...judge(), seconds: (performance.now() - state.start) / 1000});
       }
@@ -226,23 +251,28 @@ function isComplete() {
   return state.head.slices.every((d) => state.done[d]);
 }
 
-/** A slice's probability on the grid: the mean of the members, and of the mirrored slice where the recipe says so. */
+/** A slice's probability on the grid by each member: the mean with the mirrored slice where the recipe says so. */
 async function predict(d) {
   const {entry, members} = networks.get(chosen.network);
   const {size, context, flip} = entry.recipe;
   const scores = scoresOf(d, size, context);
   const {skips} = chosen;
-  const parts = [];
+  const answers = [];
   for (const member of members.slice(0, chosen.members)) {
     const shown = middleChannels(scores, member.channels, size);
-    parts.push((await member.run(shown, size, skips)).probability.data);
+    const parts = [(await member.run(shown, size, skips)).probability.data];
     if (flip) {
       const answer = await member.run(mirrored(shown, size), size, skips);
       parts.push(mirrored(answer.probability.data, size));
     }
+    answers.push(meanOf(parts));
   }
-  const mean = new Float32Array(size * size);
-  for (const part of parts) for (let k = 0; k < mean.length; k++) mean[k] += part[k] / parts.length;
+  return answers;
+}
+
+function meanOf(planes) {
+  const mean = new Float32Array(planes[0].length);
+  for (const plane of planes) for (let k = 0; k < mean.length; k++) mean[k] += plane[k] / planes.length;
   return mean;
 }
 
@@ -263,28 +293,39 @@ function mirrored(planes, size) {
   return result;
 }
 
-/** Put a slice's probability on the scan's own pixels. */
-function keep(d, probability) {
+/** Put a slice's probabilities, one plane of the grid for each member, on the volume's pixels. */
+function keep(d, answers) {
+  const {square, head, memberAnswers} = state;
   const {height, width} = scan.volume;
-  state.probability.set(onOwnPixels(probability), d * height * width);
+  const {size} = networks.get(chosen.network).entry.recipe;
+  const mean = fromGrid(meanOf(answers), head, size);
+  state.squareProbability.set(mean, d * square.height * square.width);
+  if (state.squareProbability !== state.probability) {
+    state.probability.set(resizePlane(mean, square.height, square.width, height, width, true), d * height * width);
+  }
+  memberAnswers.forEach((bytes, i) => {
+    const plane = fromGrid(answers[i], head, size);
+    bytes.set(plane.map((value) => Math.round(255 * value)), d * plane.length);
+  });
   state.done[d] = 1;
   state.mask = null;
+  fillGaps();
+}
+
+/** Slices that show no head, between two that do, get the mean of both. */
+function fillGaps() {
+  const volumes = new Set([state.probability, state.squareProbability, ...state.memberAnswers]);
   for (let gap = 0; gap < state.done.length; gap++) {
     const [below, above] = neighboursWithHead(state.head, gap);
     if (above === undefined || !state.done[below] || !state.done[above]) continue;
-    const size = height * width;
-    for (let k = 0; k < size; k++) {
-      state.probability[gap * size + k] = (state.probability[below * size + k] + state.probability[above * size + k]) / 2;
+    for (const volume of volumes) {
+      const size = volume.length / state.done.length;
+      for (let k = 0; k < size; k++) {
+        volume[gap * size + k] = (volume[below * size + k] + volume[above * size + k]) / 2;
+      }
     }
     state.done[gap] = 1;
   }
-}
-
-function onOwnPixels(probability) {
-  const {size} = networks.get(chosen.network).entry.recipe;
-  const square = fromGrid(probability, state.head, size);
-  const {height, width} = scan.volume;
-  return resizePlane(square, state.square.height, state.square.width, height, width, true);
 }
 
 /** The whole mask, and what can be said of it. */
@@ -292,17 +333,29 @@ function judge() {
   const mask = wholeMask();
   const voxels = count(mask);
   const areas = areaPerSlice(mask, scan.volume.depth);
+  const trust = trustNow(mask);
   return {voxels, ml: scan.grid ? voxels * scan.grid.voxel : null, largest: voxels ? areas.indexOf(Math.max(...areas)) : null,
-    dice: scan.truth ? dice(mask, scan.truth) : null, warnings: warnings()};
+    dice: scan.truth ? dice(mask, scan.truth) : null, trust, warnings: [...new Set([...warnings(), ...trust.warnings])]};
+}
+
+/** Expected Dice of the mask, and warnings. */
+function trustNow(mask) {
+  const {square, head, memberAnswers, squareProbability, probability} = state;
+  const {threshold} = chosen;
+  const squareMask = squareProbability === probability ? mask : maskOf(squareProbability, square);
+  const found = signs({members: memberAnswers, probability: squareProbability, mask: squareMask, volume: square, head,
+    threshold});
+  return trustOf(found, head, index.trust);
 }
 
 function wholeMask() {
-  if (!state.mask) {
-    const {depth, height, width} = scan.volume;
-    const share = networks.get(chosen.network).entry.recipe.min_component_share;
-    state.mask = postprocess(state.probability, [depth, height, width], chosen.threshold, share);
-  }
+  state.mask ??= maskOf(state.probability, scan.volume);
   return state.mask;
+}
+
+function maskOf(probability, {depth, height, width}) {
+  const share = networks.get(chosen.network).entry.recipe.min_component_share;
+  return postprocess(probability, [depth, height, width], chosen.threshold, share);
 }
 
 /** Slice `d` as it is to be shown: its three sequences, probability and mask (null while they are not known), truth. */
@@ -330,7 +383,7 @@ async function activations({d}) {
   const near = neighboursWithHead(state.head, d)[0];
   if (near === undefined) throw new LggError("this slice shows no head, so the network does not look at it; choose another");
   const {size, context} = entry.recipe;
-  const names = entry.levels.map((level) => level.name);
+  const names = entry.members[0].levels.map((level) => level.name);
   const shown = middleChannels(scoresOf(near, size, context), members[0].channels, size);
   const found = await members[0].run(shown, size, chosen.skips, names);
   const copies = {};

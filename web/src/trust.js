@@ -1,0 +1,248 @@
+// What a mask is worth when nobody has drawn one: lggseg/measures/trust.py, with the same names.
+//
+// Weights and levels are the package's published tables, which come with the page as trust.json.
+// A browser test (tests/browser/test_try_page.py) holds both together: change one, and change the other.
+
+import {roundHalfEven} from "./arrays.js";
+import {components, count, cut, dice} from "./postprocess.js";
+import {FLAIR} from "./prepare/head_finder.js";
+
+const FAINT = 0.05; // probability below which a voxel is left out of sums
+const SURE = [0.2, 0.8]; // between these probabilities a voxel is uncertain
+const FAR = 3; // standard deviations from the mean at which a sign stops counting more
+const ODDS = ["agreement", "soft_dice", "confidence", "continuity", "largest"]; // summed as log odds
+const SIZES = ["volume", "pieces"]; // summed as logarithms
+
+// When a warning is given.
+const LARGE = 0.2; // of the head
+const DISAGREE = 0.6; // Dice between two members
+const AT_THE_RIM = 0.3; // of the mask
+const BROKEN = 0.5; // Dice between the masks of neighbouring slices
+const POOR = 0.7; // expected Dice
+
+/**
+ * Expected Dice with the interval in which four in five lie, and warnings: {expected, low, high, warnings}.
+ *
+ * found   what `signs` measured
+ * head    what findHead found
+ * tables  {several, one}, each {weights, levels}: for several members, and for one alone
+ */
+export function trustOf(found, head, tables) {
+  if (found.volume === 0) {
+    return {expected: 0, low: 0, high: 0, warnings: warningsOf(found, head, 0)};
+  }
+  const {weights, levels} = Number.isNaN(found.agreement) ? tables.one : tables.several;
+  const score = weightedSum(found, weights);
+  const scores = levels.map((level) => level.score);
+  const at = (column) => interpolate(score, scores, levels.map((level) => level[column]));
+  const expected = at("expected_dice");
+  return {expected, low: at("low"), high: at("high"), warnings: warningsOf(found, head, expected)};
+}
+
+/** What is odd about a scan or its mask, in words. */
+function warningsOf(found, head, expected) {
+  const texts = [...head.doubts];
+  if (!head.slices.length) texts.push("no head was found");
+  if (found.volume === 0) return [...texts, "no tumour was found"];
+  if (found.volume > 1) {
+    texts.push("the mask is larger than the head");
+  } else if (found.volume > LARGE) {
+    texts.push(`the mask covers ${roundHalfEven(100 * found.volume)} % of the head`);
+  }
+  if (found.agreement < DISAGREE) {
+    texts.push(`the members disagree (Dice ${found.agreement.toFixed(2)} between two of them)`);
+  }
+  if (found.rim > AT_THE_RIM) texts.push("much of the mask lies where skull and scalp are");
+  if (found.continuity < BROKEN) texts.push("the mask jumps from slice to slice");
+  if (expected < POOR) texts.push("a mask like this one is often wrong: compare it with the scan");
+  return texts;
+}
+
+/** A sign that is NaN counts as average, and none counts more than FAR deviations do. */
+function weightedSum(found, weights) {
+  let total = 0;
+  for (const {sign, mean, sd, weight} of weights) {
+    const value = sign === "constant" ? 1 : scaled(sign, found[sign]);
+    const distance = (value - mean) / sd;
+    if (Number.isNaN(distance)) continue;
+    total += weight * Math.max(-FAR, Math.min(FAR, distance));
+  }
+  return total;
+}
+
+/** A sign on the scale on which it is summed. */
+function scaled(name, value) {
+  if (ODDS.includes(name)) {
+    const within = Math.max(0.02, Math.min(0.98, value));
+    return Math.log(within / (1 - within));
+  }
+  if (SIZES.includes(name)) return Math.log(Math.max(value, 1e-4));
+  return value;
+}
+
+/** The value at `place` between points whose places are sorted; beyond the ends the last one: numpy.interp. */
+function interpolate(place, places, values) {
+  const last = places.length - 1;
+  if (place <= places[0]) return values[0];
+  if (place >= places[last]) return values[last];
+  const above = places.findIndex((each) => each > place);
+  const below = above - 1;
+  const part = (place - places[below]) / (places[above] - places[below]);
+  return values[below] + part * (values[above] - values[below]);
+}
+
+/**
+ * Measure what can be known about a prediction without the truth.
+ *
+ * members      probability of each voxel by each member, as bytes: 255 is 1
+ * probability  their mean
+ * mask         made of it
+ * volume       {depth, height, width, data}, three sequences a voxel
+ * head         what findHead found in it
+ * threshold    probability from which a voxel counts as tumour
+ */
+export function signs({members, probability, mask, volume, head, threshold}) {
+  const {depth, height, width} = volume;
+  const shape = [depth, height, width];
+  const size = count(mask);
+  const {sizes} = components(cut(probability, threshold), shape);
+  const hasHead = head.slices.length > 0;
+  const result = {
+    agreement: agreement(members, threshold),
+    soft_dice: softDice(probability, mask),
+    uncertain: uncertainFraction(probability),
+    confidence: NaN,
+    volume: size / Math.max(1, headVoxels(volume, head)),
+    pieces: sizes.length,
+    largest: NaN,
+    continuity: NaN,
+    rim: NaN,
+    height: NaN,
+    brightness: NaN,
+    slices: head.slices.length,
+    doubts: head.doubts.length,
+  };
+  if (size) {
+    result.confidence = sumWithin(probability, mask) / size;
+    result.largest = largestOf(sizes);
+    result.continuity = continuity(mask, shape);
+  }
+  if (size && hasHead) {
+    result.rim = rimFraction(mask, shape, head);
+    result.height = heightInStack(mask, shape, head);
+    result.brightness = brightness(volume, mask, head);
+  }
+  return result;
+}
+
+/** Mean Dice between the masks of two members; NaN for a single one. */
+function agreement(members, threshold) {
+  const masks = members.map((bytes) => cut(bytes, 255 * threshold));
+  let total = 0;
+  let pairs = 0;
+  for (let one = 0; one < masks.length; one++) {
+    for (let other = one + 1; other < masks.length; other++) {
+      const overlap = dice(masks[one], masks[other]);
+      total += Number.isNaN(overlap) ? 1 : overlap; // both are empty
+      pairs++;
+    }
+  }
+  return total / pairs;
+}
+
+function sumWithin(probability, mask) {
+  let total = 0;
+  for (let i = 0; i < mask.length; i++) if (mask[i]) total += probability[i];
+  return total;
+}
+
+/** Dice that calibrated probabilities promise a mask. */
+function softDice(probability, mask) {
+  let total = count(mask);
+  for (const value of probability) if (value >= FAINT) total += value;
+  return (2 * sumWithin(probability, mask)) / total;
+}
+
+/** Voxels from 0.2 to 0.8, over all from 0.2 up. */
+function uncertainFraction(probability) {
+  let possible = 0;
+  let sure = 0;
+  for (const value of probability) {
+    if (value >= SURE[0]) possible++;
+    if (value >= SURE[1]) sure++;
+  }
+  return (possible - sure) / Math.max(1, possible);
+}
+
+/** Voxels of the largest component, as a fraction of all. */
+function largestOf(sizes) {
+  let largest = 0;
+  let total = 0;
+  for (const size of sizes) {
+    largest = Math.max(largest, size);
+    total += size;
+  }
+  return largest / Math.max(1, total);
+}
+
+/** Dice between the masks of neighbouring slices, all pairs together; NaN for a mask of one slice. */
+function continuity(mask, [depth, height, width]) {
+  const size = height * width;
+  const slices = Array.from({length: depth}, (_, d) => mask.subarray(d * size, (d + 1) * size));
+  const areas = slices.map(count);
+  const first = areas.findIndex((area) => area > 0);
+  const last = areas.findLastIndex((area) => area > 0);
+  let both = 0;
+  let total = 0;
+  for (let d = first + 1; d <= last; d++) {
+    for (let k = 0; k < size; k++) if (slices[d][k] && slices[d - 1][k]) both++;
+    total += areas[d] + areas[d - 1];
+  }
+  return (2 * both) / total;
+}
+
+/** Voxels whose FLAIR is nearer to the head's than to air's. */
+function headVoxels({height, width, data}, head) {
+  const size = height * width;
+  let found = 0;
+  for (const d of head.slices) {
+    const bound = head.air[3 * d + FLAIR] + head.centre[FLAIR] / 2;
+    for (let k = d * size; k < (d + 1) * size; k++) if (data[3 * k + FLAIR] > bound) found++;
+  }
+  return found;
+}
+
+/** Fraction of a mask beyond four fifths of the way from the middle of the head's square to its sides. */
+function rimFraction(mask, [, height, width], head) {
+  const [top, left, side] = head.box;
+  let beyond = 0;
+  for (let i = 0; i < mask.length; i++) {
+    if (!mask[i]) continue;
+    const row = Math.floor(i / width) % height;
+    const column = i % width;
+    const down = (2 * (row - top) + 1) / side - 1;
+    const across = (2 * (column - left) + 1) / side - 1;
+    if (Math.hypot(down, across) > 0.8) beyond++;
+  }
+  return beyond / count(mask);
+}
+
+/** Middle of a mask in the stack of the head's slices: 0 the first, 1 the last. */
+function heightInStack(mask, [, height, width], head) {
+  const first = head.slices[0];
+  const last = head.slices[head.slices.length - 1];
+  let total = 0;
+  for (let i = 0; i < mask.length; i++) if (mask[i]) total += Math.floor(i / (height * width));
+  return (total / count(mask) - first) / Math.max(1, last - first);
+}
+
+/** Mean z-score of FLAIR within a mask. */
+function brightness({height, width, data}, mask, head) {
+  let total = 0;
+  for (let i = 0; i < mask.length; i++) {
+    if (!mask[i]) continue;
+    const d = Math.floor(i / (height * width));
+    total += data[3 * i + FLAIR] - head.air[3 * d + FLAIR];
+  }
+  return (total / count(mask) - head.centre[FLAIR]) / head.spread[FLAIR];
+}
