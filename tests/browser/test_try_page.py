@@ -378,8 +378,6 @@ def write_itk_files(image: np.ndarray, folder: Path) -> dict[str, Path]:
     write_nrrd(found["RAS"], image, f"space: RAS\n{directions}", (-1, -1), ">")
     found["LAS"] = folder / "las.nrrd"
     write_nrrd(found["LAS"], image, f"space: left-anterior-superior\n{directions}", (1, -1), "<")
-    found["no space"] = folder / "no_space.nrrd"
-    write_nrrd(found["no space"], image, "spacings: 0.9 0.9 5\n", (1, 1), "<")
     return found
 
 
@@ -571,6 +569,10 @@ def test_bad_nrrd_and_metaimage_get_the_packages_own_words(opened, phantoms, tmp
     folder.mkdir()
     (folder / "text.nrrd").write_text("no scan")
     (folder / "text.mha").write_text("no scan")
+    write_nrrd(folder / "no_space.nrrd", image, "spacings: 0.9 0.9 5\n", (1, 1), "<")
+    nifti = nibabel.Nifti1Image(image[..., 1].transpose(2, 1, 0), None)
+    nifti.header.set_zooms((0.9, 0.9, 5.0))
+    nibabel.save(nifti, folder / "no_place.nii")
     tiny = SimpleITK.GetImageFromArray(image[:3, :4, :5, 1])
     tiny.SetSpacing((90.0, 90.0, 90.0))
     for suffix in ("nrrd", "mha"):

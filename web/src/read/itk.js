@@ -5,7 +5,7 @@
 import {LggError} from "../errors.js";
 import {Grid} from "./grid.js";
 import {inflate, readNumbers, TYPES} from "./numbers.js";
-import {checkSize, reading, tuple} from "./sizes.js";
+import {checkSize, NO_PLACE, reading, tuple} from "./sizes.js";
 
 const HEADER = 100_000; // bytes in which a header ends
 const NRRD_TYPES = {
@@ -50,12 +50,12 @@ export function readItk(name, buffer, others) {
     const total = sizes.reduce((product, length) => product * length, 1);
     const values = await voxelsOf(described, buffer, others, total);
     const grid = new Grid(spatial, towardsRightAndFront(described));
+    if (!described.hasPlace) throw new LggError(NO_PLACE);
     const channels = [];
     for (let c = 0; c < count; c++) channels.push(grid.toSlices(oneChannel(values, sizes, channelAxis, c)));
     const [depth, height, width] = grid.sliceShape;
     const names = Array.from({length: depth}, (_, d) => `slice_${d + 1}`);
-    const warnings = described.told.map((words) => `${name}: ${words}`);
-    return {name, depth, height, width, channels, names, grid, header: null, truth: null, warnings};
+    return {name, depth, height, width, channels, names, grid, header: null, truth: null, warnings: []};
   });
 }
 
@@ -140,13 +140,14 @@ function describeNrrd(buffer) {
     skip: Number(fields.byteskip ?? 0), ...placeNrrd(fields, sizes)};
 }
 
-/** Which axis holds sequences, where the others lead, and what is to be told about it. */
+/** Which axis holds sequences, where the others lead, and whether the file says how it lies. */
 function placeNrrd(fields, sizes) {
   const kinds = fields.kinds?.toLowerCase().split(/\s+/) ?? [];
   const vectors = fields.spacedirections?.match(/none|\([^)]*\)/gi) ?? [];
   const spacings = numbersOf(fields.spacings ?? "");
   let channelAxis = sizes.findIndex((_, axis) => kinds[axis] && !DOMAIN_KINDS.includes(kinds[axis]));
-  if (channelAxis < 0) channelAxis = sizes.length === 4 ? 3 : null; // a list of volumes
+  const isList = channelAxis < 0 && sizes.length === 4; // of volumes
+  if (channelAxis < 0) channelAxis = isList ? 3 : null;
   const directions = [];
   sizes.forEach((_, axis) => {
     if (axis === channelAxis) return;
@@ -161,9 +162,9 @@ function placeNrrd(fields, sizes) {
   // ITK counts towards left and back.
   const signs = [space.startsWith("right") ? -1 : 1, space.includes("anterior") ? -1 : 1, 1];
   const turned = (vector) => vector.map((value, world) => signs[world] * value);
-  const told = space.includes("superior") ? []
-    : ["does not say how it lies; taken as with the axes left, back, top"];
-  return {channelAxis, directions: directions.map(turned), origin: turned(origin), told};
+  const byItk = isList && kinds.length > 3; // ITK names the space of three axes alone
+  const hasPlace = space.includes("superior") || byItk;
+  return {channelAxis, directions: directions.map(turned), origin: turned(origin), hasPlace};
 }
 
 // ---------------------------------------------------------------- MetaImage
@@ -199,7 +200,7 @@ function describeMeta(buffer) {
     compressed: isTrue(fields.CompressedData),
     littleEndian: !isTrue(fields.ElementByteOrderMSB ?? fields.BinaryDataByteOrderMSB),
     dataFile: /^LOCAL$/i.test(last[1]) ? null : last[1], start: last.index + last[0].length,
-    skip: Number(fields.HeaderSize ?? 0), ...placeMeta(fields, shape.length), told: []};
+    skip: Number(fields.HeaderSize ?? 0), ...placeMeta(fields, shape.length), hasPlace: true};
 }
 
 /** Where the axes lead: each row of the matrix is the direction of one axis. */

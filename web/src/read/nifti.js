@@ -4,7 +4,7 @@ import * as nifti from "nifti-reader-js";
 import {LggError} from "../errors.js";
 import {Grid} from "./grid.js";
 import {inflate, isGzip, readNumbers, TYPES} from "./numbers.js";
-import {checkSize, reading, tuple} from "./sizes.js";
+import {checkSize, NO_PLACE, reading, tuple} from "./sizes.js";
 
 const TYPE_CODES = { // by NIfTI's number of a type
   2: "uint8", 4: "int16", 8: "int32", 16: "float32", 64: "float64", 256: "int8", 512: "uint16", 768: "uint32",
@@ -71,9 +71,7 @@ function placeOf(header, shape, buffer) {
   const forms = [];
   if (header.sform_code > 0) forms.push(inMm(sformOf(header, buffer)));
   if (header.qform_code > 0) forms.push(inMm(qformOf(header)));
-  if (!forms.length) {
-    return {grid: plain, told: ["does not say how it lies in the patient; taken as stored with the axes left, front, top"]};
-  }
+  if (!forms.length) throw new LggError(NO_PLACE);
   const grids = forms.map((form) => gridOrNull(shape, form)).filter(Boolean);
   if (grids.length === forms.length && areConsistent(grids, plain)) return {grid: grids[0], told: []};
   const heads = grids.filter((grid) => grid.fitsHead());

@@ -5,6 +5,9 @@ import {LggError} from "../errors.js";
 const MAX_PIXELS = 4096 ** 2; // of one slice; no scanner's matrix is near it
 const MAX_VOXELS = 2 ** 28; // a hundred times the largest scan of the data set
 
+export const NO_PLACE = "does not say how it lies in the patient, so left, front and top are not known; convert it again " +
+  "from DICOM by dcm2niix, or give its slices as pictures, front of the head up";
+
 /** Refuse a shape (of a slice, if it has two numbers) that holds nothing, or more than any scan. */
 export function checkSize(...shape) {
   const pixels = shape.reduce((product, length) => product * length, 1);
