@@ -97,7 +97,7 @@ def read_header(file: Path) -> list[Picture]:
                 fault = (
                     f"does not tell {lost[0]}, so it cannot be measured; export the original series"
                 )
-            elif len(frames) > 1 and "PerFrameFunctionalGroupsSequence" not in data:
+            elif len(frames) != len(data.get("PerFrameFunctionalGroupsSequence") or [data]):
                 fault = "holds several frames, and not where they lie; convert it with dcm2niix"
             elif told.get("RescaleSlope") != frames[0].get("RescaleSlope"):
                 fault = "has frames of different slopes; convert it to NIfTI with dcm2niix"

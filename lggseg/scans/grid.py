@@ -86,13 +86,11 @@ class Grid:
         if lost or not self.fits_a_head():
             size = " x ".join(f"{mm:.3g}" for mm in self.spacing)
             told = (
-                " (its affine is the identity, which is written where none is known)"
-                if lost
-                else ""
+                "; its affine is the identity, which is written where none is known" if lost else ""
             )
             raise LggError(
-                f"has {' x '.join(map(str, self.axial_shape))} voxels of {size} mm{told}; a head "
-                "has 100 to 300 mm a side within its slices and 60 to 300 along their stack, "
-                "pixels of 0.2 to 3 mm and slices of 0.5 to 15 mm: give all slices of the scan, "
-                "with true voxel sizes in mm, as dcm2niix converts them from DICOM"
+                f"has {' x '.join(map(str, self.axial_shape))} voxels of {size} mm; a head has "
+                "100 to 300 mm a side within its slices and 60 to 300 along their stack, pixels "
+                "of 0.2 to 3 mm and slices of 0.5 to 15 mm: give all slices of the scan, with "
+                f"true voxel sizes in mm, as dcm2niix converts them from DICOM{told}"
             )

@@ -107,5 +107,5 @@ def test_a_head_fits_or_not(shape, spacing, fits):
 
 
 def test_the_identity_is_no_scanners_affine():
-    with pytest.raises(LggError, match="its affine is the identity, .* none is known"):
+    with pytest.raises(LggError, match="its affine is the identity"):
         Grid((240, 240, 155), np.eye(4)).check_head()

@@ -189,7 +189,7 @@ def test_numbers_in_names_are_read_as_they_are_meant(names):
     ],
 )
 def test_numbers_that_can_be_read_in_two_ways_are_refused(names):
-    with pytest.raises(LggError, match=r"z1.*png: the numbers .* in several ways .* rename"):
+    with pytest.raises(LggError, match=r"z1.*png: the numbers .* in several ways.* rename"):
         in_order([Path(f"{name}.png") for name in names])
 
 
