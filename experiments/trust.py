@@ -41,16 +41,8 @@ from .robustness import CLEAN, TOGETHER, Judges, read_settings, read_table
 from .tables import write_csv
 
 SIGNS = {
-    SEVERAL: (
-        "agreement",
-        "soft_dice",
-        "uncertain",
-        "confidence",
-        "volume",
-        "largest",
-        "continuity",
-    ),
-    ONE: ("soft_dice", "uncertain", "confidence", "volume", "largest", "continuity"),
+    SEVERAL: ("agreement", "uncertain", "confidence", "volume", "largest", "continuity"),
+    ONE: ("uncertain", "confidence", "volume", "largest", "continuity"),
 }
 RIDGE = 0.05  # of the weights' squares, beside a mean squared error of standardised values
 WITHIN = (0.05, 0.97)  # Dice beyond these is taken as these before log odds are taken
@@ -356,14 +348,14 @@ def published_tables(
         for kind, model in models.items()
     ]
     steps = [model.levels.assign(members=kind) for kind, model in models.items()]
-    columns = ["patient", "change", "dice", "expected_dice", "low", "high", "warned"]
+    columns = ["patient", "change", "dice", "expected_dice", "low", "high", "warned", "alarms"]
     several = found.get(SEVERAL, found[ONE])
     return {
         "trust_signs": pd.concat(weights)[["members", "sign", "mean", "sd", "weight"]].round(5),
         "trust_levels": pd.concat(steps)[
             ["members", "score", "expected_dice", "low", "high"]
         ].round(4),
-        "trust_patients": several[[*columns, *SIGNS[SEVERAL]]].round(4),
+        "trust_patients": several[[*columns, "soft_dice", *SIGNS[SEVERAL]]].round(4),
         "trust_figures": figures_table(found).round(4),
         "trust_warnings": warnings_by_scan(several),
     }

@@ -222,9 +222,15 @@ class TrustModel:
 
 @lru_cache
 def published_model(kind: str) -> TrustModel:
-    """The model in the published tables, for "several" members or "one"."""
+    """The model in the published tables, for "several" members or "one".
+
+    Where the tables hold none for several, that for one serves: all its signs mean the same for
+    one member and for several.
+    """
     weights = published("trust_signs")
     levels = published("trust_levels")
+    if kind not in set(weights.members):
+        kind = ONE
     weights = weights[weights.members == kind].set_index("sign").drop(columns="members")
     return TrustModel(weights, levels[levels.members == kind].drop(columns="members"))
 
@@ -266,11 +272,13 @@ def signs(
         - agreement: mean Dice between the masks of two members; NaN for a single one
         - soft_dice: Dice that the mean probability promises, if it is calibrated and its voxels are
           independent
-        - uncertain: voxels between 0.2 and 0.8, over those from 0.2 up
-        - confidence: mean probability within the mask
+        - uncertain: voxels between 0.2 and 0.8, over those from 0.2 up; mean over the members
+        - confidence: mean probability by a member of the mask's voxels that are tumour by the same
+          member; mean over the members
         - volume: of the mask, as a fraction of the head
-        - pieces: number of 3D components before weak ones are removed
-        - largest: voxels of the largest of them, as a fraction of all
+        - pieces: number of 3D components of the mean before weak ones are removed
+        - largest: voxels of a member's largest component, as a fraction of all it finds; mean over
+          the members
         - continuity: Dice between the masks of neighbouring slices
         - rim: fraction of the mask in the outer fifth of the head's square, where skull and scalp
           are
@@ -279,22 +287,24 @@ def signs(
         - slices: that show a head
         - doubts: number of `Head.doubts`
 
-        What cannot be said of an empty mask, or where there is no head, is NaN.
+        What cannot be said of an empty mask, or where there is no head, is NaN. The mean of several
+        members is less sure than each of them, so uncertain, confidence and largest are measured
+        member by member: then one, two and ten members are comparable.
     """
     mean = members.mean(axis=0)
     box = bounding_box((mean >= FAINT) | mask)
     mean = mean[box]
+    members = members[(slice(None), *box)]
+    tumour = members >= threshold  # by each member
     found = mask[box]
-    labels, pieces = ndimage.label(mean >= threshold, NEIGHBOURS)
-    sizes = np.bincount(labels.ravel())[1:]
     size = np.count_nonzero(found)
     result = {
-        "agreement": agreement(members[(slice(None), *box)] >= threshold),
+        "agreement": agreement(tumour),
         "soft_dice": soft_dice(mean, found),
-        "uncertain": uncertain_fraction(mean),
+        "uncertain": average([uncertain_fraction(member) for member in members]),
         "confidence": np.nan,
         "volume": size / max(1, head_voxels(image, head)),
-        "pieces": pieces,
+        "pieces": len(component_sizes(mean >= threshold)),
         "largest": np.nan,
         "continuity": np.nan,
         "rim": np.nan,
@@ -304,14 +314,41 @@ def signs(
         "doubts": len(head.doubts),
     }
     if size:
-        result["confidence"] = mean[found].mean()
-        result["largest"] = sizes.max(initial=0) / max(1, sizes.sum())
+        within = [member[of_member & found] for member, of_member in zip(members, tumour)]
+        result["confidence"] = average([values.mean() for values in within if len(values)])
+        result["largest"] = average([largest_fraction(of_member) for of_member in tumour])
         result["continuity"] = continuity(found)
     if size and len(head.slices):
         result["rim"] = rim_fraction(mask, head)
         result["height"] = height(mask, head)
         result["brightness"] = brightness(image, mask, head)
     return {name: float(value) for name, value in result.items()}
+
+
+def average(values: list[float]) -> float:
+    """Mean of the values that are not NaN; NaN if there is none."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return np.nan
+    return float(np.mean(known))
+
+
+def component_sizes(mask: np.ndarray) -> np.ndarray:
+    """Voxels of each 3D component of a mask."""
+    labels, _ = ndimage.label(mask, NEIGHBOURS)
+    return np.bincount(labels.ravel())[1:]
+
+
+def largest_fraction(mask: np.ndarray) -> float:
+    """Voxels of a mask's largest component, as a fraction of all; NaN for an empty mask.
+
+    >>> largest_fraction(np.array([[[1, 1, 0, 1]]], bool)).round(2)
+    np.float64(0.67)
+    """
+    sizes = component_sizes(mask)
+    if len(sizes) == 0:
+        return np.nan
+    return sizes.max() / sizes.sum()
 
 
 def agreement(masks: np.ndarray) -> float:
@@ -334,8 +371,8 @@ def soft_dice(probability: np.ndarray, mask: np.ndarray) -> float:
     """Dice that calibrated probabilities promise a mask: expected overlap over the expected sum of
     both sizes.
 
-    >>> soft_dice(np.array([0.9, 0.7, 0.4]), np.array([True, True, False]))  # 2 (0.9 + 0.7) / (2 +
-    2) 0.8
+    >>> soft_dice(np.array([0.9, 0.7, 0.4]), np.array([True, True, False]))  # 2 x 1.6 / (2 + 2)
+    0.8
     """
     total = probability[probability >= FAINT].sum(dtype=np.float64) + np.count_nonzero(mask)
     if total == 0:

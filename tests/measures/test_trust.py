@@ -93,12 +93,44 @@ def test_signs_of_two_members():
     mask = members.mean(axis=0) >= 0.5
     found = trust.signs(members, mask, image, head(), 0.5)
     assert found["agreement"] == pytest.approx(2 * 2 / (4 + 2))
-    assert found["uncertain"] == pytest.approx(2 / 4)
-    assert found["confidence"] == pytest.approx((0.9 + 0.9 + 0.6) / 3)
+    assert found["uncertain"] == pytest.approx((1 / 4 + 1 / 3) / 2)
+    assert found["confidence"] == pytest.approx(0.9)  # of three voxels, and of two
     assert found["volume"] == pytest.approx(3 / 300)
     assert found["pieces"] == 1 and found["largest"] == 1
     assert found["slices"] == 3 and found["doubts"] == 0
     assert math.isnan(found["continuity"])
+
+
+def test_signs_of_members_who_are_alike_are_those_of_one():
+    image = np.full((3, 10, 10, 3), 110, np.uint8)
+    member = np.zeros((3, 10, 10), np.float32)
+    member[1, 4, 4:8] = 0.9, 0.6, 0.3, 0.7
+    member[2, 4, 4] = 0.8
+    mask = member >= 0.5
+    alone = trust.signs(member[None], mask, image, head(), 0.5)
+    twice = trust.signs(np.stack([member, member]), mask, image, head(), 0.5)
+    assert twice.pop("agreement") == 1 and math.isnan(alone.pop("agreement"))
+    assert twice == pytest.approx(alone)
+
+
+def test_members_who_differ_are_as_sure_as_each_alone():
+    """Each is certain of another place; their mean is certain of none."""
+    image = np.full((3, 10, 10, 3), 110, np.uint8)
+    members = np.zeros((2, 3, 10, 10), np.float32)
+    members[0, 1, 2:4] = members[1, 1, 6:8] = 0.98
+    mask = members.mean(axis=0) >= 0.49
+    found = trust.signs(members, mask, image, head(), 0.49)
+    assert found["confidence"] == pytest.approx(0.98)
+    assert found["uncertain"] == 0 and found["largest"] == 1
+    assert found["pieces"] == 2 and found["agreement"] == 0
+
+
+def test_a_member_who_finds_nothing_has_no_confidence():
+    image = np.full((3, 10, 10, 3), 110, np.uint8)
+    members = np.zeros((2, 3, 10, 10), np.float32)
+    members[0, 1, 2:4] = 0.9
+    found = trust.signs(members, members[0] >= 0.5, image, head(), 0.5)
+    assert found["confidence"] == pytest.approx(0.9) and found["largest"] == 1
 
 
 def test_signs_of_an_empty_mask():
@@ -150,6 +182,18 @@ def test_no_sign_counts_without_end_and_an_unknown_one_not_at_all():
     assert MODEL.expect({"rim": 0.9}) == pytest.approx(
         (0.4, 0.1, 0.6)
     )  # below the table: its first row
+
+
+def test_without_a_model_for_several_that_for_one_serves(monkeypatch):
+    tables = {
+        "trust_signs": pd.DataFrame(
+            {"members": ONE, "sign": ["constant"], "mean": 0.0, "sd": 1.0, "weight": 0.7}
+        ),
+        "trust_levels": MODEL.levels.assign(members=ONE),
+    }
+    monkeypatch.setattr(trust, "published", tables.__getitem__)
+    found = trust.published_model.__wrapped__(SEVERAL)
+    assert found.weights.weight.tolist() == [0.7] and len(found.levels) == 2
 
 
 @pytest.mark.parametrize("kind", [SEVERAL, ONE])
