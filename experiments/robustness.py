@@ -31,7 +31,7 @@ from lggseg.prepare.head_finder import Head, find_head
 from lggseg.prepare.scanner import HARSH_CHANGES, SCANNER_CHANGES, scan_again
 
 from .command import command, execute
-from .compare import difference
+from .compare import difference, interval
 from .maps import check, from_bytes, read_maps, to_bytes, write_maps
 from .plan import Run, read_run
 from .tables import write_csv
@@ -297,19 +297,12 @@ def score(table: pd.DataFrame, who: str = TOGETHER) -> pd.DataFrame:
     return found
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean of one value per patient, by bootstrap."""
-    draws = np.random.default_rng(0).choice(values, (10_000, len(values)))
-    low, high = np.percentile(draws.mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
-
-
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row per judge: the figures that are printed."""
     rows = {}
     for who in table.judge.unique():
         each = score(table, who)
-        low, high = interval(each.both.to_numpy())
+        low, high = interval(each.both.to_numpy(), np.mean)
         rows[who] = {
             "patients": len(each),
             "clean": each.clean.mean(),
