@@ -90,7 +90,8 @@ def told(found: Replication, patients: int) -> str:
         f"{name.upper()} {row.r:.2f} ({row.low:.2f} to {row.high:.2f})"
         for name, row in found.agreement.iterrows()
     )
-    manual, predicted = found.area["manual"], found.area["predicted"]
+    manual = found.area["manual"]
+    predicted = found.area["predicted"]
     return (
         f"{patients} patients, {patients - int(found.agreement.n['bevr'])} of them without a "
         f"predicted shape. Correlation r of predicted with manual shapes: {agreement}. The area "
@@ -132,13 +133,15 @@ def options() -> argparse.ArgumentParser:
 
 
 def do(chosen: argparse.Namespace) -> None:
-    cohort, predicted = open_cohort(chosen.data), read_features(chosen.features)
+    cohort = open_cohort(chosen.data)
+    predicted = read_features(chosen.features)
     manual = read_features(chosen.manual) if chosen.manual else cohort_features(cohort)
     manual = manual.loc[manual.index.isin(predicted.index)]
     found = replication(manual, predicted, cohort.clusters)
     raw = without_cleaning(chosen.features, predicted)
     uncleaned = None if raw is None else replication(manual, raw, cohort.clusters)
-    page, text = chosen.root / "lggseg" / "published" / "README.md", told(found, len(predicted))
+    page = chosen.root / "lggseg" / "published" / "README.md"
+    text = told(found, len(predicted))
     stamped = stamp(page, "replication", text)  # before anything is written: it may fail
     with atomic_write(page.with_name("replication.csv")) as part:
         table(found, uncleaned).to_csv(part, index=False, float_format="%.6g")

@@ -40,7 +40,9 @@ CLEAN = "clean"
 TOGETHER = "together"  # all members' mean, where a judge is named; the others are numbers
 VERSIONS = (CLEAN, *SCANNER_CHANGES, *HARSH_CHANGES)
 SETTINGS = "robustness.json"
-FAILED, GOOD = 0.5, 0.7  # a catastrophe is below the first where the clean scan is above the second
+# a catastrophe is below the first where the clean scan is above the second
+FAILED = 0.5
+GOOD = 0.7
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,8 @@ def export_network(network: nn.Module, block: int = 1, bits: int = 8) -> "onnx.M
     for level, up, decoder_block in zip(
         range(skips, 0, -1), network.up, network.decoder, strict=True
     ):
-        kernel, bias = up.get_parameter("weight"), up.get_parameter("bias")
+        kernel = up.get_parameter("weight")
+        bias = up.get_parameter("bias")
         grown = writer.up_convolution(f"up_{level}", kernel, bias, image)
         joined = writer.add("Concat", [stack.pop(), grown], f"joined_{level}", axis=1)
         image = writer.block(f"decoder_{level}", decoder_block, joined)

@@ -25,7 +25,8 @@ def run(options: argparse.Namespace) -> None:
         if is_first and not config.out:
             print("no --out: nothing of this run will be kept", file=sys.stderr)
         cohort = first_then_all(lambda: open_cohort(options.data, progress=is_first))
-        train, valid = cohort.patients, []
+        train = cohort.patients
+        valid = []
         if options.valid:
             fractions = (1 - options.valid, options.valid)
             train, valid = split_patients(cohort.patients, fractions, config.seed)

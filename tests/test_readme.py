@@ -80,8 +80,3 @@ def test_every_table_of_results_is_explained():
         columns = table.read_text(encoding="utf-8").splitlines()[0].split(",")
         entry = page[page.index(f"[{table.name}]") :].split("\n- ")[0]
         assert [column for column in columns if f"`{column}`" not in entry] == [], table.name
-
-
-def test_the_citation_is_of_this_version():
-    version = re.search(r'^version = "(.+)"$', text("pyproject.toml"), re.MULTILINE)[1]
-    assert f"\nversion: {version}\n" in text("CITATION.cff")

@@ -58,7 +58,8 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if options.write and (options.quick or options.only != [*FAMILIES]):
         parser.error("--write keeps the whole table; leave --only and --quick out")
-    load, start = os.getloadavg()[0], time.monotonic()
+    load = os.getloadavg()[0]
+    start = time.monotonic()
     root = find_root(Path(options.real)) if options.real else phantom_root()
     if not root:
         parser.error(f"{options.real}: no folder of patients there")

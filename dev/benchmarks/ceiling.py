@@ -28,7 +28,8 @@ def convolution(least: float = 0.05) -> float:
 
 def convolved(channels: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Slices and kernels of a convolution."""
-    image, kernel = torch.randn(16, channels, side, side), torch.randn(channels, channels, 3, 3)
+    image = torch.randn(16, channels, side, side)
+    kernel = torch.randn(channels, channels, 3, 3)
     return image.contiguous(memory_format=torch.channels_last), kernel.contiguous(
         memory_format=torch.channels_last
     )

@@ -21,7 +21,8 @@ def one_by_one(
     """A slice (H,W,3) and its mask (H,W,1), rescaled by up to 5 %, turned by up to 15 degrees,
     perhaps mirrored.
     """
-    scale, angle = rng.uniform(0.95, 1.05), rng.uniform(-15, 15)
+    scale = rng.uniform(0.95, 1.05)
+    angle = rng.uniform(-15, 15)
     pair = []
     for picture, order in ((image, 1), (mask, 0)):
         changed = rescale(
@@ -54,7 +55,8 @@ def rows(bench: Bench) -> list[Row]:
     """One batch on either side, from the same slices."""
     data = SliceDataset(bench.cohort, bench.cohort.patients[:2], soft=True)
     draw = DataLoader(data, BATCH, sampler=torch.randint(len(data), (BATCH,)).tolist())
-    augment, rng = Augment(), np.random.default_rng(0)
+    augment = Augment()
+    rng = np.random.default_rng(0)
     slices = [[part.movedim(0, -1).numpy() for part in data[i]] for i in range(4)]
 
     def ours() -> None:

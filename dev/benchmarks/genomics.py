@@ -23,7 +23,8 @@ def textbook_ellipsoid(points: np.ndarray, tolerance: float = 1e-3) -> float:
     usually copied.
     """
     n, d = points.shape
-    lifted, u = np.column_stack([points, np.ones(n)]).T, np.full(n, 1 / n)
+    lifted = np.column_stack([points, np.ones(n)]).T
+    u = np.full(n, 1 / n)
     change = 1.0
     while change > tolerance:
         distances = np.diag(lifted.T @ np.linalg.inv(lifted * u @ lifted.T) @ lifted)
@@ -51,7 +52,8 @@ def every_table(table: np.ndarray) -> float:
     """Exact p of Freeman and Halton's test by going through all tables with the margins of a 2 x k
     table.
     """
-    columns, high = table.sum(axis=0).tolist(), int(table[1].sum())
+    columns = table.sum(axis=0).tolist()
+    high = int(table[1].sum())
     ways = [[comb(size, k) for k in range(size + 1)] for size in columns]
     seen = np.prod([float(way[k]) for way, k in zip(ways, table[1])])
     total = least = 0.0
@@ -87,7 +89,8 @@ def rows(bench: Bench) -> list[Row]:
     volumes = {patient: bench.cohort.volume(patient).mask for patient in bench.cohort.patients}
     tumours = [mask for mask in volumes.values() if mask.any()][: 2 if bench.quick else 10]
     for mask in tumours[:2]:
-        ours, theirs = shape_features(mask), features_by_the_textbook(mask)
+        ours = shape_features(mask)
+        theirs = features_by_the_textbook(mask)
         assert np.allclose([*ours.values()], [*theirs.values()], rtol=0.05), (ours, theirs)
     table = largest_table(bench, [shape_features(mask) for mask in volumes.values()], [*volumes])
     assert np.isclose(freeman_halton(table), every_table(table))

@@ -36,7 +36,8 @@ def read_at_every_start(root: str) -> None:
     """The same slices as scripts make them: lists in memory, one after the other, stacked in the
     end.
     """
-    images, masks = [], []
+    images = []
+    masks = []
     for folder in folders(Path(root)):
         depth = len([*folder.glob("*.tif")]) // 2
         names = [folder / f"{folder.name}_{k}" for k in range(1, depth + 1)]
@@ -50,7 +51,8 @@ def read_at_every_start(root: str) -> None:
 
 def rows(bench: Bench) -> list[Row]:
     """Cold, warm and whole, in one set of rounds; each side in a process of its own."""
-    root, cache = bench.first(2 if bench.quick else 12), bench.work / "cache"
+    root = bench.first(2 if bench.quick else 12)
+    cache = bench.work / "cache"
     files = sorted(root.glob("*/*.tif"))
 
     def cold() -> tuple[float, float]:

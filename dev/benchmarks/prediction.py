@@ -22,7 +22,9 @@ def slice_by_slice(network: nn.Module, image: np.ndarray, recipe: GridSpec) -> n
     """Probabilities (D,H,W) as scripts make them: one slice after the other, resized by
     scikit-image, whole picture.
     """
-    mean, deviation, found = image.mean(axis=(0, 1, 2)), image.std(axis=(0, 1, 2)), []
+    mean = image.mean(axis=(0, 1, 2))
+    deviation = image.std(axis=(0, 1, 2))
+    found = []
     for picture in image:
         grid = resize((picture - mean) / deviation, (recipe.size, recipe.size), anti_aliasing=True)
         blocks = F.pixel_unshuffle(
@@ -49,11 +51,9 @@ def first_edition(networks: int = 8) -> Segmenter:
 def rows(bench: Bench) -> list[Row]:
     """One patient of middle depth; the network of the default settings, with fresh weights."""
     image = bench.patient().image[: 4 if bench.quick else None]
-    new, old, plain = (
-        build_model(TrainConfig()).eval(),
-        first_edition(),
-        build_model(TrainConfig()).networks[0].eval(),
-    )
+    new = build_model(TrainConfig()).eval()
+    old = first_edition()
+    plain = build_model(TrainConfig()).networks[0].eval()
     head = find_head(image)
     inputs = standardise(
         slices_to_grid(image, head, new.recipe.size), head, np.arange(len(head.slices)), 0

@@ -19,7 +19,8 @@ def work_through(root: str) -> float:
 
     Returns the most memory of its own, in MB.
     """
-    cohort, most = load_cohort(Path(root), progress=False), 0.0
+    cohort = load_cohort(Path(root), progress=False)
+    most = 0.0
     for patient in cohort.patients:
         volume = cohort.volume(patient)
         slices_to_grid(volume.image, find_head(volume.image), GridSpec().size)

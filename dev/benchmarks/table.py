@@ -36,11 +36,10 @@ def table(rows: Iterable[Row], where: str) -> str:
 def machine(patients: str, load: float) -> str:
     """Date, kind of machine, patients, and whether it was idle as the run began."""
     cores = os.cpu_count() or 1
-    idle = (
-        "idle"
-        if load < BUSY * cores
-        else f"BUSY with other work (load {load:.1f}): take the figures with care"
-    )
+    if load < BUSY * cores:
+        idle = "idle"
+    else:
+        idle = f"BUSY with other work (load {load:.1f}): take the figures with care"
     return (
         f"{date.today()}; {processor()}, {cores} cores, {torch.get_num_threads()} threads, no GPU "
         f"used; PyTorch {torch.__version__}; {patients}; the machine was {idle}."
@@ -58,6 +57,7 @@ def processor() -> str:
 def write(text: str, path: Path = README, name: str = "table") -> None:
     """Put `text` between the marks `<!-- name -->` and `<!-- /name -->` of a page."""
     before = path.read_text(encoding="utf-8")
-    start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    start = f"<!-- {name} -->\n"
+    end = f"\n<!-- /{name} -->"
     parts = before.partition(start)[0], before.partition(end)[2]
     path.write_text(f"{parts[0]}{start}{text}{end}{parts[1]}", encoding="utf-8")

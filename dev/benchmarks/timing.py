@@ -75,7 +75,9 @@ def compare(ours: Side, usual: Side, repeats: int) -> Ratio:
 
 def share(found: np.ndarray) -> str:
     """A share of the ceiling in words: median and range of the rounds."""
-    median, low, high = 100 * np.median(found), 100 * found.min(), 100 * found.max()
+    median = 100 * np.median(found)
+    low = 100 * found.min()
+    high = 100 * found.max()
     return f"{median:.2g} % ({low:.2g}-{high:.2g})"
 
 
@@ -86,7 +88,9 @@ def clock(task: Callable[[], object], least: float = 0.1) -> Side:
     task()
 
     def side() -> float:
-        start, calls, spent = time.perf_counter(), 0, 0.0
+        start = time.perf_counter()
+        calls = 0
+        spent = 0.0
         while not calls or spent < least:
             task()
             calls, spent = calls + 1, time.perf_counter() - start
@@ -117,7 +121,8 @@ def in_child(task: Callable, *arguments: object, **environment: str) -> tuple[fl
 
 def report(task: Callable, *arguments: object) -> None:
     """What `in_child` runs over there. A task that measures its own memory returns it, in MB."""
-    before, start = memory("VmHWM"), time.perf_counter()
+    before = memory("VmHWM")
+    start = time.perf_counter()
     own = task(*arguments)
     spent = time.perf_counter() - start
     print(json.dumps([spent, max(0.1, memory("VmHWM") - before) if own is None else own]))

@@ -32,7 +32,8 @@ PARTS = {  # of a step: the first name that is found in an operation or in what 
 
 def plain_loop(config: TrainConfig, image: torch.Tensor, mask: torch.Tensor) -> Callable[[], float]:
     """A step as it is usually written: contiguous float32, the loss read after each batch."""
-    model, loss_function = build_model(config).networks[0].train(), DiceBCELoss()
+    model = build_model(config).networks[0].train()
+    loss_function = DiceBCELoss()
     optimiser = torch.optim.AdamW(model.parameters(), config.lr)
 
     def step() -> float:
@@ -96,10 +97,8 @@ def rows(bench: Bench) -> list[Row]:
     image, mask = next(iter(trainer.batches(0)))
     trainer.model.train()
     torch.set_flush_denormal(True)  # as `fit` does, here for both
-    plain, flops = (
-        plain_loop(config, image, mask),
-        ceiling.operations(lambda: trainer.step(image, mask)),
-    )
+    plain = plain_loop(config, image, mask)
+    flops = ceiling.operations(lambda: trainer.step(image, mask))
     costs = rounds(
         bench.repeats,
         clock(lambda: trainer.step(image, mask), 0.5),

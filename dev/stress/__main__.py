@@ -33,7 +33,8 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=10, help="time for everything together (default: 10)"
     )
-    seconds, start = 60 * parser.parse_args().minutes, time.monotonic()
+    seconds = 60 * parser.parse_args().minutes
+    start = time.monotonic()
     print(HEAD, flush=True)
     with ThreadPoolExecutor(len(LANES)) as pool:
         lanes = [
@@ -44,10 +45,8 @@ def main() -> int:
         for failure in row.failures[:WORST]:
             print(f"FAILED {row.what}: {failure}")
     short = [row.what for row in rows if row.cases < row.wanted]
-    kills, bad = (
-        sum(row.cases for row in rows if "killed" in row.what),
-        sum(len(row.failures) for row in rows),
-    )
+    kills = sum(row.cases for row in rows if "killed" in row.what)
+    bad = sum(len(row.failures) for row in rows)
     cases = sum(row.cases for row in rows if row.what.startswith("read"))
     print(
         f"{kills} kills, {cases:,} files read, {bad} failures in {time.monotonic() - start:.0f} s"

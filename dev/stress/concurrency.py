@@ -8,7 +8,8 @@ from .cohorts import larger_cohort, opened, pixels, use_cache
 from .killing import PATIENCE, context
 from .report import Clock, Row, memory
 
-PROCESSES, ROUNDS = 3, 20
+PROCESSES = 3
+ROUNDS = 20
 
 
 def open_at_once(place: Path, start, answers) -> None:
@@ -23,7 +24,8 @@ def open_at_once(place: Path, start, answers) -> None:
 
 def at_once(place: Path) -> list[str]:
     """What each of the processes found."""
-    start, answers = context.Barrier(PROCESSES), context.Queue()
+    start = context.Barrier(PROCESSES)
+    answers = context.Queue()
     running = [
         context.Process(target=open_at_once, args=(place, start, answers)) for _ in range(PROCESSES)
     ]

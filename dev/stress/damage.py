@@ -59,7 +59,8 @@ def blank(content: bytearray, place: int, rng: np.random.Generator) -> bytes:
 
 def wild(content: bytearray, place: int, rng: np.random.Generator) -> bytes:
     """A number of 1 to 8 bytes at its limits, in either order of bytes."""
-    size, order = int(rng.choice([1, 2, 4, 8])), str(rng.choice(["little", "big"]))
+    size = int(rng.choice([1, 2, 4, 8]))
+    order = str(rng.choice(["little", "big"]))
     number = int(rng.choice(WILD)) % 256**size
     content[place : place + size] = number.to_bytes(size, order)
     return bytes(content)

@@ -22,7 +22,8 @@ class Drawings:
     """Phantoms drawn into one folder."""
 
     def __init__(self, place: Path):
-        self.place, self.target = place / "phantoms", place / "phantoms" / "kaggle_3m"
+        self.place = place / "phantoms"
+        self.target = place / "phantoms" / "kaggle_3m"
         draw(place / "unkilled")
         self.truth = files(place / "unkilled" / "kaggle_3m")
 

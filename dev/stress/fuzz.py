@@ -28,7 +28,10 @@ from .read_table import read_csv
 from .report import Clock, Row, random
 
 # Cases of each reader, seconds, MB, seconds on the wall.
-CASES, SLOW, HUNGRY, HANGS = (600, 2.0, 300.0, 60)
+CASES = 600
+SLOW = 2.0
+HUNGRY = 300.0
+HANGS = 60
 READERS = [
     read_slice,
     read_mask_file,
@@ -71,7 +74,9 @@ def quiet() -> Iterator[None]:
 
 def case(reader: Callable, number: int, place: Path) -> tuple[str | None, float]:
     """(complaint or None, seconds of processor time) of the reader's case of this number."""
-    rng, before, start = random(Row(f"{reader.__name__} {number}", 0)), peak(), time.process_time()
+    rng = random(Row(f"{reader.__name__} {number}", 0))
+    before = peak()
+    start = time.process_time()
     signal.alarm(HANGS)
     try:
         with quiet():
@@ -82,7 +87,8 @@ def case(reader: Callable, number: int, place: Path) -> tuple[str | None, float]
         complaint = f"{type(error).__name__}: {str(error)[:200]}"
     finally:
         signal.alarm(0)
-    seconds, grown = time.process_time() - start, peak() - before
+    seconds = time.process_time() - start
+    grown = peak() - before
     if seconds > SLOW:
         complaint = f"{complaint or ''} slow: {seconds:.1f} s"
     if number and grown > HUNGRY:

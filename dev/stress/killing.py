@@ -70,7 +70,8 @@ def kill_again_and_again(what: str, scenario: Scenario, wanted: int, clock: Cloc
     """Kill the scenario's job at instants spread evenly over the time it takes; a case is a kill
     that struck.
     """
-    row, rng = Row(what, wanted), random(Row(what, wanted))
+    row = Row(what, wanted)
+    rng = random(Row(what, wanted))
     _, duration, row.memory = run(*scenario.job())
     row.failures += [complaint for complaint in [scenario.completed()] if complaint]
     runs = 0
@@ -81,11 +82,9 @@ def kill_again_and_again(what: str, scenario: Scenario, wanted: int, clock: Cloc
             killed, seconds, _ = run(*scenario.job(), delay)
             complaint = scenario.killed() if killed else scenario.completed()
         except Exception as error:
-            killed, seconds, complaint = (
-                True,
-                0,
-                f"{what}, run {runs}: {type(error).__name__}: {error}",
-            )
+            killed = True
+            seconds = 0
+            complaint = f"{what}, run {runs}: {type(error).__name__}: {error}"
         if killed:
             row.add(complaint, seconds)
         elif complaint:

@@ -12,7 +12,8 @@ from lggseg.viewer import CohortViewer
 from .cohorts import larger_cohort, opened
 from .report import Clock, Row, memory, random
 
-STEPS, PHANTOMS = 5000, 400
+STEPS = 5000
+PHANTOMS = 400
 GROWTH = 30  # MB that may come on top of the first tenth's
 
 
@@ -39,7 +40,8 @@ def viewer(clock: Clock) -> Row:
     """Random moves of the sliders and menus of a viewer."""
     row = Row("steps of the viewer", STEPS)
     with tempfile.TemporaryDirectory() as place:
-        view, rng = CohortViewer(opened(larger_cohort(Path(place)))), random(row)
+        view = CohortViewer(opened(larger_cohort(Path(place))))
+        rng = random(row)
 
         def step(i: int) -> None:
             if i % 50 == 0:

@@ -48,7 +48,8 @@ class Predictions:
 
     def __init__(self, place: Path):
         torch.manual_seed(0)
-        self.out, self.turn = place / "out", 0
+        self.out = place / "out"
+        self.turn = 0
         self.weights = Segmenter(
             UNet(features=4, depth=2), GridSpec(32, block=1, threshold=0.0)
         ).save(place / "net.pt")

@@ -44,7 +44,8 @@ def state(model: Segmenter) -> str:
 def read_weights(rng: np.random.Generator, place: Path) -> str | None:
     """checkpoints."""
     content, right = weights(int(rng.choice([32, 16, 8])))
-    path, spoilt = place / "net.pt", rng.random() < 0.9
+    path = place / "net.pt"
+    spoilt = rng.random() < 0.9
     path.write_bytes(rot(content, rng) if spoilt else content)
     if state(read_by(Segmenter.load, path, whole=not spoilt)) != right:
         return f"a {'damaged' if spoilt else 'whole'} checkpoint was read as other weights"
@@ -93,9 +94,11 @@ def told(trainer: Trainer) -> str:
 def read_resume(rng: np.random.Generator, place: Path) -> str | None:
     """resume.pt of trainings."""
     trainer, content, right = training()
-    path, spoilt = place / "resume.pt", rng.random() < 0.9
+    path = place / "resume.pt"
+    spoilt = rng.random() < 0.9
     path.write_bytes(rot(content, rng) if spoilt else content)
-    trainer.history, trainer.best = [], None
+    trainer.history = []
+    trainer.best = None
     read_by(trainer.resume, path, whole=not spoilt)
     if told(trainer) != right:
         return f"a {'damaged' if spoilt else 'whole'} resume.pt was read as another state"

@@ -62,11 +62,9 @@ def read_cohort(rng: np.random.Generator, place: Path) -> str | None:
         return check(opened(root))
     right = pixels(opened(root))
     if disturb(root, rng):
-        return (
-            None
-            if pixels(read_by(opened, root, whole=True)) == right
-            else "something harmless changed the pixels"
-        )
+        if pixels(read_by(opened, root, whole=True)) == right:
+            return None
+        return "something harmless changed the pixels"
     cohort = opened(root)
     return check(cohort) or f"an incomplete cohort was opened: {cohort}"
 
@@ -74,7 +72,8 @@ def read_cohort(rng: np.random.Generator, place: Path) -> str | None:
 def check(cohort) -> str | None:
     """What the tables of a cohort say against its volumes."""
     for patient in cohort.patients:
-        volume, row = cohort.volume(patient), cohort.summary.loc[patient]
+        volume = cohort.volume(patient)
+        row = cohort.summary.loc[patient]
         if volume.image.shape != (*volume.mask.shape, 3) or row.slices != len(volume.mask):
             return f"{patient} has another size than the table says"
         if row.tumour_voxels != volume.mask.sum():
@@ -87,7 +86,8 @@ def read_pack(rng: np.random.Generator, place: Path) -> str | None:
     if not root.exists():
         write_cohort(root)
     cohort = opened(root)
-    right, folder = PIXELS.setdefault(place, pixels(cohort)), cohort.arrays.folder
+    right = PIXELS.setdefault(place, pixels(cohort))
+    folder = cohort.arrays.folder
     file = folder / str(rng.choice(["images.npy", "masks.npy", "index.json"]))
     file.write_bytes(rot(file.read_bytes(), rng))
     if pixels(opened(root)) != right:

@@ -17,7 +17,8 @@ from .damage import read_by, rot
 def any_tiff(rng: np.random.Generator, path: Path) -> np.ndarray:
     """Write a TIFF of any kind, whole; returns its pages (P,H,W[,3]) as a viewer shows them."""
     kind = str(rng.choice(["uint8", "uint8", "uint16", "float32", "int16"]))
-    colour, pages = bool(rng.random() < 0.6), int(rng.choice([1, 1, 1, 2, 3]))
+    colour = bool(rng.random() < 0.6)
+    pages = int(rng.choice([1, 1, 1, 2, 3]))
     size = (pages, int(rng.integers(1, 40)), int(rng.integers(5, 40)), *([3] if colour else []))
     pixels = rng.integers(0, 256 if kind == "uint8" else 30_000, size).astype(kind)
     photometric = "rgb" if colour else str(rng.choice(["minisblack", "minisblack", "miniswhite"]))
@@ -63,13 +64,13 @@ def read_slice(rng: np.random.Generator, place: Path) -> str | None:
 def read_mask_file(rng: np.random.Generator, place: Path) -> str | None:
     """masks (TIFF, PNG, BMP)."""
     path = place / f"mask.{rng.choice(['tif', 'png', 'bmp'])}"
-    high, size = int(rng.choice([1, 255, 255, 254])), tuple(rng.integers(1, 40, 2))
+    high = int(rng.choice([1, 255, 255, 254]))
+    size = tuple(rng.integers(1, 40, 2))
     mask = rng.integers(0, 2, size).astype(bool)
-    picture = (
-        Image.fromarray(mask)
-        if rng.random() < 0.2
-        else Image.fromarray(np.where(mask, high, 0).astype(np.uint8))
-    )
+    if rng.random() < 0.2:
+        picture = Image.fromarray(mask)
+    else:
+        picture = Image.fromarray(np.where(mask, high, 0).astype(np.uint8))
     picture.save(path)
     spoilt = damaged(rng, path)
     found = read_by(read_mask, path, whole=high != 254 and not spoilt)
@@ -98,12 +99,15 @@ def any_png(rng: np.random.Generator) -> tuple[bytes, np.ndarray]:
     """(file, pixels as a viewer shows them) of a PNG, with 8 or 16 bits, grey or RGB, with opaque
     alpha or without.
     """
-    bits, bands, alpha = int(rng.choice([8, 16])), int(rng.choice([1, 3])), bool(rng.random() < 0.2)
+    bits = int(rng.choice([8, 16]))
+    bands = int(rng.choice([1, 3]))
+    alpha = bool(rng.random() < 0.2)
     size = (int(rng.integers(1, 40)), int(rng.integers(1, 40)), bands)
     pixels = rng.integers(0, 2**bits, size).astype(f"uint{bits}")
-    stored = (
-        np.concatenate([pixels, np.full_like(pixels[..., :1], 2**bits - 1)], 2) if alpha else pixels
-    )
+    if alpha:
+        stored = np.concatenate([pixels, np.full_like(pixels[..., :1], 2**bits - 1)], 2)
+    else:
+        stored = pixels
     rows = b"".join(b"\0" + row.astype(f">u{bits // 8}").tobytes() for row in stored)
     colour = {1: 0, 3: 2}[bands] + 4 * alpha
     header = struct.pack(">IIBBBBB", size[1], size[0], bits, colour, 0, 0, 0)

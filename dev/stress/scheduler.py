@@ -43,7 +43,8 @@ def here_and_now(part: Callable, until: float) -> list[Row]:
 
 def run_lane(lane: list, seconds: float, clock: Clock, apart: bool) -> list[Row]:
     """The rows of the parts of one lane, each part in its own process if `apart`."""
-    rows, used = [], 0.0
+    rows = []
+    used = 0.0
     for part, share in lane:
         used += share
         until = max(1.0, clock.left() - seconds * (1 - used))

@@ -50,11 +50,10 @@ def kept(out: Path) -> dict[str, str]:
     for row in found.get("resume.pt", {}).get("history", []):
         row.pop("seconds")
     found.get("resume.pt", {}).get("identity", {}).pop("out", None)
-    told = (
-        [line.rpartition(",")[0] for line in (out / "log.csv").read_text().splitlines()]
-        if (out / "log.csv").exists()
-        else []
-    )
+    if (out / "log.csv").exists():
+        told = [line.rpartition(",")[0] for line in (out / "log.csv").read_text().splitlines()]
+    else:
+        told = []
     return {name: digest(content) for name, content in found.items()} | {"log.csv": digest(told)}
 
 
@@ -62,11 +61,9 @@ class Trainings:
     """One run, killed and gone on with until it is complete; then the next."""
 
     def __init__(self, place: Path):
-        self.root, self.out, self.cache = (
-            write_cohort(place / "kaggle_3m"),
-            place / "out",
-            place / "cache",
-        )
+        self.root = write_cohort(place / "kaggle_3m")
+        self.out = place / "out"
+        self.cache = place / "cache"
         run(train, (self.root, place / "unkilled", self.cache))
         self.truth = kept(place / "unkilled")
 

@@ -42,7 +42,10 @@ class Page(HTMLParser):
 
     def __init__(self, text: str):
         super().__init__()
-        self.ids, self.links, self.loaded, self.wordless = {"", "top"}, [], [], []
+        self.ids = {"", "top"}
+        self.links = []
+        self.loaded = []
+        self.wordless = []
         self.empty_folds = []
         # of the <details> that are open at this place: what is outside their summaries
         self.folds = []
@@ -98,7 +101,8 @@ def problems(folder: Path) -> list[str]:
     folder, found = folder.resolve(), []
     # Templates there.
     for path in sorted(path for path in folder.rglob("*.html") if "_static" not in path.parts):
-        page, name = read(path), path.relative_to(folder)
+        page = read(path)
+        name = path.relative_to(folder)
         found += [f"{name}: loads {address}" for address in page.loaded if ELSEWHERE.match(address)]
         found += [f"{name}: a style loads {address}" for address in page.styled]
         found += [f"{name}: a picture without alt text, {tag}" for tag in page.wordless]

@@ -49,7 +49,8 @@ def make(name: str) -> Path:
     before them.
     """
     folder = ROOT / "build" / name
-    python, ready = folder / "bin" / "python", folder / "ready"
+    python = folder / "bin" / "python"
+    ready = folder / "ready"
     if not ready.exists() or ready.read_text() != str(WIDGETS7):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
@@ -79,8 +80,10 @@ def check_widgets7() -> int:
 
 def make_oldest() -> Path:
     """Python of build/venv-oldest; the versions in it are those of build/oldest.txt."""
-    folder, pins = ROOT / "build" / "venv-oldest", ROOT / "build" / "oldest.txt"
-    python, ready = folder / "bin" / "python", folder / "ready"
+    folder = ROOT / "build" / "venv-oldest"
+    pins = ROOT / "build" / "oldest.txt"
+    python = folder / "bin" / "python"
+    ready = folder / "ready"
     wanted = "".join(
         (ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "pyproject.toml")
     )
@@ -219,9 +222,11 @@ def check_colab(only: str = "") -> int:
     """
     failed = []
     with tempfile.TemporaryDirectory() as folder:
-        source, before = repository(Path(folder)), None
+        source = repository(Path(folder))
+        before = None
         for notebook in chosen(only):
-            python, start = make_colab(), time.monotonic()
+            python = make_colab()
+            start = time.monotonic()
             before = before or versions(python)
             ran = run_alone(python, notebook, source)
             print(

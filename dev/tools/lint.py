@@ -68,19 +68,17 @@ def section_problems(notebook: nbformat.NotebookNode) -> list[str]:
     """
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     numbers = [int(number) for text in texts for number in SECTION.findall(text)]
-    return (
-        [] if numbers == list(range(1, len(numbers) + 1)) else [f"sections are numbered {numbers}"]
-    )
+    if numbers == list(range(1, len(numbers) + 1)):
+        return []
+    return [f"sections are numbered {numbers}"]
 
 
 def order_problems(code: list[nbformat.NotebookNode]) -> list[str]:
     """Cells must have been executed once each, from the first to the last."""
     counts = [cell.execution_count for cell in code if cell.source.strip()]
-    return (
-        []
-        if counts == list(range(1, len(counts) + 1))
-        else [f"cells not executed in order: {counts}"]
-    )
+    if counts == list(range(1, len(counts) + 1)):
+        return []
+    return [f"cells not executed in order: {counts}"]
 
 
 def ignore_problems(code: list[nbformat.NotebookNode]) -> list[str]:
@@ -106,11 +104,10 @@ def figure_problems(code: list[nbformat.NotebookNode]) -> list[str]:
     """Enough figures, and none with more colours than it needs."""
     data = [output.get("data", {}) for cell in code for output in cell.outputs]
     figures = [base64.b64decode(entry["image/png"]) for entry in data if "image/png" in entry]
-    found = (
-        []
-        if len(figures) >= MIN_FIGURES
-        else [f"{len(figures)} PNG figures; at least {MIN_FIGURES}"]
-    )
+    if len(figures) >= MIN_FIGURES:
+        found = []
+    else:
+        found = [f"{len(figures)} PNG figures; at least {MIN_FIGURES}"]
     if many := sum(not has_at_most(MAX_COLOURS, figure) for figure in figures):
         found.append(
             f"{many} figures of more than {MAX_COLOURS} colours; `make notebooks` stores fewer"

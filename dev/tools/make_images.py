@@ -42,7 +42,8 @@ def examples(cohort: Cohort, model: nn.Module) -> Figure:
     )
     for row, patient in zip(axes, patients):
         volume = cohort.volume(patient)
-        predicted, k = segment_volume(model, volume.image), volume.mask.sum(axis=(1, 2)).argmax()
+        predicted = segment_volume(model, volume.image)
+        k = volume.mask.sum(axis=(1, 2)).argmax()
         for ax, channel in zip(row, COLUMNS.values()):
             plots.show_slice(volume.image[k, ..., channel], ax=ax)
         plots.show_slice(volume.image[k, ..., 1], volume.mask[k], predicted[k], ax=row[-1])

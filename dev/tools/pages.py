@@ -19,7 +19,8 @@ INDEX = Path(__file__).with_name("index.html")
 
 def write_page(path: Path) -> None:
     """Write the executed notebook `path` as an HTML page beside it; links lead to other pages."""
-    notebook, written = for_reading(nbformat.read(path, as_version=4)), []
+    notebook = for_reading(nbformat.read(path, as_version=4))
+    written = []
 
     # nbconvert would take MathML to pieces: it gets a word in its place.
     def keep(tex: str, display: str) -> str:

@@ -27,13 +27,15 @@ def few_colours(png: bytes) -> bytes:
     grey = np.ptp(pixels, axis=-1) == 0
     greys, others = (len(np.unique(pixels[kind], axis=0)) for kind in (grey, ~grey))
     share = min(greys, max(GREYS, COLOURS - others))
-    numbers, palette = np.zeros(grey.shape, np.uint8), []
+    numbers = np.zeros(grey.shape, np.uint8)
+    palette = []
     for kind, colours in ((grey, share), (~grey, min(others, COLOURS - share))):
         if colours:
             numbers[kind], chosen = reduced(pixels[kind], colours)
             numbers[kind] += len(palette) // 3
             palette += chosen
-    few, file = Image.fromarray(numbers), io.BytesIO()
+    few = Image.fromarray(numbers)
+    file = io.BytesIO()
     few.putpalette(palette)
     few.save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -127,7 +127,8 @@ def modules(names: list[str], package: Path = PACKAGE) -> dict[str, Path]:
 
 def refusals(module: str, path: Path) -> list[Refusal]:
     """Every LggError that a file raises, from its first line to its last."""
-    tree, found = ast.parse(path.read_text(encoding="utf-8")), []
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = []
     owner = {
         part: f"{node.name}."
         for node in ast.walk(tree)
@@ -162,13 +163,14 @@ def messages(node: ast.expr) -> list[str]:
         return [f"⟨{name_of(node.value)}⟩"]
     if isinstance(node, ast.IfExp):
         return messages(node.body) + messages(node.orelse)
-    parts = (
-        node.values
-        if isinstance(node, ast.JoinedStr)
-        else [node.left, node.right]
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
-        else []
-    )
+    if isinstance(node, ast.JoinedStr):
+        parts = node.values
+    else:
+        parts = (
+            [node.left, node.right]
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
+            else []
+        )
     texts = [""] if parts else ["⟨" + name_of(node) + "⟩"]
     for part in parts:
         texts = [text + more for text in texts for more in messages(part)]
@@ -180,7 +182,8 @@ def name_of(node: ast.expr) -> str:
     if isinstance(node, ast.Name):
         return node.id.replace("_", " ").lower()
     if isinstance(node, ast.Attribute):
-        owner, own = name_of(node.value), node.attr.replace("_", " ")
+        owner = name_of(node.value)
+        own = node.attr.replace("_", " ")
         return own if owner in ("self", "np", "os") else f"{owner} {own}"
     if isinstance(node, ast.IfExp):
         return f"{name_of(node.body)} or {name_of(node.orelse)}"

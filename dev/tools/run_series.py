@@ -48,7 +48,9 @@ class Meter(threading.Thread):
 
     def __init__(self, seconds: float = 0.2):
         super().__init__(daemon=True)
-        self.seconds, self.peak, self.stop = seconds, 0, threading.Event()
+        self.seconds = seconds
+        self.peak = 0
+        self.stop = threading.Event()
 
     def run(self) -> None:
         while not self.stop.wait(self.seconds):
@@ -74,7 +76,9 @@ def resident(process: psutil.Process) -> int:
 
 def run_notebook(source: Path, target: Path, entry: dict) -> Result:
     """Execute `source` in its own folder and write the outcome, even a failed one, to `target`."""
-    notebook, at, started = nbformat.read(source, as_version=4), [0], time.monotonic()
+    notebook = nbformat.read(source, as_version=4)
+    at = [0]
+    started = time.monotonic()
     code = sum(cell.cell_type == "code" for cell in notebook.cells)
     with tqdm(total=code, desc=label(entry), unit="cell") as bar, Meter() as meter:
         client = NotebookClient(
@@ -203,7 +207,9 @@ def record(results: list[Result], path: Path = SERIES) -> None:
 
 def run_series(options: argparse.Namespace, root: Path = ROOT) -> None:
     """Run what `options` ask for; RunError at the first notebook that fails."""
-    folder, build, results = root / "notebooks", root / "build", []
+    folder = root / "notebooks"
+    build = root / "build"
+    results = []
     build.mkdir(exist_ok=True)
     listed = load_series(root / "dev" / "tools" / "series.toml")
     series = [entry for entry in listed if (folder / f"{entry['file']}.ipynb").exists()]
@@ -211,7 +217,8 @@ def run_series(options: argparse.Namespace, root: Path = ROOT) -> None:
     for entry in series:
         if not entry["file"].startswith(tuple(options.only)):
             continue
-        source, target = folder / f"{entry['file']}.ipynb", build / f"{entry['file']}.ipynb"
+        source = folder / f"{entry['file']}.ipynb"
+        target = build / f"{entry['file']}.ipynb"
         results.append(run_notebook(source, target, entry))
         write_page(target)
         if options.in_place:

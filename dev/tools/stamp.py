@@ -88,9 +88,10 @@ def table(series: list[dict], reading: dict[str, int]) -> str:
     """The series as a Markdown table for README; `reading` maps files to minutes of reading."""
     rows = ["| Notebook | What you learn | Minutes to read | Minutes to run |", "|---|---|---|---|"]
     for entry in series:
-        spent = (
-            minutes(entry).removesuffix("s").removesuffix(" minute") if "minutes" in entry else ""
-        )
+        if "minutes" in entry:
+            spent = minutes(entry).removesuffix("s").removesuffix(" minute")
+        else:
+            spent = ""
         read = reading.get(entry["file"], "")
         rows.append(
             f"| [{label(entry)}](notebooks/{entry['file']}.ipynb) | {entry['learn']} | {read} | "
@@ -141,10 +142,8 @@ def stamp_notebook(path: Path, content: str, version: tuple[str, str] = ("", "")
 def stamped(root: Path = ROOT) -> dict[Path, str]:
     """What every stamped file should hold: path -> text. Notebooks not yet written are left out."""
     file = root / "dev" / "tools" / "series.toml"
-    series, repository = (
-        load_series(file),
-        tomllib.loads(file.read_text(encoding="utf-8")).get("repository", ""),
-    )
+    series = load_series(file)
+    repository = tomllib.loads(file.read_text(encoding="utf-8")).get("repository", "")
     version = (repository, tag(root)) if repository else ("", "")
     readme = root / "README.md"
     texts = {}

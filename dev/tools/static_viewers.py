@@ -66,7 +66,8 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     figure.
     """
     notebook.metadata.pop("widgets", None)
-    heading, figures = "", 0
+    heading = ""
+    figures = 0
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             heading = (re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE) or [heading])[-1]

@@ -72,11 +72,9 @@ def pieces(answer: Any) -> str | None:
         for mask in masks
     ]
     if told == right:
-        return (
-            None
-            if numbers(called(answer, masks), 2).tolist() == [3, 1]
-            else "count all the masks of the list."
-        )
+        if numbers(called(answer, masks), 2).tolist() == [3, 1]:
+            return None
+        return "count all the masks of the list."
     if told == [pair[::-1] for pair in right]:
         return "the other way round: where touching at a corner is enough, fewer fall apart."
     if told == [[one + 1 for one in pair] for pair in right]:
@@ -107,9 +105,11 @@ def two_voxels(step: tuple[int, int, int]) -> np.ndarray:
 
 
 def broad_pen(answer: Any, mask: np.ndarray) -> str | None:
-    told, plane = number(answer), ndimage.generate_binary_structure(2, 1)
+    told = number(answer)
+    plane = ndimage.generate_binary_structure(2, 1)
     grown = grow(mask, plane[None])
-    right, of_slices = dice(grown, mask), [dice(g, m) for g, m in zip(grown, mask) if m.any()]
+    right = dice(grown, mask)
+    of_slices = [dice(g, m) for g, m in zip(grown, mask) if m.any()]
     if close(told, right, 0.0006):
         return None
     if rounded(told, right, 3):
@@ -149,7 +149,9 @@ def grow(mask: np.ndarray, structure: np.ndarray) -> np.ndarray:
 
 def twins(answer: Any, cohort: Any) -> str | None:
     """Right within three standard deviations of a simulation on this cohort."""
-    told, n, stacks = number(answer), len(cohort.slices), len(cohort.patients)
+    told = number(answer)
+    n = len(cohort.slices)
+    stacks = len(cohort.patients)
     apart = 1 - TRAINING_SHARE
     # The ends of a stack have one neighbour.
     right = 1 - ((n - 2 * stacks) * apart**2 + 2 * stacks * apart) / n
@@ -165,11 +167,9 @@ def twins(answer: Any, cohort: Any) -> str | None:
         return "that is the chance that both neighbours are in training; one will do."
     if close(told, 1 - right, min(tolerance, 0.1)):
         return "that is the share without a neighbour in training."
-    return (
-        None
-        if close(told, right, tolerance)
-        else "how likely is it that neither neighbour is in training?"
-    )
+    if close(told, right, tolerance):
+        return None
+    return "how likely is it that neither neighbour is in training?"
 
 
 RULES = {"1": fewest_slices, "2": slice_number, "3": pieces, "4": broad_pen, "5": twins}

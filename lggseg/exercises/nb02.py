@@ -11,11 +11,13 @@ from ..genomics import benjamini_hochberg
 from ..measures.shape import bounding_ellipsoid_volume_ratio
 from .base import called, close, number, numbers, rounded
 
-TESTS, LEVEL = 21, 0.05
+TESTS = 21
+LEVEL = 0.05
 
 
 def false_alarm(answer: Any) -> str | None:
-    told, silent = number(answer), (1 - LEVEL) ** TESTS
+    told = number(answer)
+    silent = (1 - LEVEL) ** TESTS
     if close(told, 1 - silent, 0.006):
         return None
     if close(told, TESTS * LEVEL, 0.006):
@@ -47,17 +49,17 @@ def exact_p(answer: Any) -> str | None:
     for wrong, hint in hints.items():
         if close(told, wrong, 0.004):
             return hint
-    return (
-        None
-        if close(told, 0.1, 0.004)
-        else "there are 20 ways to choose three of six patients; how many count?"
-    )
+    if close(told, 0.1, 0.004):
+        return None
+    return "there are 20 ways to choose three of six patients; how many count?"
 
 
 def one_wrong_voxel(answer: Any, mask: np.ndarray) -> str | None:
-    told, spoilt = number(answer), mask.copy()
+    told = number(answer)
+    spoilt = mask.copy()
     spoilt[0, 0, 0] = True
-    before, after = bounding_ellipsoid_volume_ratio(mask), bounding_ellipsoid_volume_ratio(spoilt)
+    before = bounding_ellipsoid_volume_ratio(mask)
+    after = bounding_ellipsoid_volume_ratio(spoilt)
     mistakes = [
         (before / after, "the other way round: after, divided by before."),
         (1.0, "it changes; is the voxel [0, 0, 0] set, and in a copy of the mask of `full`?"),
@@ -183,11 +185,9 @@ def compared(told: Sequence, right: Sequence, wrong: dict[str, Sequence]) -> str
     if same(right):
         return None
     hints = [hint for hint, values in wrong.items() if same(values)]
-    return (
-        hints[0]
-        if hints
-        else "it fails a test of small examples; try it on three values that you can do by hand."
-    )
+    if hints:
+        return hints[0]
+    return "it fails a test of small examples; try it on three values that you can do by hand."
 
 
 RULES = {"1": false_alarm, "2": exact_p, "3": one_wrong_voxel, "4": area_under_curve, "5": q_values}

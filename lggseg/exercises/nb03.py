@@ -13,7 +13,8 @@ from .base import DOTS, Wrong, called, number, numbers
 
 
 def popped(answer: Any) -> str | None:
-    told, right = numbers(answer).tolist(), [256, 128, 64, 32, 16]
+    told = numbers(answer).tolist()
+    right = [256, 128, 64, 32, 16]
     if told == right:
         return None
     hints = {
@@ -218,7 +219,9 @@ def widest(
     """Columns that one output pixel can see, the widest of all starts; other arguments make the
     usual mistakes.
     """
-    found, first, then = [], reach if block_first else 0, 0 if block_first else reach
+    found = []
+    first = reach if block_first else 0
+    then = 0 if block_first else reach
     for start in range(2 ** (depth + levels)) if starts is None else starts:
         a = b = start
         for _ in range(depth + levels):
@@ -257,7 +260,8 @@ def add_unet(answer: Any) -> str | None:
 def wrong_addition(answer: type[UNet], settings: dict[str, Any]) -> str | None:
     """What is wrong with a UNet that should add, of these settings."""
     torch.manual_seed(0)
-    model, x = answer(**settings).eval(), torch.randn(1, 3, 16, 24)
+    model = answer(**settings).eval()
+    x = torch.randn(1, 3, 16, 24)
     for up, decoder in zip(model.up, model.decoder):
         up_channels = up.get_parameter("weight").shape[1]
         width = getattr(next(decoder.children()), "in_channels", None)

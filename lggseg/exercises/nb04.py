@@ -84,7 +84,8 @@ def wrong_names(told: list[str], right: list[str]) -> str:
 
 
 def recent(answer: Any) -> str | None:
-    told, right = number(answer), 1 - 0.995**200
+    told = number(answer)
+    right = 1 - 0.995**200
     usual = [
         (1 - right, "that is what the older steps have left to say."),
         (1.0, "a step counts less with each that follows it; 200 times 0.005 forgets that."),
@@ -108,7 +109,8 @@ def recent(answer: Any) -> str | None:
 
 def dice_by_hand(answer: Any) -> str | None:
     torch.manual_seed(0)
-    logits, hard = torch.randn(4, 1, 8, 8), (torch.rand(4, 1, 8, 8) < 0.2).float()
+    logits = torch.randn(4, 1, 8, 8)
+    hard = (torch.rand(4, 1, 8, 8) < 0.2).float()
     soft = F.avg_pool2d(hard, 3, 1, 1)
     told = [
         number(called(answer, logits, target)) for target in (hard, soft, torch.zeros_like(hard))
@@ -150,13 +152,11 @@ def wrong_slope(answer: Any, logits: torch.Tensor, target: torch.Tensor) -> str 
             "the right numbers, but no slope to go down: the result does not depend on the logits "
             "handed to it."
         )
+    if torch.allclose(told, right, rtol=1e-3, atol=1e-6):
+        return None
     return (
-        None
-        if torch.allclose(told, right, rtol=1e-3, atol=1e-6)
-        else (
-            "the right numbers, but another slope: a part of the formula is cut off from the "
-            "logits, by `.item()` or `.detach()`."
-        )
+        "the right numbers, but another slope: a part of the formula is cut off from the "
+        "logits, by `.item()` or `.detach()`."
     )
 
 

@@ -17,7 +17,8 @@ SMALLEST = 5  # tumours, in exercise 2
 
 def dice_from_iou(answer: Any) -> str | None:
     for value in (0.5, 0.8, 0.0, 1.0, 0.123):
-        told, right = number(called(answer, value)), 2 * value / (1 + value)
+        told = number(called(answer, value))
+        right = 2 * value / (1 + value)
         if not close(told, right, 1e-6):
             mistakes = [
                 (value / (2 - value), "that is IoU from Dice, the other way round."),
@@ -115,11 +116,9 @@ def empty_truth(answer: Any, prediction: np.ndarray) -> str | None:
         return "an empty truth has no piece to be found, NaN, and it divides by zero."
     if told is None:
         return "an empty truth has no piece to be found: return NaN, not None."
-    return (
-        None
-        if np.isnan(number(told))
-        else f"an empty truth has no piece to be found, NaN, and it returns {told:g}."
-    )
+    if np.isnan(number(told)):
+        return None
+    return f"an empty truth has no piece to be found, NaN, and it returns {told:g}."
 
 
 def two_masks() -> tuple[np.ndarray, np.ndarray]:
@@ -144,10 +143,8 @@ def surface_dice(answer: Any) -> str | None:
             "surface."
         )
     for tolerance in (1, 2, 0, 3):
-        told, right = (
-            number(called(answer, prediction, truth, tolerance)),
-            within(*surfaces, tolerance, np.less_equal),
-        )
+        told = number(called(answer, prediction, truth, tolerance))
+        right = within(*surfaces, tolerance, np.less_equal)
         if not close(told, right, 1e-6):
             return f"with tolerance {tolerance} it returns {told:.3f}: " + known(
                 told,

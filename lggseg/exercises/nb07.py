@@ -29,11 +29,9 @@ def unchanged(answer: Any) -> str | None:
         return f"{', '.join(sorted(unknown))}: the features are called asd, mf and bevr."
     if "bevr" in told:
         return "BEVR looks at all voxels, and the ellipsoid has to reach the blob."
-    return (
-        None
-        if told == {"asd", "mf"}
-        else "one more: which slice, and which piece of it, do ASD and MF look at?"
-    )
+    if told == {"asd", "mf"}:
+        return None
+    return "one more: which slice, and which piece of it, do ASD and MF look at?"
 
 
 def pieces_left(answer: Any) -> str | None:
@@ -45,17 +43,17 @@ def pieces_left(answer: Any) -> str | None:
         (2, 2): "a share of 1 asks for the heaviest's weight; the second is slightly lighter.",
         (0, 1): "the heaviest piece always stays, and a share of 0 removes nothing.",
     }
-    return (
-        None
-        if told == (1, 2)
-        else hints.get(told, "there are two pieces: try postprocess() on a small array.")
-    )
+    if told == (1, 2):
+        return None
+    return hints.get(told, "there are two pieces: try postprocess() on a small array.")
 
 
 def limits(answer: Any) -> str | None:
-    manual, predicted = np.array([1.0, 2, 3, 4, 6]), np.array([1.5, 2, 3.5, 5, 6.2])
+    manual = np.array([1.0, 2, 3, 4, 6])
+    predicted = np.array([1.5, 2, 3.5, 5, 6.2])
     difference = predicted - manual
-    told, right = numbers(called(answer, manual, predicted), 2), band(difference)
+    told = numbers(called(answer, manual, predicted), 2)
+    right = band(difference)
     mistakes = [
         (band(-difference), "predicted minus manual, not the other way round."),
         (right[::-1], "the lower limit comes first."),
@@ -80,11 +78,9 @@ def limits(answer: Any) -> str | None:
         if np.allclose(told, wrong):
             return hint
     told = numbers(called(answer, np.append(manual, 2), np.append(predicted, np.nan)), 2)
-    return (
-        None
-        if np.allclose(told, right)
-        else "a missed tumour, NaN, must be left out of bias and deviation."
-    )
+    if np.allclose(told, right):
+        return None
+    return "a missed tumour, NaN, must be left out of bias and deviation."
 
 
 def band(difference: np.ndarray, width: float = 1.96, ddof: int = 1) -> np.ndarray:
@@ -94,10 +90,8 @@ def band(difference: np.ndarray, width: float = 1.96, ddof: int = 1) -> np.ndarr
 def worst_auc(answer: Any) -> str | None:
     bevr = np.array([0.2, 0.3, np.nan, 0.3, 0.5, 0.6, np.nan, 0.25])
     r2 = np.array([True, True, True, False, False, False, False, False])
-    told, right = (
-        number(called(answer, pd.Series(bevr), pd.Series(r2))),
-        wins(filled(bevr, r2, 9, 0), r2),
-    )
+    told = number(called(answer, pd.Series(bevr), pd.Series(r2)))
+    right = wins(filled(bevr, r2, 9, 0), r2)
     seen = ~np.isnan(bevr)
     mistakes = [
         (
@@ -119,11 +113,9 @@ def worst_auc(answer: Any) -> str | None:
         )
     whole = np.where(seen, bevr, 0.4)
     told = number(called(answer, pd.Series(whole), pd.Series(r2)))
-    return (
-        None
-        if close(told, wins(whole, r2), 1e-6)
-        else "where nobody is missed it must be the usual AUC."
-    )
+    if close(told, wins(whole, r2), 1e-6):
+        return None
+    return "where nobody is missed it must be the usual AUC."
 
 
 def filled(bevr: np.ndarray, r2: np.ndarray, of_r2: float, of_others: float) -> np.ndarray:
@@ -133,13 +125,15 @@ def filled(bevr: np.ndarray, r2: np.ndarray, of_r2: float, of_others: float) -> 
 
 def wins(bevr: np.ndarray, r2: np.ndarray, tie: float = 0.5) -> float:
     """AUC of 1/BEVR: the share of pairs, one R2 and one other, in which R2 has the smaller BEVR."""
-    mine, other = bevr[r2, None], bevr[None, ~r2]
+    mine = bevr[r2, None]
+    other = bevr[None, ~r2]
     return float(((mine < other) + tie * (mine == other)).mean())
 
 
 def power(answer: Any) -> str | None:
     """Right within three standard deviations of the reader's simulation."""
-    told, tolerance = number(answer), 3 * np.sqrt(POWER * (1 - POWER) / STUDIES)
+    told = number(answer)
+    tolerance = 3 * np.sqrt(POWER * (1 - POWER) / STUDIES)
     if 1 < told <= 100:
         return "as a share from 0 to 1, not in per cent."
     if close(told / STUDIES, POWER, tolerance):

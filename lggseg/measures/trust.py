@@ -27,7 +27,9 @@ from ..sequences import FLAIR
 FAINT = 0.05  # probability below which a voxel is left out of sums: most of a volume is nearly 0
 SURE = (0.2, 0.8)  # between these probabilities a voxel is uncertain
 NEIGHBOURS = np.ones((3, 3, 3))  # 26 of them, as in `lggseg.model.postprocess`
-SEVERAL, ONE = "several", "one"  # members: a single network cannot disagree with itself
+# members: a single network cannot disagree with itself
+SEVERAL = "several"
+ONE = "one"
 FAR = 3  # standard deviations from the mean at which a sign stops counting more
 
 # When a warning is given.

@@ -83,9 +83,13 @@ def blur(image: np.ndarray, weight: float) -> np.ndarray:
 
     Each neighbour counts with `weight`. This is quicker than a Gaussian filter.
     """
-    above, rows, below = np.s_[..., :-2, :], np.s_[..., 1:-1, :], np.s_[..., 2:, :]
+    above = np.s_[..., :-2, :]
+    rows = np.s_[..., 1:-1, :]
+    below = np.s_[..., 2:, :]
     image[rows] += weight * (image[above] + image[below] - 2 * image[rows])
-    left, columns, right = np.s_[..., :-2], np.s_[..., 1:-1], np.s_[..., 2:]
+    left = np.s_[..., :-2]
+    columns = np.s_[..., 1:-1]
+    right = np.s_[..., 2:]
     image[columns] += weight * (image[left] + image[right] - 2 * image[columns])
     return image
 

@@ -94,7 +94,8 @@ def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
     grey = {name: to_bytes(values) for name, values in channels.items()}
     image = np.stack([grey.get(name, grey["flair"]) for name in KEYS], axis=-1)
     for name, found in grey.items():
-        lit, white = found > 25, found > 230
+        lit = found > 25
+        white = found > 230
         if white.sum() > 0.5 * lit.sum() and np.mean(white | ~lit) > 0.98:
             raise LggError(
                 f"{IN_WORDS[name]} shows little but black and white, as a mask or a map of "

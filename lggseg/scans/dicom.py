@@ -198,6 +198,7 @@ def intensities(file: Path) -> np.ndarray:
         if isinstance(padding, int):
             if data.PhotometricInterpretation == "MONOCHROME1":  # is turned over by now
                 padding = 2 ** (data.BitsStored - data.PixelRepresentation) - 1 - padding
-            slope, intercept = data.get("RescaleSlope", 1), data.get("RescaleIntercept", 0)
+            slope = data.get("RescaleSlope", 1)
+            intercept = data.get("RescaleIntercept", 0)
             values[np.isclose(values, padding * float(slope) + float(intercept))] = np.nan
         return values

@@ -46,7 +46,8 @@ class Grid:
                 f"its affine {np.round(affine[:3], 3).tolist()} does not place voxels in space; "
                 "convert the scan again, from DICOM with dcm2niix"
             )
-        self.shape, self.affine = tuple(shape), affine
+        self.shape = tuple(shape)
+        self.affine = affine
         self.turn = ornt_transform(io_orientation(affine), AXIAL)  # as nibabel writes it
         self.axial_shape = tuple(self.shape[axis] for axis in np.argsort(self.turn[:, 0]))
         self.axial_affine = affine @ inv_ornt_aff(self.turn, self.shape)
@@ -76,7 +77,8 @@ class Grid:
         """
         limits = np.array([IN_SLICE] * 3)  # (3,2,2): axis; least and most; voxel and side
         limits[np.argmax(self.spacing.round(1))] = IN_STACK
-        least, most = limits[:, 0], limits[:, 1]
+        least = limits[:, 0]
+        most = limits[:, 1]
         lengths = np.stack([self.spacing, self.spacing * self.axial_shape], axis=1)
         return bool((lengths >= 0.999 * least).all() and (lengths <= 1.001 * most).all())
 
@@ -85,12 +87,12 @@ class Grid:
         lost = bool((self.affine == np.eye(4)).all())
         if lost or not self.fits_a_head():
             size = " x ".join(f"{mm:.3g}" for mm in self.spacing)
-            told = (
-                "; its affine is the identity, which is written where none is known" if lost else ""
-            )
+            hint = ""
+            if lost:
+                hint = "; its affine is the identity, which is written where none is known"
             raise LggError(
                 f"has {' x '.join(map(str, self.axial_shape))} voxels of {size} mm; a head has "
                 "100 to 300 mm a side within its slices and 60 to 300 along their stack, pixels "
                 "of 0.2 to 3 mm and slices of 0.5 to 15 mm: give all slices of the scan, with "
-                f"true voxel sizes in mm, as dcm2niix converts them from DICOM{told}"
+                f"true voxel sizes in mm, as dcm2niix converts them from DICOM{hint}"
             )

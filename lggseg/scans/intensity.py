@@ -64,11 +64,9 @@ def lowest_plateau(values: np.ndarray) -> float | None:
     if not rest.size or share < 0.001:
         return None
     low, high = np.percentile(rest, (0.1, SATURATED))
-    return (
-        float(lowest)
-        if low - lowest > 0.1 * (high - low) or (lowest < 0 and share >= 0.01)
-        else None
-    )
+    if low - lowest > 0.1 * (high - low) or (lowest < 0 and share >= 0.01):
+        return float(lowest)
+    return None
 
 
 def levels(values: np.ndarray, around: float | None) -> tuple[float, float]:

@@ -24,7 +24,8 @@ def read_itk(path: Path) -> OwnScan:
         image, printed = read_image(path)
         if printed:
             raise OSError(printed)
-        values, size = SimpleITK.GetArrayFromImage(image), image.GetSize()
+        values = SimpleITK.GetArrayFromImage(image)
+        size = image.GetSize()
         if len(size) == 4 and values.ndim == 4:  # a list of volumes
             values = np.moveaxis(values, 0, -1)
         elif len(size) != 3:

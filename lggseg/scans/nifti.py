@@ -49,7 +49,8 @@ def place(header: nibabel.Nifti1Header) -> tuple[Grid, list[str]]:
     Where sform, qform and voxel sizes contradict each other, those count in which a head fits;
     LggError where these do, too.
     """
-    shape, unit = header.get_data_shape()[:3], MM[header.get_xyzt_units()[0]]
+    shape = header.get_data_shape()[:3]
+    unit = MM[header.get_xyzt_units()[0]]
     to_mm = np.diag([unit, unit, unit, 1.0])
     plain = Grid(shape, to_mm @ header.get_base_affine())
     both = (header.get_sform(coded=True)[0], header.get_qform(coded=True)[0])

@@ -48,7 +48,8 @@ def read_tiff(path: Path, mask: bool) -> np.ndarray:
     logger.addFilter(raise_warnings)
     try:
         with tifffile.TiffFile(path) as file:
-            page, scans = file.pages.first, file.series
+            page = file.pages.first
+            scans = file.series
             check_size(page.imagelength, page.imagewidth)
             check_size(*scans[0].shape)
             if page.photometric not in (0, 1, 2):  # a palette, or the colours of print or video

@@ -68,9 +68,12 @@ def read_sequences(
             "the one that you do not have, and FLAIR stands in for it"
         )
     scans = {name: read_raw_scan(path) for name, path in paths.items()}
-    first, channels, warnings = scans["flair"], {}, []
+    first = scans["flair"]
+    channels = {}
+    warnings = []
     for name, scan in scans.items():
-        shape, size = scan.image.shape, first.image.shape[:3]
+        shape = scan.image.shape
+        size = first.image.shape[:3]
         wrong = ""
         if shape[3] != 1:
             wrong = f"{shape[3]} channels; {IN_WORDS[name]} in a file of its own has one (grey)"
@@ -90,7 +93,8 @@ def read_sequences(
 
 def compose_scan(path: Path, scan: OwnScan, channels: dict[str, np.ndarray]) -> OwnScan:
     """A scan that was read, made of its named sequences (D,H,W); LggError where no head fits."""
-    height, width = 1.0, 1.0
+    height = 1.0
+    width = 1.0
     with reading(path, "a scan"):
         if scan.grid:
             scan.grid.check_head()
@@ -192,7 +196,8 @@ def list_dicom(path: Path) -> list[Path]:
 
     LggError where there is none, or one is DICOM by its name alone: a slice would be lost.
     """
-    found, folders = [] if path.is_dir() else [path], []
+    found = [] if path.is_dir() else [path]
+    folders = []
     for place, names, files in os.walk(path):
         names[:] = sorted(name for name in names if not name.startswith("."))
         folders += names

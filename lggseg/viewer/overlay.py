@@ -66,9 +66,11 @@ def boundary(mask: np.ndarray, width: int = 1, outside: bool = False) -> np.ndar
     bool (height, width)
     """
     if outside:
-        here, there = ~mask, mask
+        here = ~mask
+        there = mask
     else:
-        here, there = mask, ~mask
+        here = mask
+        there = ~mask
     wide = np.pad(there, width, constant_values=not outside)
     middle = slice(width, -width)
     above = wide[: -2 * width, middle]
