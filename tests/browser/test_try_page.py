@@ -541,6 +541,21 @@ def test_bad_input_gets_the_packages_own_words(opened, phantoms, tmp_path):
     bad["identity.nii"] = lambda file: nibabel.save(
         nibabel.Nifti1Image(image[..., 1].transpose(2, 1, 0), np.eye(4)), file
     )
+    largest = int(truth.sum(axis=(1, 2)).argmax())
+    flair = image[largest, ..., 1]
+    outlined = np.dstack([flair] * 3)
+    outlined[100, 50:150] = (255, 0, 0)
+    bad["outlined.png"] = lambda file: Image.fromarray(outlined).save(file)
+    bad["map.png"] = lambda file: Image.fromarray(np.where(truth[largest], 250, flair // 64)).save(
+        file
+    )
+    bad["drawn.jpg"] = lambda file: Image.fromarray(255 * truth[largest].astype(np.uint8)).save(
+        file
+    )
+    mosaic = np.block([[image[6, ..., 1], image[7, ..., 1]], [image[8, ..., 1], image[9, ..., 1]]])
+    bad["mosaic.png"] = lambda file: Image.fromarray(mosaic).save(file)
+    bad["pages.tif"] = lambda file: write_tiff_without_end(file, image[..., 1])
+    bad["bomb.png"] = lambda file: file.write_bytes(huge_png(20_000))  # 400 megapixels
     gzipped = gzip.compress(
         nibabel.Nifti1Image(image[..., 1].transpose(2, 1, 0), np.diag([-1, -1, 5, 1])).to_bytes()
     )
@@ -597,13 +612,44 @@ def flip_a_bit(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
 
 
-def test_a_picture_of_400_megapixels_is_refused_before_it_is_unpacked(opened, tmp_path):
-    file = tmp_path / "huge.png"
-    file.write_bytes(huge_png(20_000))
-    assert opened.refused(file) == (
-        "huge.png: its shape is (20000, 20000); a scan has at least one pixel along every axis, "
-        "and at most 17 million in a slice: crop it"
-    )
+def write_tiff_without_end(file: Path, slices: np.ndarray) -> None:
+    """A TIFF file whose list of pages ends after the third, though the others are there."""
+    tifffile.imwrite(file, slices, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(file) as tiff:
+        third = tiff.pages[2].offset
+    content = bytearray(file.read_bytes())
+    tags = int.from_bytes(content[third : third + 2], "little")
+    next_page = third + 2 + 12 * tags
+    content[next_page : next_page + 4] = bytes(4)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("first", "second"),
+        ("a_1", "a_01"),
+        ("time1_1", "time1_2", "time2_1"),
+        ("z10.5", "z10.25"),
+    ],
+)
+def test_slices_of_no_certain_order_are_refused(opened, phantoms, tmp_path, names):
+    _, image, _ = phantoms[0]
+    for number, name in enumerate(names):
+        Image.fromarray(image[8 + number]).save(tmp_path / f"{name}.png")
+    with pytest.raises(LggError) as error:
+        read_scan(tmp_path)
+    said = opened.refused(*sorted(tmp_path.iterdir()))
+    assert said == str(error.value).replace(f"{tmp_path}/", "")
+
+
+def test_a_gap_in_the_numbers_of_slices_is_told(opened, phantoms, tmp_path):
+    _, image, _ = phantoms[0]
+    for number in (9, 10, 12, 13):
+        Image.fromarray(image[number]).save(tmp_path / f"s_{number}.png")
+    opened.give(*tmp_path.iterdir())
+    told = read_scan(tmp_path).warnings
+    assert "a slice may be lost" in told[0] and opened.warnings()[: len(told)] == told
 
 
 def huge_png(side: int) -> bytes:

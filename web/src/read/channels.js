@@ -1,8 +1,9 @@
 // Which channel is which sequence, and a look at FLAIR: lggseg/scans/channels.py.
 
 import {LggError} from "../errors.js";
-import {median} from "../arrays.js";
+import {median, sum} from "../arrays.js";
 import {FLAIR, findHead} from "../prepare/head_finder.js";
+import {fillHoles, label} from "../prepare/images.js";
 import {toBytes} from "./intensity.js";
 
 export const SEQUENCES = ["pre", "flair", "post"];
@@ -53,6 +54,22 @@ export function checkLevels(named, what) {
   return warnings;
 }
 
+/** Refuse a sequence of bytes that is nearly all black or white. */
+function checkShades(name, levels) {
+  let lit = 0;
+  let white = 0;
+  let between = 0;
+  for (const level of levels) {
+    if (level > 25) lit++;
+    if (level > 230) white++;
+    if (level > 25 && level <= 230) between++;
+  }
+  if (white > 0.5 * lit && 1 - between / levels.length > 0.98) {
+    throw new LggError(`${IN_WORDS[name]} shows little but black and white, as a mask or a map of probabilities does; ` +
+      "name the scan itself");
+  }
+}
+
 /** A volume of three sequences a pixel, and warnings; FLAIR stands in for what is missing. */
 export function compose(named, [depth, height, width]) {
   const warnings = [];
@@ -63,6 +80,7 @@ export function compose(named, [depth, height, width]) {
     if (broken) warnings.push(`${IN_WORDS[name]}: ${broken} voxels are NaN or infinite; taken as air`);
     grey[name] = toBytes(values, [depth, height, width]);
   }
+  for (const [name, levels] of Object.entries(grey)) checkShades(name, levels);
   const data = new Uint8Array(3 * depth * height * width);
   SEQUENCES.forEach((name, s) => {
     const plane = grey[name] ?? grey.flair;
@@ -82,6 +100,11 @@ function look(volume) {
   if (!head.slices.length) {
     throw new LggError("shows nothing: every slice is of one level; a wrong file, or saved wrongly");
   }
+  const heads = countHeads(volume);
+  if (heads > 3) {
+    throw new LggError(`shows ${heads} things of like size side by side, as a mosaic of slices does; give one picture per ` +
+      "slice, or the scan as NIfTI");
+  }
   const warnings = [0, 2].filter((s) => head.source[s] === FLAIR)
     .map((s) => `${IN_WORDS[SEQUENCES[s]]} shows nothing; FLAIR stands in`);
   warnings.push(...head.doubts);
@@ -91,6 +114,25 @@ function look(volume) {
       "not; check the order (pre-contrast, FLAIR, post-contrast, or --order)");
   }
   return warnings;
+}
+
+/** How many bright regions of like size the brightest slice of FLAIR shows. */
+function countHeads({depth, height, width, data}) {
+  const size = height * width;
+  let brightest = null;
+  let most = -1;
+  for (let d = 0; d < depth; d++) {
+    const plane = new Float32Array(size);
+    for (let k = 0; k < size; k++) plane[k] = data[3 * (d * size + k) + FLAIR];
+    const light = sum(plane);
+    if (light > most) [brightest, most] = [plane, light];
+  }
+  const smooth = gaussianBlur(brightest, height, width, Math.max(1, Math.max(height, width) / 128));
+  const mean = sum(smooth) / size;
+  const regions = Uint8Array.from(smooth, (level) => (level > mean ? 1 : 0));
+  const {sizes} = label(fillHoles(regions, height, width), height, width);
+  const largest = Math.max(0, ...sizes);
+  return sizes.filter((pixels) => pixels > 0.3 * largest).length;
 }
 
 /** The channel whose brain has another contrast than the other two, or null where that is unclear. */

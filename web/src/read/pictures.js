@@ -8,8 +8,12 @@ import {checkSize, reading, tuple} from "./sizes.js";
 
 const SUFFIX = /\.(tiff?|png|jpe?g|bmp)$/i;
 const MASK = /(?<![a-z])(?:masks?|seg|segmentations?|labels?|annotations?|(?:ground)?truth|gt|roi)(?![a-z])/gi;
-const READINGS = [/(\d+)/, /(-?\d+)/, /(\d+(?:[.,]\d+)?)/, /(-?\d+(?:[.,]\d+)?)/]; // of numbers in names
+const READINGS = [/(\d+)/, /([-+]?\d+)/, /(\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)/,
+  /([-+]?\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)/]; // of numbers in names
 const SIGN = /(?:^|[^a-z0-9])-\d|-\d+[.,]\d/i; // more than a dash after a word
+const MOST_PIXELS = 178_956_970; // that Pillow unpacks
+const TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}; // of a tag's types
+const SIZES_OF_PIXELS = [279, 325]; // tags: bytes of each strip, of each tile
 const SURE = 30; // pixels of either value from which on a slice of two values is a mask
 
 export function isPicture(name) {
@@ -37,18 +41,22 @@ function sliceName(name) {
 
 /** Slices in the order of their numbers, with 1 channel (grey) or 3, and the truth where every slice has its mask. */
 export async function readPictures(files) {
-  const masks = files.filter((file) => isMask(file.name));
-  const {slices, warnings} = inOrder(files.filter((file) => !isMask(file.name)));
-  const pages = [];
-  for (const file of slices) pages.push(await readPages(file));
-  checkAlike(slices, pages);
-  const all = pages.flat();
-  const {height, width} = all[0];
-  await reading(slices[0].name, "a picture", () => checkSize(all.length, height, width));
-  const names = slices.length === all.length ? slices.map((file) => stem(file.name))
-    : all.map((_, page) => `${stem(slices[0].name)}_${page + 1}`);
-  const truth = masks.length ? await readTruth(slices, masks, pages) : null;
-  return {name: slices[0].name, depth: all.length, height, width, channels: channelsOf(all), names, grid: null,
+  const byName = (one, other) => (one.name < other.name ? -1 : 1);
+  const masks = files.filter((file) => isMask(file.name)).sort(byName);
+  const slices = files.filter((file) => !isMask(file.name)).sort(byName);
+  const pages = new Map();
+  for (const file of slices) pages.set(file, await readPages(file));
+  checkAlike(slices, slices.map((file) => pages.get(file)));
+  const [{height, width}] = pages.get(slices[0]);
+  const depth = [...pages.values()].flat().length;
+  await reading(slices[0].name, "a picture", () => checkSize(depth, height, width));
+  const drawn = masks.length ? await readTruth(slices, masks, pages) : null;
+  const {order, warnings} = inOrder(slices);
+  const all = order.flatMap((file) => pages.get(file));
+  const names = order.length === all.length ? order.map((file) => stem(file.name))
+    : all.map((_, page) => `${stem(order[0].name)}_${page + 1}`);
+  const truth = drawn ? asMask(order.flatMap((file) => drawn.get(file))) : null;
+  return {name: order[0].name, depth, height, width, channels: channelsOf(all), names, grid: null,
     header: null, truth, warnings};
 }
 
@@ -66,14 +74,35 @@ function checkAlike(files, pages) {
       wrong = "holds several slices; give it alone, or one picture per slice";
     } else if (kind(pages[i]) !== kind(pages[0])) {
       wrong = `${kind(pages[i])}, but ${files[0].name} is ${kind(pages[0])}; all slices of a scan are alike: give one scan alone`;
-    } else if (copy >= 0) {
-      wrong = `shows the very same picture as ${files[copy].name}; take the copy out`;
     } else if (pages[i].every((page) => hasTwoValues(page)) && !all.every((page) => hasTwoValues(page, 0))) {
       wrong = "has two values, as a mask has, and other slices have more; take the masks out";
+    } else if (copy >= 0) {
+      wrong = `shows the very same picture as ${files[copy].name}; take the copy out`;
+    } else if (isPainted(pages[i])) {
+      wrong = "is grey but for some coloured pixels, such as an outline; give it without them";
     }
     if (wrong) throw new LggError(`${file.name}: ${wrong}`);
     seen.set(name, file);
   });
+}
+
+/** Whether nearly all that is lit in colours is grey, but not all of it. */
+function isPainted(pages) {
+  if (pages[0].channels < 3) return false;
+  let brightest = 0;
+  for (const {data} of pages) for (const level of data) brightest = Math.max(brightest, level);
+  let lit = 0;
+  let grey = 0;
+  for (const {data} of pages) {
+    for (let i = 0; i < data.length; i += 3) {
+      const high = Math.max(data[i], data[i + 1], data[i + 2]);
+      if (high <= 0.05 * brightest) continue;
+      const low = Math.min(data[i], data[i + 1], data[i + 2]);
+      lit++;
+      if (high - low <= 0.03 * brightest) grey++;
+    }
+  }
+  return lit >= 100 && grey > 0.9 * lit && grey < lit;
 }
 
 /** Whether two pictures hold the same levels, and more than one. */
@@ -105,74 +134,58 @@ function hasTwoValues({data}, each = SURE) {
 }
 
 /**
- * Files by the numbers in their names, and a warning where these do not make one even row.
+ * Files by the numbers in their names, and a warning where these have a gap.
  *
- * A minus is a sign, and a point a decimal one, where this reading alone gives numbers that differ, or even steps.
+ * A minus is a sign, and a point a decimal one, where this reading alone gives an order, or even steps.
  */
 function inOrder(files) {
+  if (files.length === 1) return {order: files, warnings: []};
   const orders = new Map();
   for (const pattern of READINGS) {
-    const order = [...files].sort((one, other) => compareParts(parts(one, pattern), parts(other, pattern)) ||
-      (one.name < other.name ? -1 : 1));
-    const table = changingNumbers(order, pattern);
-    const allNegative = table[0].some((_, column) => table.every((row) => row[column] < 0 || Object.is(row[column], -0)));
-    if (allNegative && !SIGN.test(stem(files[0].name))) continue; // a dash before each number
-    const different = new Set(table.map(String)).size === files.length;
-    const score = (different ? 1 : 0) + (isEven(table) ? 1 : 0);
+    const numbers = sliceNumbers(files, pattern);
+    if (!numbers) continue;
+    const order = [...files].sort((one, other) => numbers.get(one) - numbers.get(other));
+    const steps = order.slice(1).map((file, i) => numbers.get(file) - numbers.get(order[i]));
     const key = order.map((file) => file.name).join("\n");
-    if (!orders.has(key) || score > orders.get(key).score) orders.set(key, {order, pattern, score});
+    if (!orders.has(key) || rangeOf(steps) < rangeOf(orders.get(key).steps)) orders.set(key, {order, steps});
   }
-  const best = Math.max(...[...orders.values()].map(({score}) => score));
-  const chosen = [...orders.values()].filter(({score}) => score === best);
-  if (chosen.length > 1) {
-    throw new LggError(`${files[0].name}: the numbers in the names of the slices can be read in several ways, with or ` +
-      "without signs and decimals; rename them to 001, 002 and so on");
+  const all = [...orders.values()];
+  const even = all.filter(({steps}) => rangeOf(steps) < 1e-6);
+  const left = even.length ? even : all;
+  if (left.length !== 1) {
+    const what = left.length ? "can be read in several ways" : "do not give one number to each";
+    throw new LggError(`${files[0].name}: the numbers in the names of the slices ${what}, so their order is open; give one ` +
+      "scan alone, and rename its slices to 001, 002 and so on");
   }
-  return {slices: chosen[0].order, warnings: oddNames(chosen[0].order, chosen[0].pattern)};
+  const [{order, steps}] = left;
+  return {order, warnings: even.length ? [] : gapIn(order, steps)};
 }
 
-/** The words and numbers of a file's name in turn, so that slice_2 comes before slice_10. */
-function parts(file, pattern) {
-  return stem(file.name).split(pattern).map((part, i) => (i % 2 ? Number(part.replace(",", ".")) : part));
-}
-
-function compareParts(one, other) {
-  for (let i = 0; i < Math.min(one.length, other.length); i++) {
-    if (one[i] !== other[i]) return one[i] < other[i] ? -1 : 1;
+/** The first number in names that differs in all, by file; null where there is none, or where words differ. */
+function sliceNumbers(files, pattern) {
+  const parts = files.map((file) => plain(stem(file.name)).split(pattern));
+  const words = parts.map((row) => String(row.filter((_, i) => i % 2 === 0)));
+  if (words.some((each) => each !== words[0])) return null;
+  for (let column = 1; column < parts[0].length; column += 2) {
+    const numbers = parts.map((row) => Number(row[column].replace(",", ".")));
+    const allNegative = numbers.every((value) => value < 0 || Object.is(value, -0));
+    const isDash = allNegative && !SIGN.test(stem(files[0].name)); // before each number
+    if (new Set(numbers).size === files.length && !isDash) {
+      return new Map(files.map((file, i) => [file, numbers[i]]));
+    }
   }
-  return one.length - other.length;
+  return null;
 }
 
-/** Of each name the numbers that change; none where some names have more. */
-function changingNumbers(files, pattern) {
-  const table = files.map((file) => parts(file, pattern).filter((_, i) => i % 2));
-  if (table.some((row) => row.length !== table[0].length)) return files.map(() => []);
-  const changes = table[0].map((value, column) => table.some((row) => row[column] !== value));
-  return table.map((row) => row.filter((_, column) => changes[column]));
+function rangeOf(values) {
+  return Math.max(...values) - Math.min(...values);
 }
 
-/** Whether one number changes, by the same step from file to file. */
-function isEven(table) {
-  if (table[0].length !== 1) return false;
-  const steps = table.slice(1).map((row, i) => row[0] - table[i][0]);
-  return Math.max(...steps) - Math.min(...steps) < 1e-6;
-}
-
-/** A warning where names differ in more than numbers, or these have a gap or come twice. */
-function oddNames(files, pattern) {
-  const words = files.map((file) => String(parts(file, pattern).filter((_, i) => i % 2 === 0)));
-  const other = files.find((_, i) => words[i] !== words[0]);
-  if (other) {
-    return [`${files[0].name} and ${other.name} are named in two ways, and taken as slices of one scan, in the order of ` +
-      "their names; give one scan alone"];
-  }
-  const table = changingNumbers(files, pattern);
-  if (table[0].length !== 1 || isEven(table)) return [];
-  const steps = table.slice(1).map((row, i) => row[0] - table[i][0]);
+function gapIn(order, steps) {
   const usual = median(steps);
   const odd = steps.findIndex((step) => Math.abs(step - usual) > 1e-6);
-  return [`${files[odd].name} and ${files[odd + 1].name} are neighbours, and their numbers are not as far apart as those of ` +
-    "other slices; a slice may be lost, or there twice"];
+  return [`${order[odd].name} and ${order[odd + 1].name} are neighbours, and their numbers are not as far apart as those of ` +
+    "other slices; a slice may be lost"];
 }
 
 /** The pages' channels, each slice after slice; three equal channels are one. */
@@ -201,7 +214,7 @@ function pagesOf(buffer) {
 
 function fromPng(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  checkSize(view.getUint32(20), view.getUint32(16));
+  checkPicture(view.getUint32(20), view.getUint32(16));
   const png = decodePng(bytes, {checkCrc: true});
   const {width, height, palette} = png;
   if (png.depth === 1 && !palette) throw oneBit();
@@ -217,6 +230,16 @@ function fromPng(bytes) {
     for (let c = 0; c < channels; c++) data[channels * k + c] = values[png.channels * k + c];
   }
   return {width, height, channels, data};
+}
+
+/** Refuse a picture that is larger than any slice; Pillow has words of its own for the largest. */
+function checkPicture(height, width) {
+  const pixels = height * width;
+  if (pixels > MOST_PIXELS) {
+    throw new LggError(`Image size (${pixels} pixels) exceeds limit of ${MOST_PIXELS} pixels; no scan has slices as large: ` +
+      "crop or shrink it");
+  }
+  checkSize(height, width);
 }
 
 function transparent() {
@@ -265,6 +288,7 @@ function fromTiff(buffer) {
     if (page.bitsPerSample === 1) throw oneBit();
   }
   checkSize(described.length, described[0].height, described[0].width);
+  checkUsed(new DataView(buffer));
   return decodeTiff(buffer).map((page) => {
     const {width, height} = page;
     const samples = page.samplesPerPixel ?? 1;
@@ -282,11 +306,56 @@ function fromTiff(buffer) {
   });
 }
 
+/** Refuse a TIFF file of which most belongs to no page. */
+function checkUsed(view) {
+  const {used, ofFirst} = tiffUse(view);
+  const left = view.byteLength - used;
+  if (left > 1000 && left > 0.5 * ofFirst) {
+    throw new LggError(`${left} bytes of it belong to no page: its list of pages ends too early; save it again, or one ` +
+      "picture per slice");
+  }
+}
+
+/** How many bytes the pages of a TIFF file use for pixels and for tags, and the first page's pixels alone. */
+function tiffUse(view) {
+  const little = view.getUint8(0) === 0x49;
+  let used = 0;
+  let ofFirst = null;
+  let page = view.getUint32(4, little);
+  while (page) {
+    const count = view.getUint16(page, little);
+    let pixels = 0;
+    for (let i = 0; i < count; i++) {
+      const entry = page + 2 + 12 * i;
+      const type = view.getUint16(entry + 2, little);
+      const bytes = (TIFF_BYTES[type] ?? 1) * view.getUint32(entry + 4, little);
+      used += 20 + bytes;
+      const isSizes = SIZES_OF_PIXELS.includes(view.getUint16(entry, little));
+      if (isSizes) pixels += sumOfTag(view, entry, type, bytes, little);
+    }
+    used += pixels;
+    ofFirst ??= pixels;
+    page = view.getUint32(page + 2 + 12 * count, little);
+  }
+  return {used, ofFirst};
+}
+
+/** Sum of a tag's numbers, which stand in the tag itself where they have at most four bytes. */
+function sumOfTag(view, entry, type, bytes, little) {
+  const start = bytes <= 4 ? entry + 8 : view.getUint32(entry + 8, little);
+  const isShort = type === 3;
+  let total = 0;
+  for (let place = start; place < start + bytes; place += isShort ? 2 : 4) {
+    total += isShort ? view.getUint16(place, little) : view.getUint32(place, little);
+  }
+  return total;
+}
+
 /** JPEG and BMP, which every browser reads. */
 async function fromBrowser(bytes) {
   const size = jpegSize(bytes) ?? bmpSize(bytes);
   if (!size) throw new Error("neither PNG, TIFF, JPEG nor BMP");
-  checkSize(...size);
+  checkPicture(...size);
   const bitmap = await createImageBitmap(new Blob([bytes]), {colorSpaceConversion: "none"});
   const {width, height} = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
@@ -318,37 +387,41 @@ function bmpSize(bytes) {
   return [Math.abs(view.getInt32(22, true)), view.getInt32(18, true)];
 }
 
-/** The masks of all slices. */
+/** The pages of each slice's mask, by the slice's file. */
 async function readTruth(files, masks, pages) {
   const shapeOf = (found) => tuple([found.length, found[0].height, found[0].width]);
-  const owners = new Map(files.map((file, i) => [sliceName(file.name), pages[i]]));
-  const found = new Map();
+  const owners = new Map(files.map((file) => [sliceName(file.name), file]));
+  const truth = new Map();
   for (const mask of masks) {
-    const name = sliceName(mask.name);
+    const owner = owners.get(sliceName(mask.name));
     let wrong = "";
-    if (!owners.has(name)) {
+    if (!owner) {
       wrong = "a mask without its slice; a slice NAME.png has its mask in NAME_mask.png";
-    } else if (found.has(name)) {
+    } else if (truth.has(owner)) {
       wrong = "the slice has a second mask; take one out";
     } else {
-      found.set(name, await readMask(mask));
-      const [is, wanted] = [shapeOf(found.get(name)), shapeOf(owners.get(name))];
+      truth.set(owner, await readMask(mask));
+      const [is, wanted] = [shapeOf(truth.get(owner)), shapeOf(pages.get(owner))];
       if (is !== wanted) wrong = `${is} slices, rows and columns; its slice ${wanted}`;
     }
     if (wrong) throw new LggError(`${mask.name}: ${wrong}`);
   }
-  if (found.size < files.length) {
-    const lost = files.find((file) => !found.has(sliceName(file.name)));
-    throw new LggError(`${lost.name}: ${files.length - found.size} of ${files.length} slices have no mask, and others have ` +
-      "one; give every slice one (black where there is no tumour), or take them out");
+  const lost = files.filter((file) => !truth.has(file));
+  if (lost.length) {
+    throw new LggError(`${lost[0].name}: ${lost.length} of ${files.length} slices have no mask, and others have one; give ` +
+      "every slice one (black where there is no tumour), or take them out");
   }
-  const all = [...owners.keys()].flatMap((name) => found.get(name));
-  const size = all[0].width * all[0].height;
-  const truth = new Uint8Array(all.length * size);
-  all.forEach(({data, channels}, d) => {
-    for (let k = 0; k < size; k++) truth[d * size + k] = data[channels * k] > 0 ? 1 : 0;
-  });
   return truth;
+}
+
+/** Pages of masks as one mask, slice after slice. */
+function asMask(pages) {
+  const size = pages[0].width * pages[0].height;
+  const mask = new Uint8Array(pages.length * size);
+  pages.forEach(({data, channels}, d) => {
+    for (let k = 0; k < size; k++) mask[d * size + k] = data[channels * k] > 0 ? 1 : 0;
+  });
+  return mask;
 }
 
 /** The pages of a mask: 0 and 255, 0 and 1, or single bits. */
