@@ -40,7 +40,7 @@ from .command import command, execute
 
 STEPS = 60  # of a network of notebook 03
 STEPS_04 = 300
-LOOK_EVERY = 50  # steps
+JUDGE_EVERY = 50  # steps
 CUTS = {"level 1": (1,), "level 2": (2,), "level 3": (3,), "all": (1, 2, 3)}
 EQUAL_WEIGHTS = {2: 24, 4: 15, 6: 12}  # depth -> channels of every level: 34,000 to 38,000 weights
 BCE = F.binary_cross_entropy_with_logits
@@ -177,12 +177,12 @@ SMALL = TrainConfig(size=96, features=8, growth=1.5)
 def train_small(
     slices: Subset,
     loss_function: Callable,
-    look: Callable,
+    judge: Callable,
     seed: int,
     peak: float = 3e-3,
     decay: float = 0.97,
 ) -> Iterator[dict]:
-    """Train on `slices`; every LOOK_EVERY steps what `look(network, average)` says."""
+    """Train on `slices`; every JUDGE_EVERY steps what `judge(network, average)` says."""
     network = build_model(replace(SMALL, seed=seed)).to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=peak, weight_decay=1e-2)
@@ -201,12 +201,12 @@ def train_small(
         optimizer.step()
         schedule.step()
         average.update_parameters(network)
-        if step % LOOK_EVERY == 0:
-            yield {"step": step} | look(network, average.module)
+        if step % JUDGE_EVERY == 0:
+            yield {"step": step} | judge(network, average.module)
 
 
 def study(cohort: Cohort, seed: int) -> tuple[SliceDataset, dict[str, np.ndarray], np.ndarray]:
-    """Return the slices of the study, the rows that each split trains on, and those asked for."""
+    """Return the slices of the study, the rows that each split trains on, and those judged on."""
     train, _, test = split_patients(cohort.patients, (0.65, 0.15, 0.2), seed=0)
     rng = np.random.default_rng(seed)
     others = rng.permutation(train)[: 2 * len(test)]
@@ -225,31 +225,31 @@ def study(cohort: Cohort, seed: int) -> tuple[SliceDataset, dict[str, np.ndarray
     return slices, parts, np.setdiff1d(np.flatnonzero(of_test), at_random)
 
 
-def looker(slices: SliceDataset, asked: np.ndarray) -> Callable:
-    """Return a function that judges a network and its average on the slices asked for."""
-    images, masks = (torch.stack(part) for part in zip(*(slices[i] for i in asked)))
+def make_judge(slices: SliceDataset, judged: np.ndarray) -> Callable:
+    """Return a function that judges a network and its average on these slices."""
+    images, masks = (torch.stack(part) for part in zip(*(slices[i] for i in judged)))
 
     def score(network: nn.Module) -> float:
         with torch.no_grad():
             found = torch.cat([network.eval()(batch) for batch in images.split(32)]) > 0
         return dice(found.numpy(), masks.numpy() >= 0.5)
 
-    def look(network: nn.Module, average: nn.Module) -> dict[str, float]:
+    def judge(network: nn.Module, average: nn.Module) -> dict[str, float]:
         return {"averaged": score(average), "plain": score(network)}
 
-    return look
+    return judge
 
 
 def training_rows(cohort: Cohort, seed: int) -> Iterator[dict]:
-    """Several rows per network of notebook 04, one for each look at it."""
-    slices, parts, asked = study(cohort, seed)
-    look = looker(slices, asked)
+    """Several rows per network of notebook 04, one for each time that it is judged."""
+    slices, parts, judged = study(cohort, seed)
+    judge = make_judge(slices, judged)
     runs = [(split, "Dice + BCE") for split in parts] + [
         ("by patient", "BCE"),
         ("by patient", "Dice"),
     ]
     for split, loss in tqdm(runs, f"seed {seed}", leave=False):
-        for seen in train_small(Subset(slices, parts[split]), LOSSES[loss], look, seed):
+        for seen in train_small(Subset(slices, parts[split]), LOSSES[loss], judge, seed):
             yield {"split": split, "loss": loss, "seed": seed} | seen
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 # Two lanes; and a job that forks must have no threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from .concurrency import together
+from .concurrency import concurrent_openings
 from .drawing import drawings
 from .fuzz import readers
 from .memory_growth import phantoms, viewer
@@ -24,7 +24,13 @@ from .training import trainings
 # Shares of the time; what a part leaves over goes to the next ones of its lane.
 LANES = [
     [(viewer, 0.2), (readers, 0.4), (phantoms, 0.32)],
-    [(predictions, 0.15), (packings, 0.15), (together, 0.1), (drawings, 0.22), (trainings, 0.3)],
+    [
+        (predictions, 0.15),
+        (packings, 0.15),
+        (concurrent_openings, 0.1),
+        (drawings, 0.22),
+        (trainings, 0.3),
+    ],
 ]
 
 

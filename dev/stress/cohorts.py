@@ -44,12 +44,12 @@ def larger_cohort(place: Path) -> Path:
 
 
 def use_cache(folder: Path) -> None:
-    """Keep packs there, in this process."""
+    """Keep array caches there, in this process."""
     os.environ["LGGSEG_CACHE"] = str(folder)
     torch.set_num_threads(1)
 
 
-def opened(root: Path) -> Cohort:
+def open_quietly(root: Path) -> Cohort:
     """The cohort in a folder."""
     return load_cohort(root, progress=False)
 

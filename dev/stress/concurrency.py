@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .cohorts import larger_cohort, opened, pixels, use_cache
+from .cohorts import larger_cohort, open_quietly, pixels, use_cache
 from .killing import PATIENCE, context
 from .report import Clock, Row, memory
 
@@ -12,41 +12,42 @@ PROCESSES = 3
 ROUNDS = 20
 
 
-def open_at_once(place: Path, start, answers) -> None:
+def open_in_this_process(place: Path, start, found_by_each) -> None:
     """In a process: wait for the others, then pack, and answer with the pixels' digest."""
     use_cache(place / "cache")
     start.wait(PATIENCE)
     try:
-        answers.put(pixels(opened(place / "kaggle_3m")))
+        found_by_each.put(pixels(open_quietly(place / "kaggle_3m")))
     except Exception as error:
-        answers.put(f"{type(error).__name__}: {error}")
+        found_by_each.put(f"{type(error).__name__}: {error}")
 
 
-def at_once(place: Path) -> list[str]:
+def open_in_processes(place: Path) -> list[str]:
     """What each of the processes found."""
     start = context.Barrier(PROCESSES)
-    answers = context.Queue()
+    found_by_each = context.Queue()
     running = [
-        context.Process(target=open_at_once, args=(place, start, answers)) for _ in range(PROCESSES)
+        context.Process(target=open_in_this_process, args=(place, start, found_by_each))
+        for _ in range(PROCESSES)
     ]
     for process in running:
         process.start()
-    found = [answers.get(timeout=PATIENCE) for _ in running]
+    found = [found_by_each.get(timeout=PATIENCE) for _ in running]
     for process in running:
         process.join()
     return found
 
 
-def together(clock: Clock) -> Row:
+def concurrent_openings(clock: Clock) -> Row:
     """Rounds of packing one cohort by several processes."""
     row = Row(f"{PROCESSES} processes, one cache", ROUNDS)
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
-        truth = pixels(opened(larger_cohort(place)))
+        truth = pixels(open_quietly(larger_cohort(place)))
         while row.cases < ROUNDS and clock.left() > 0:
             shutil.rmtree(place / "cache")
             before = clock.left()
-            odd = [answer for answer in at_once(place) if answer != truth]
+            odd = [answer for answer in open_in_processes(place) if answer != truth]
             left = [folder.name for folder in (place / "cache" / "packed").iterdir()]
             row.add(
                 f"at once: {odd or left}" if odd or len(left) != 1 else None, before - clock.left()

@@ -1,4 +1,4 @@
-"""How files rot: flipped bits, cuts, gaps, numbers of the header gone wild."""
+"""How files get damaged: flipped bits, cuts, gaps, numbers of the header gone wild."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ def read_by(read: Callable[[Path], Any], path: Path, whole: bool) -> Any:
         raise
 
 
-def rot(content: bytes, rng: np.random.Generator) -> bytes:
+def damage_bytes(content: bytes, rng: np.random.Generator) -> bytes:
     """`content` damaged in one of many ways, in half of the cases near its beginning, where headers
     are.
     """

@@ -29,9 +29,9 @@ from .report import Clock, Row, random
 
 # Cases of each reader, seconds, MB, seconds on the wall.
 CASES = 600
-SLOW = 2.0
-HUNGRY = 300.0
-HANGS = 60
+MOST_SECONDS = 2.0
+MOST_MEMORY = 300.0
+TIMEOUT = 60
 READERS = [
     read_slice,
     read_mask_file,
@@ -46,16 +46,16 @@ READERS = [
 ]
 
 
-def peak() -> float:
+def peak_memory() -> float:
     """MB that this process held at most."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         1e6 if sys.platform == "darwin" else 1e3
     )
 
 
-def hangs(*_) -> None:
+def raise_timeout(*_) -> None:
     """What the alarm does."""
-    raise TimeoutError(f"no answer in {HANGS} s")
+    raise TimeoutError(f"no answer in {TIMEOUT} s")
 
 
 @contextmanager
@@ -75,9 +75,9 @@ def quiet() -> Iterator[None]:
 def case(reader: Callable, number: int, place: Path) -> tuple[str | None, float]:
     """(complaint or None, seconds of processor time) of the reader's case of this number."""
     rng = random(Row(f"{reader.__name__} {number}", 0))
-    before = peak()
+    before = peak_memory()
     start = time.process_time()
-    signal.alarm(HANGS)
+    signal.alarm(TIMEOUT)
     try:
         with quiet():
             complaint = reader(rng, place)
@@ -88,17 +88,17 @@ def case(reader: Callable, number: int, place: Path) -> tuple[str | None, float]
     finally:
         signal.alarm(0)
     seconds = time.process_time() - start
-    grown = peak() - before
-    if seconds > SLOW:
+    grown = peak_memory() - before
+    if seconds > MOST_SECONDS:
         complaint = f"{complaint or ''} slow: {seconds:.1f} s"
-    if number and grown > HUNGRY:
+    if number and grown > MOST_MEMORY:
         complaint = f"{complaint or ''} hungry: {grown:.0f} MB more"
     return complaint and f"case {number}: {complaint}", seconds
 
 
 def readers(clock: Clock) -> list[Row]:
     """A row for each reader; they share the time evenly."""
-    signal.signal(signal.SIGALRM, hangs)
+    signal.signal(signal.SIGALRM, raise_timeout)
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     rows = []
@@ -109,6 +109,6 @@ def readers(clock: Clock) -> list[Row]:
             use_cache(Path(place) / "cache")
             while row.cases < CASES and mine.left() > 0:
                 row.add(*case(reader, row.cases, Path(place)))
-        row.memory = peak()
+        row.memory = peak_memory()
         rows.append(row)
     return rows

@@ -9,7 +9,7 @@ from lggseg.phantom.cohort import write_patient
 from lggseg.phantom.table import plan_cohort
 from lggseg.viewer import CohortViewer
 
-from .cohorts import larger_cohort, opened
+from .cohorts import larger_cohort, open_quietly
 from .report import Clock, Row, memory, random
 
 STEPS = 5000
@@ -17,7 +17,7 @@ PHANTOMS = 400
 GROWTH = 30  # MB that may come on top of the first tenth's
 
 
-def flat(row: Row, clock: Clock, step) -> Row:
+def check_memory_growth(row: Row, clock: Clock, step) -> Row:
     """Call `step(i)` for each case; memory at the end may not be far above what it was after a
     tenth of them.
     """
@@ -40,7 +40,7 @@ def viewer(clock: Clock) -> Row:
     """Random moves of the sliders and menus of a viewer."""
     row = Row("steps of the viewer", STEPS)
     with tempfile.TemporaryDirectory() as place:
-        view = CohortViewer(opened(larger_cohort(Path(place))))
+        view = CohortViewer(open_quietly(larger_cohort(Path(place))))
         rng = random(row)
 
         def step(i: int) -> None:
@@ -53,7 +53,7 @@ def viewer(clock: Clock) -> Row:
             if bytes(view.picture.value[:2]) != b"\xff\xd8":
                 row.failures.append(f"step {i}: no picture")
 
-        flat(row, clock, step)
+        check_memory_growth(row, clock, step)
         view.close()
     return row
 
@@ -68,4 +68,4 @@ def phantoms(clock: Clock) -> Row:
             write_patient(Path(place), plan[i])
             shutil.rmtree(Path(place) / plan[i].folder)
 
-        return flat(row, clock, step)
+        return check_memory_growth(row, clock, step)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lggseg.data.cache_folder import clear
 
-from .cohorts import larger_cohort, opened, pixels, use_cache
+from .cohorts import larger_cohort, open_quietly, pixels, use_cache
 from .killing import kill_again_and_again
 from .report import Clock, Row
 
@@ -15,7 +15,7 @@ from .report import Clock, Row
 def pack(root: Path, cache: Path) -> None:
     """Open a cohort, which makes its array cache unless that was done."""
     use_cache(cache)
-    opened(root)
+    open_quietly(root)
 
 
 class Packings:
@@ -24,7 +24,7 @@ class Packings:
     def __init__(self, place: Path):
         self.root = larger_cohort(place)
         self.cache = place / "cache"
-        self.truth = pixels(opened(self.root))
+        self.truth = pixels(open_quietly(self.root))
         self.remove()
 
     def job(self) -> tuple[Callable, tuple]:
@@ -46,7 +46,7 @@ class Packings:
 
     def completed(self) -> str | None:
         before = [folder.stat().st_ino for folder in self.complete_caches()]
-        found = pixels(opened(self.root))
+        found = pixels(open_quietly(self.root))
         after = [folder.stat().st_ino for folder in self.complete_caches()]
         clear(self.cache)
         left = [*self.cache.glob("packed/*")]

@@ -18,8 +18,8 @@ from lggseg.training.fit import one_epoch
 from lggseg.training.trainer import Trainer
 from lggseg.unet import UNet
 
-from .cohorts import opened, write_cohort
-from .damage import read_by, rot
+from .cohorts import open_quietly, write_cohort
+from .damage import damage_bytes, read_by
 
 
 @cache
@@ -33,31 +33,31 @@ def weights(bits: int) -> tuple[bytes, str]:
     )
     with tempfile.TemporaryDirectory() as place:
         path = model.save(Path(place) / "net.pt", bits)
-        return path.read_bytes(), state(Segmenter.load(path))
+        return path.read_bytes(), segmenter_digest(Segmenter.load(path))
 
 
-def state(model: Segmenter) -> str:
+def segmenter_digest(model: Segmenter) -> str:
     """Digest of all that a Segmenter is."""
     return digest([dict(model.state_dict()), repr(model.recipe), model.patients])
 
 
 def read_weights(rng: np.random.Generator, place: Path) -> str | None:
     """checkpoints."""
-    content, right = weights(int(rng.choice([32, 16, 8])))
+    content, expected = weights(int(rng.choice([32, 16, 8])))
     path = place / "net.pt"
     spoilt = rng.random() < 0.9
-    path.write_bytes(rot(content, rng) if spoilt else content)
-    if state(read_by(Segmenter.load, path, whole=not spoilt)) != right:
+    path.write_bytes(damage_bytes(content, rng) if spoilt else content)
+    if segmenter_digest(read_by(Segmenter.load, path, whole=not spoilt)) != expected:
         return f"a {'damaged' if spoilt else 'whole'} checkpoint was read as other weights"
 
 
 @cache
-def training() -> tuple[Trainer, bytes, str]:
+def trained() -> tuple[Trainer, bytes, str]:
     """A trainer of one epoch, its resume.pt, and the digest of its state."""
     with tempfile.TemporaryDirectory() as place:
         root = Path(place) / "kaggle_3m"
         write_cohort(root)
-        cohort = opened(root)
+        cohort = open_quietly(root)
         config = TrainConfig(
             size=16,
             coarse_share=0,
@@ -77,10 +77,10 @@ def training() -> tuple[Trainer, bytes, str]:
         )
         trainer.record(one_epoch(trainer, False))
         trainer.save(Path(place))
-        return trainer, (Path(place) / "resume.pt").read_bytes(), told(trainer)
+        return trainer, (Path(place) / "resume.pt").read_bytes(), trainer_digest(trainer)
 
 
-def told(trainer: Trainer) -> str:
+def trainer_digest(trainer: Trainer) -> str:
     """Digest of all that a training goes on with."""
     return digest(
         [
@@ -93,12 +93,12 @@ def told(trainer: Trainer) -> str:
 
 def read_resume(rng: np.random.Generator, place: Path) -> str | None:
     """resume.pt of trainings."""
-    trainer, content, right = training()
+    trainer, content, expected = trained()
     path = place / "resume.pt"
     spoilt = rng.random() < 0.9
-    path.write_bytes(rot(content, rng) if spoilt else content)
+    path.write_bytes(damage_bytes(content, rng) if spoilt else content)
     trainer.history = []
     trainer.best = None
     read_by(trainer.resume, path, whole=not spoilt)
-    if told(trainer) != right:
+    if trainer_digest(trainer) != expected:
         return f"a {'damaged' if spoilt else 'whole'} resume.pt was read as another state"

@@ -1,4 +1,4 @@
-"""Folders of patients with what people and programs do to them, and packs that rot."""
+"""Folders of patients with what people and programs do to them, and damaged files in the cache."""
 
 import os
 import shutil
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .cohorts import opened, pixels, save, use_cache, write_cohort
-from .damage import read_by, rot
+from .cohorts import open_quietly, pixels, save, use_cache, write_cohort
+from .damage import damage_bytes, read_by
 
 
 def disturb(root: Path, rng: np.random.Generator) -> bool:
@@ -58,14 +58,14 @@ def read_cohort(rng: np.random.Generator, place: Path) -> str | None:
     write_cohort(root)
     if rng.random() < 0.5:
         file = sorted(root.rglob("*.tif"))[rng.integers(10)]
-        file.write_bytes(rot(file.read_bytes(), rng))
-        return check(opened(root))
-    right = pixels(opened(root))
+        file.write_bytes(damage_bytes(file.read_bytes(), rng))
+        return check(open_quietly(root))
+    right = pixels(open_quietly(root))
     if disturb(root, rng):
-        if pixels(read_by(opened, root, whole=True)) == right:
+        if pixels(read_by(open_quietly, root, whole=True)) == right:
             return None
         return "something harmless changed the pixels"
-    cohort = opened(root)
+    cohort = open_quietly(root)
     return check(cohort) or f"an incomplete cohort was opened: {cohort}"
 
 
@@ -81,16 +81,16 @@ def check(cohort) -> str | None:
 
 
 def read_pack(rng: np.random.Generator, place: Path) -> str | None:
-    """packs in the cache."""
+    """array caches."""
     root = place / "packed" / "kaggle_3m"
     if not root.exists():
         write_cohort(root)
-    cohort = opened(root)
+    cohort = open_quietly(root)
     right = PIXELS.setdefault(place, pixels(cohort))
     folder = cohort.arrays.folder
     file = folder / str(rng.choice(["images.npy", "masks.npy", "index.json"]))
-    file.write_bytes(rot(file.read_bytes(), rng))
-    if pixels(opened(root)) != right:
+    file.write_bytes(damage_bytes(file.read_bytes(), rng))
+    if pixels(open_quietly(root)) != right:
         return f"a damaged {file.name} was taken for whole"
 
 

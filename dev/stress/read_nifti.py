@@ -6,7 +6,7 @@ import numpy as np
 
 from lggseg.scans.nifti import read_nifti
 
-from .damage import read_by, rot
+from .damage import damage_bytes, read_by
 
 
 def read_nifti_file(rng: np.random.Generator, place: Path) -> str | None:
@@ -26,7 +26,7 @@ def read_nifti_file(rng: np.random.Generator, place: Path) -> str | None:
     image = (nibabel.Nifti1Image if rng.random() < 0.7 else nibabel.Nifti2Image)(values, affine)
     nibabel.save(image, path)
     if spoilt := rng.random() < 0.5:
-        path.write_bytes(rot(path.read_bytes(), rng))
+        path.write_bytes(damage_bytes(path.read_bytes(), rng))
     found = np.asarray(read_by(read_nifti, path, whole=not spoilt).image)
     if found.ndim != 4 or found.dtype.kind not in "iuf":
         return f"a scan of {found.dtype} {found.shape}"

@@ -11,7 +11,7 @@ from PIL import Image
 from lggseg.data.folder import read_image, read_mask
 from lggseg.scans.picture_file import read_slices
 
-from .damage import read_by, rot
+from .damage import damage_bytes, read_by
 
 
 def any_tiff(rng: np.random.Generator, path: Path) -> np.ndarray:
@@ -44,7 +44,7 @@ def damaged(rng: np.random.Generator, path: Path) -> bool:
     """Whether the file was damaged: one of two is."""
     if rng.random() < 0.5:
         return False
-    path.write_bytes(rot(path.read_bytes(), rng))
+    path.write_bytes(damage_bytes(path.read_bytes(), rng))
     return True
 
 

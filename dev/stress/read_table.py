@@ -6,7 +6,7 @@ import numpy as np
 
 from lggseg.data.clinical import CLUSTERS, CODEBOOK, read_clinical
 
-from .damage import rot
+from .damage import damage_bytes
 
 HEADER = ",".join(["Patient", *CLUSTERS, *CODEBOOK])
 ROWS = [
@@ -18,7 +18,7 @@ ROWS = [
 def read_csv(rng: np.random.Generator, place: Path) -> str | None:
     """data.csv."""
     path = place / "data.csv"
-    path.write_bytes(rot("\n".join([HEADER, *ROWS, ""]).encode(), rng))
+    path.write_bytes(damage_bytes("\n".join([HEADER, *ROWS, ""]).encode(), rng))
     clinical, clusters = read_clinical(path)
     if not clinical.index.is_unique or not clinical.index.equals(clusters.index):
         return "a patient twice, or tables that do not fit each other"

@@ -9,7 +9,7 @@ from lggseg.model.checkpoint import digest, read_checkpoint
 from lggseg.training.config import TrainConfig
 from lggseg.training.fit import fit
 
-from .cohorts import opened, use_cache, write_cohort
+from .cohorts import open_quietly, use_cache, write_cohort
 from .killing import kill_again_and_again, run
 from .report import Clock, Row
 
@@ -17,7 +17,7 @@ from .report import Clock, Row
 def train(root: Path, out: Path, cache: Path) -> None:
     """A training of seconds, which goes on with what it finds in `out`."""
     use_cache(cache)
-    cohort = opened(root)
+    cohort = open_quietly(root)
     config = TrainConfig(
         size=16,
         coarse_share=0,
@@ -42,7 +42,7 @@ def train(root: Path, out: Path, cache: Path) -> None:
     )
 
 
-def kept(out: Path) -> dict[str, str]:
+def digests(out: Path) -> dict[str, str]:
     """Digest of what each file holds, but for the seconds that an epoch took; raises for a file
     that is not whole.
     """
@@ -51,10 +51,10 @@ def kept(out: Path) -> dict[str, str]:
         row.pop("seconds")
     found.get("resume.pt", {}).get("identity", {}).pop("out", None)
     if (out / "log.csv").exists():
-        told = [line.rpartition(",")[0] for line in (out / "log.csv").read_text().splitlines()]
+        lines = [line.rpartition(",")[0] for line in (out / "log.csv").read_text().splitlines()]
     else:
-        told = []
-    return {name: digest(content) for name, content in found.items()} | {"log.csv": digest(told)}
+        lines = []
+    return {name: digest(content) for name, content in found.items()} | {"log.csv": digest(lines)}
 
 
 class Trainings:
@@ -65,16 +65,16 @@ class Trainings:
         self.out = place / "out"
         self.cache = place / "cache"
         run(train, (self.root, place / "unkilled", self.cache))
-        self.truth = kept(place / "unkilled")
+        self.truth = digests(place / "unkilled")
 
     def job(self):
         return train, (self.root, self.out, self.cache)
 
     def killed(self) -> str | None:
-        kept(self.out)
+        digests(self.out)
 
     def completed(self) -> str | None:
-        found = kept(self.out)
+        found = digests(self.out)
         shutil.rmtree(self.out)
         if wrong := [name for name in self.truth if found.get(name) != self.truth[name]]:
             return (

@@ -19,7 +19,7 @@ from .reference import errors_page, reference_page
 from .run_series import run_notebook, settle_environment
 from .setup_cell import TAG, has_tag
 from .stamp import ROOT, label, load_series
-from .static_viewers import for_reading, has_viewer, is_living
+from .static_viewers import for_reading, has_viewer, is_viewer_frame
 from .try_page import PageError
 from .try_page import build as build_try_page
 
@@ -44,7 +44,7 @@ TRY_MARK = (
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # to a file, in Markdown
 
 
-def stage() -> None:
+def collect_sources() -> None:
     """All sources of the site in one folder, each where it lies in the repository, and what they
     link to.
     """
@@ -54,20 +54,22 @@ def stage() -> None:
         .read_text(encoding="utf-8")
         .replace("@series@", series_rows(load_series()))
     )
-    put("index.md", with_files(index, ROOT))
+    write_source("index.md", copy_linked_files(index, ROOT))
     for page in PAGES:
-        put(page, with_files((ROOT / page).read_text(encoding="utf-8"), (ROOT / page).parent))
+        write_source(
+            page, copy_linked_files((ROOT / page).read_text(encoding="utf-8"), (ROOT / page).parent)
+        )
     for entry in load_series():
         path = ROOT / "notebooks" / f"{entry['file']}.ipynb"
-        put(f"notebooks/{path.name}", nbformat.writes(notebook_page(path, entry)))
-    put("docs/try.md", try_page())
-    put("errors.md", errors_page())
-    put("reference/index.md", reference_page())
+        write_source(f"notebooks/{path.name}", nbformat.writes(notebook_page(path, entry)))
+    write_source("docs/try.md", try_page())
+    write_source("errors.md", errors_page())
+    write_source("reference/index.md", reference_page())
 
 
 def try_page() -> str:
     """The page in which the network runs; where it cannot be built, what is missing."""
-    text = with_files((ROOT / "docs" / "try.md").read_text(encoding="utf-8"), ROOT / "docs")
+    text = copy_linked_files((ROOT / "docs" / "try.md").read_text(encoding="utf-8"), ROOT / "docs")
     try:
         build_try_page(BUILD / "try")
     except PageError as error:
@@ -94,12 +96,12 @@ def series_rows(series: list[dict]) -> str:
     )
 
 
-def put(name: str, text: str) -> None:
+def write_source(name: str, text: str) -> None:
     (SOURCE / name).parent.mkdir(parents=True, exist_ok=True)
     (SOURCE / name).write_text(text, encoding="utf-8")
 
 
-def with_files(text: str, folder: Path) -> str:
+def copy_linked_files(text: str, folder: Path) -> str:
     """Markdown whose linked files are copied, so that they can be had on the site; a folder means
     its README.
     """
@@ -126,10 +128,10 @@ def notebook_page(path: Path, entry: dict) -> nbformat.NotebookNode:
     if viewers:
         run = nbformat.read(executed(path, entry), as_version=4)
         for cell, ran in zip(viewers, filter(has_viewer, run.cells), strict=True):
-            cell.outputs += filter(is_living, ran.outputs)
+            cell.outputs += filter(is_viewer_frame, ran.outputs)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = with_files(cell.source, path.parent)
+            cell.source = copy_linked_files(cell.source, path.parent)
     notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, TAG)]
     return for_reading(notebook)
 
@@ -154,7 +156,7 @@ def main() -> int:
         "phantom"  # no picture of a patient on a site, whatever data is at hand
     )
     settle_environment()
-    stage()
+    collect_sources()
     shutil.rmtree(BUILD / "site", ignore_errors=True)
     from sphinx.cmd.build import main as sphinx  # here, so that tests of the rest need no Sphinx
 

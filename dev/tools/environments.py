@@ -1,14 +1,12 @@
-"""Run the tests and the notebooks where things are not as here: `python -m dev.tools.environments
-NAME`.
+"""Run the tests and the notebooks in other environments: `python -m dev.tools.environments NAME`.
 
-widgets7  tests/viewer under ipywidgets 7.7.1, the version Colab has colab     every notebook, in an
-environment that looks like Google Colab: its shell's name, ipywidgets 7.7.1,
-          lggseg not installed, only the notebook file at hand, and the project as a git repository
-          in a local folder. Nothing is fetched from the network, and neither torch, numpy nor
-          ipywidgets may change.
-oldest    the unit tests with the oldest version of every package that requirements.txt allows and
-that has a
-          wheel for this Python; UV_TORCH_BACKEND=cpu for PyTorch's CPU wheels
+- widgets7: tests/viewer under ipywidgets 7.7.1, the version that Colab has
+- colab: every notebook, in an environment that looks like Google Colab: its shell's name,
+  ipywidgets 7.7.1, lggseg not installed, only the notebook file at hand, and the project as a git
+  repository in a local folder. Nothing is fetched from the network, and neither torch, numpy nor
+  ipywidgets may change.
+- oldest: the unit tests with the oldest version of every package that requirements.txt allows and
+  that has a wheel for this Python; UV_TORCH_BACKEND=cpu takes PyTorch's CPU wheels
 
 The first two are thin environments in build/, on top of the one this runs in; only making them
 needs the network. The third is a whole one, and needs what a first set-up needs.

@@ -26,7 +26,7 @@ from .pages import write_index, write_page
 from .palette import few_colours
 from .setup_cell import has_tag
 from .stamp import ROOT, SERIES, label, load_series
-from .static_viewers import WIDGET, frame_viewer, is_living
+from .static_viewers import WIDGET, frame_viewer, is_viewer_frame
 
 
 class RunError(Exception):
@@ -135,7 +135,9 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = joined([output for output in cell.outputs if not is_living(output)])
+            cell.outputs = joined(
+                [output for output in cell.outputs if not is_viewer_frame(output)]
+            )
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             data.pop(WIDGET, None)

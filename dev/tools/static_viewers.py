@@ -44,10 +44,10 @@ async def frame_viewer(client: NotebookClient, cell: nbformat.NotebookNode, inde
         ask = v4.new_code_cell(ASK)
         await client.async_execute_cell(ask, index, store_history=False)
         client.code_cells_executed -= 1  # by which nbclient numbers the cells to come
-        cell.outputs += [living(output.data["text/html"]) for output in ask.outputs]
+        cell.outputs += [viewer_frame(output.data["text/html"]) for output in ask.outputs]
 
 
-def living(page: str) -> nbformat.NotebookNode:
+def viewer_frame(page: str) -> nbformat.NotebookNode:
     """An output that shows a viewer's page inside another page."""
     frame = (
         '<iframe class="viewer" title="Viewer of scans, with a slice slider" '
@@ -57,14 +57,12 @@ def living(page: str) -> nbformat.NotebookNode:
     return v4.new_output("display_data", {"text/html": frame}, metadata={"living": True})
 
 
-def is_living(output: nbformat.NotebookNode) -> bool:
+def is_viewer_frame(output: nbformat.NotebookNode) -> bool:
     return "living" in output.get("metadata", {})
 
 
 def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook as pages show it: living viewers in place of widgets, and words for every
-    figure.
-    """
+    """The notebook as pages show it: without widgets, and with words for every figure."""
     notebook.metadata.pop("widgets", None)
     heading = ""
     figures = 0
@@ -72,7 +70,7 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "markdown":
             heading = (re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE) or [heading])[-1]
             continue
-        if any(map(is_living, cell.get("outputs", []))):  # in place of the widget
+        if any(map(is_viewer_frame, cell.get("outputs", []))):  # in place of the widget
             cell.outputs = [
                 output for output in cell.outputs if output.output_type != "execute_result"
             ]
@@ -83,7 +81,7 @@ def for_reading(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                 output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
             if "image/png" in output.get("data", {}):
                 figures += 1
-                words = "; ".join(said(cell.source)) or "drawn by the code above"
+                words = "; ".join(figure_words(cell.source)) or "drawn by the code above"
                 words = f"Figure {figures}, {plain(heading)}: {words}"
                 output.metadata["alt"] = words
                 cell.metadata["mystnb"] = {"image": {"alt": words}}
@@ -94,13 +92,13 @@ def plain(markdown: str) -> str:
     return re.sub(r"[*_`$]", "", markdown)
 
 
-def said(code: str) -> list[str]:
+def figure_words(code: str) -> list[str]:
     """The titles and labels that a cell gives its figure, in order, an ellipsis for what only a run
     can tell.
 
-    >>> said('ax.set_title(f"{patient}, FLAIR"); ax.set(xlabel="slice"); ax.set_title("")')
+    >>> figure_words('ax.set_title(f"{patient}, FLAIR"); ax.set(xlabel="slice"); ax.set_title("")')
     ['FLAIR', 'slice']
-    >>> said('plots.panels(1, 2, size=(9, 3), title=f"{patient}: tumour area", data=cohort.label)')
+    >>> figure_words('plots.panels(1, 2, title=f"{patient}: tumour area", data=cohort.label)')
     ['tumour area']
     """
     calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]

@@ -28,7 +28,7 @@ def test_files_come_along_and_folders_mean_their_readme(repository):
         "[t](results/table.csv) [r](results/) [p](README.md#top) [w](https://x.y/z.csv) [h](#here) "
         "![i](/results/table.csv)"
     )
-    assert build_site.with_files(text, repository) == text.replace(
+    assert build_site.copy_linked_files(text, repository) == text.replace(
         "(results/)", "(results/README.md)"
     )
     copied = [path.name for path in build_site.SOURCE.rglob("*") if path.is_file()]
@@ -50,12 +50,12 @@ def test_stored_outputs_are_shown_with_living_viewers(repository):
     other = v4.new_code_cell("6 * 7", outputs=[stored])
     path = write(repository / "01_first.ipynb", setup, viewer, other)
     run = nbformat.read(path, as_version=4)
-    run.cells[1].outputs = [stored, static_viewers.living("<p>lives</p>")]
+    run.cells[1].outputs = [stored, static_viewers.viewer_frame("<p>lives</p>")]
     (repository / "build" / "site-runs").mkdir(parents=True)
     # Newer than the notebook: not run again.
     nbformat.write(run, repository / "build" / "site-runs" / path.name)
     page = build_site.notebook_page(path, ENTRY)
-    assert [static_viewers.is_living(cell.outputs[0]) for cell in page.cells] == [True, False]
+    assert [static_viewers.is_viewer_frame(cell.outputs[0]) for cell in page.cells] == [True, False]
     assert page.cells[1].outputs == [stored]
 
 
@@ -76,7 +76,7 @@ def test_no_real_patient_is_ever_shown(monkeypatch):
     seen = []
     monkeypatch.setenv("LGGSEG_DATA", "/real/kaggle_3m")
     monkeypatch.setattr(
-        build_site, "stage", lambda: seen.append(os.environ["LGGSEG_DATA"]) or 1 / 0
+        build_site, "collect_sources", lambda: seen.append(os.environ["LGGSEG_DATA"]) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
         build_site.main()

@@ -31,7 +31,7 @@ def test_a_page_loads_nothing_and_has_words_for_its_figure(tmp_path):
             "# First\n\n$x^2$ and [next](02_second.ipynb), [overview](../README.md)"
         ),
         v4.new_code_cell('ax.set_title("A & B")', outputs=[figure]),
-        v4.new_code_cell("viewer", outputs=[static_viewers.living("<p>lives</p>")]),
+        v4.new_code_cell("viewer", outputs=[static_viewers.viewer_frame("<p>lives</p>")]),
     ]
     text = page_of(tmp_path, *cells)
     pages.write_index(tmp_path, "data: <phantoms>", SERIES)

@@ -25,7 +25,7 @@ def test_a_viewers_page_is_one_more_output_and_leaves_no_trace(tmp_path):
     run_series.run_notebook(source, target, ENTRY)
     ran = nbformat.read(target, as_version=4)
     shown, page = ran.cells[0].outputs
-    assert "Viewer" in shown.data["text/plain"] and static_viewers.is_living(page)
+    assert "Viewer" in shown.data["text/plain"] and static_viewers.is_viewer_frame(page)
     assert 'srcdoc="&lt;p title=&quot;a&quot;&gt;5 &lt; 6&lt;/p&gt;"' in page.data["text/html"]
     assert [cell.execution_count for cell in ran.cells] == [1, 2] and len(ran.cells[1].outputs) == 1
     assert run_series.clean(ran).cells[0].outputs == [shown]
@@ -43,14 +43,16 @@ def test_a_page_takes_the_place_of_the_widget_and_figures_get_words():
     )
     cells = [
         v4.new_markdown_cell("# Title\n## Two *masks*"),
-        v4.new_code_cell("viewer", outputs=[widget, static_viewers.living("<p></p>")]),
+        v4.new_code_cell("viewer", outputs=[widget, static_viewers.viewer_frame("<p></p>")]),
         v4.new_code_cell(
             'ax.set(title="One", xlabel="k")', outputs=[v4.new_output("display_data", PNG)]
         ),
     ]
     notebook = static_viewers.for_reading(v4.new_notebook(cells=cells, metadata={"widgets": {}}))
     assert "widgets" not in notebook.metadata
-    assert [static_viewers.is_living(output) for output in notebook.cells[1].outputs] == [True]
+    assert [static_viewers.is_viewer_frame(output) for output in notebook.cells[1].outputs] == [
+        True
+    ]
     assert notebook.cells[2].outputs[0].metadata.alt == "Figure 1, Two masks: One; k"
     assert notebook.cells[2].metadata.mystnb.image.alt == "Figure 1, Two masks: One; k"
 
@@ -70,8 +72,8 @@ def test_a_figure_says_its_titles_in_order():
         'plt.suptitle("All" + name)\n'
         'ax.set(title=f"{a}: {b}", ylabel="Dice")'
     )
-    assert static_viewers.said(code) == ["slices (log)", "All", "Dice"]
-    assert static_viewers.said(
+    assert static_viewers.figure_words(code) == ["slices (log)", "All", "Dice"]
+    assert static_viewers.figure_words(
         'ax.set_title(f"Errors ({cohort.label})"); ax.set_title("Errors")'
     ) == ["Errors"]
 

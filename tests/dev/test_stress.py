@@ -38,11 +38,13 @@ def test_an_error_that_is_not_ours_and_a_slow_reader_are_seen(tmp_path, monkeypa
     assert failures(lambda rng, place: 1 / 0, tmp_path, 1) == [
         "case 0: ZeroDivisionError: division by zero"
     ]
-    monkeypatch.setattr(fuzz, "SLOW", -1)
+    monkeypatch.setattr(fuzz, "MOST_SECONDS", -1)
     assert "slow" in failures(lambda rng, place: None, tmp_path, 1)[0]
 
 
 def test_memory_that_grows_is_seen():
     row, kept = report.Row("leak", 20), []
-    memory_growth.flat(row, report.Clock(60), lambda i: kept.append(np.ones(5_000_000)))
+    memory_growth.check_memory_growth(
+        row, report.Clock(60), lambda i: kept.append(np.ones(5_000_000))
+    )
     assert row.cases == 20 and "memory grew" in row.failures[0]

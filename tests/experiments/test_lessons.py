@@ -49,12 +49,12 @@ def test_only_the_usual_start_begins_as_pytorch_does(phantom_cohort, monkeypatch
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_study_asks_for_slices_that_no_network_has_seen(phantom_cohort, seed):
-    slices, parts, asked = lessons.study(phantom_cohort, seed)
+    slices, parts, judged = lessons.study(phantom_cohort, seed)
     owner = slices.rows.patient.to_numpy()
     assert len({len(rows) for rows in parts.values()}) == 1
-    assert all(len(rows) == len({*rows}) and not {*rows} & {*asked} for rows in parts.values())
+    assert all(len(rows) == len({*rows}) and not {*rows} & {*judged} for rows in parts.values())
     seen = {split: {*owner[rows]} for split, rows in parts.items()}
-    strangers = {*owner[asked]}
+    strangers = {*owner[judged]}
     assert strangers & seen["at random"] and not strangers & seen["by patient"]
     assert not strangers & seen["by patient, twice the heads"]
     assert len(seen["by patient, twice the heads"]) == 2 * len(seen["by patient"])
@@ -63,7 +63,7 @@ def test_the_study_asks_for_slices_that_no_network_has_seen(phantom_cohort, seed
 
 @pytest.mark.parametrize("table, count", [("unet", 19), ("training", 10)])
 def test_command(cohort, phantom_cohort, tmp_path, monkeypatch, table, count):
-    for name, value in {"STEPS": 1, "STEPS_04": 2, "LOOK_EVERY": 1}.items():
+    for name, value in {"STEPS": 1, "STEPS_04": 2, "JUDGE_EVERY": 1}.items():
         monkeypatch.setattr(lessons, name, value)
     monkeypatch.setattr(lessons, "open_cohort", lambda path: phantom_cohort)
     file = tmp_path / "table.csv"
