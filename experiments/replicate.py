@@ -84,7 +84,7 @@ def without_cleaning(path: str, predicted: pd.DataFrame) -> pd.DataFrame | None:
     return predicted.assign(bevr=stored.bevr_raw[predicted.index].astype(float))
 
 
-def told(found: Replication, patients: int) -> str:
+def report(found: Replication, patients: int) -> str:
     """The outcome in sentences."""
     agreement = ", ".join(
         f"{name.upper()} {row.r:.2f} ({row.low:.2f} to {row.high:.2f})"
@@ -141,7 +141,7 @@ def do(chosen: argparse.Namespace) -> None:
     raw = without_cleaning(chosen.features, predicted)
     uncleaned = None if raw is None else replication(manual, raw, cohort.clusters)
     page = chosen.root / "lggseg" / "published" / "README.md"
-    text = told(found, len(predicted))
+    text = report(found, len(predicted))
     stamped = stamp(page, "replication", text)  # before anything is written: it may fail
     with atomic_write(page.with_name("replication.csv")) as part:
         table(found, uncleaned).to_csv(part, index=False, float_format="%.6g")

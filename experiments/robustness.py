@@ -330,7 +330,7 @@ def comparison(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").astype({"shared": int})
 
 
-def told(table: pd.DataFrame) -> Iterator[str]:
+def report(table: pd.DataFrame) -> Iterator[str]:
     """The figures, as lines: one table of judges, one of changes."""
     yield summary(table).round(3).to_string()
     by_change = table.pivot_table(index="change", columns="judge", values="dice", sort=False)
@@ -407,7 +407,7 @@ def do(chosen: argparse.Namespace) -> None:
     measure(cohort, judges, chosen.out, chosen.part, chosen.threshold, chosen.share)
     table = read_table(chosen.out)
     write_csv(table, chosen.out / "robustness.csv")
-    for text in told(table):
+    for text in report(table):
         print(text, end="\n\n")
     for other in chosen.against:
         print(f"minus {other}")

@@ -378,7 +378,7 @@ def warnings_by_scan(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables)[["scan", "alarm", "failed", "between", "fair"]]
 
 
-def told(
+def report(
     found: dict[str, pd.DataFrame], calibration: pd.DataFrame, temperature: float
 ) -> Iterator[str]:
     """What is printed."""
@@ -417,7 +417,7 @@ def do(chosen: argparse.Namespace) -> None:
             found[kind] = out_of_fold(rows, names)
     counts = histograms(open_cohort(chosen.data), chosen.table)
     calibration, temperature = reliability(counts)
-    for text in told(found, calibration, temperature):
+    for text in report(found, calibration, temperature):
         print(text, end="\n\n")
     if chosen.publish:
         tables = published_tables(found, models) | {

@@ -26,7 +26,7 @@ FAMILIES = {
 
 
 def measure(bench: Bench, names: list[str]) -> list[Row]:
-    """The rows of these families, told as they are found."""
+    """The rows of these families, printed as they are found."""
     found = []
     for name in names:
         start = time.monotonic()

@@ -110,7 +110,9 @@ def rows(bench: Bench) -> list[Row]:
     augment = named("augmentation", trainer.augment)
     found = parts_of(lambda: trainer.step(*augment(image, mask)), 1 if bench.quick else 4)
     torch.set_flush_denormal(False)
-    told = ", ".join(f"{part} {100 * part_share:.0f} %" for part, part_share in found.most_common())
+    shares = ", ".join(
+        f"{part} {100 * part_share:.0f} %" for part, part_share in found.most_common()
+    )
     return [
         Row(
             "train step",
@@ -118,6 +120,6 @@ def rows(bench: Bench) -> list[Row]:
             Ratio.of(costs[:, 1] / costs[:, 0]),
             None,
             f"{share(costs[:, 2] / costs[:, 0])} of the convolution peak",
-            f"Where the time of a training step with its augmentation goes: {told}.",
+            f"Where the time of a training step with its augmentation goes: {shares}.",
         )
     ]

@@ -10,9 +10,7 @@ from typing import Protocol
 from .report import Clock, Row, memory, random
 
 PATIENCE = 120  # seconds for a job of one or two; beyond it, it hangs
-FINISH_EVERY = (
-    4  # of so many runs one is left alone, so that what the killed ones left is gone on with
-)
+FINISH_EVERY = 4  # every fourth run is left alone, to go on with what the killed ones left
 # A server without threads, with the libraries loaded, forks the jobs: each starts within
 # milliseconds.
 context = get_context("forkserver")

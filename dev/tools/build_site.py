@@ -38,9 +38,8 @@ PAGES = [
     "lggseg/published/README.md",
     "lggseg/weights/README.md",
 ]
-TRY_MARK = (
-    "<!-- web/page.html -->"  # in docs/try.md: the place of the page in which the network runs
-)
+# In docs/try.md: the place of the page in which the network runs.
+TRY_MARK = "<!-- web/page.html -->"
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")  # to a file, in Markdown
 
 

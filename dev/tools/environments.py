@@ -36,9 +36,8 @@ WIDGETS7 = (
     "ipykernel~=6.29",
 )
 WATCHED = ("torch", "torchvision", "numpy", "ipywidgets")
-COLAB = (
-    'type(get_ipython()).__module__ = "google.colab._shell"\n'  # by which the set-up line knows it
-)
+# By which the set-up line knows it.
+COLAB = 'type(get_ipython()).__module__ = "google.colab._shell"\n'
 COMM = "ignore:The `ipykernel.comm.Comm` class:DeprecationWarning"  # ipywidgets 7 uses it
 
 

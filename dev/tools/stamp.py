@@ -19,9 +19,8 @@ from .setup_cell import address, badges, put_setup, setup_line
 
 ROOT = Path(__file__).resolve().parents[2]
 SERIES = ROOT / "dev" / "tools" / "series.toml"
-WORDS_A_MINUTE = (
-    200  # of prose that has to be understood; easy prose is read at about 240 (Brysbaert 2019)
-)
+# Of prose that has to be understood; easy prose is read at about 240 (Brysbaert 2019).
+WORDS_A_MINUTE = 200
 CHARACTERS_A_MINUTE = 800  # of code, read and not typed; indentation does not count
 
 

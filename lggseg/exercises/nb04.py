@@ -308,9 +308,8 @@ def stop(
     return len(curve)
 
 
-ENOUGH = (
-    0.8  # Dice on unseen pictures that a trained network must reach; the solution has above 0.9
-)
+# Dice on unseen pictures that a trained network must reach; the solution has above 0.9.
+ENOUGH = 0.8
 
 
 def learned(answer: Any) -> str | None:

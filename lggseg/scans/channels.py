@@ -103,8 +103,8 @@ def compose(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
             )
     missing = [IN_WORDS[name] for name in KEYS if name not in grey]
     if missing:
-        told = f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set"
-        warnings.append(told)
+        warning = f"no {' and no '.join(missing)}; FLAIR stands in, as it does in the data set"
+        warnings.append(warning)
     return image, warnings + check_sequences(image)
 
 

@@ -4,9 +4,8 @@ what is shown.
 
 import numpy as np
 
-SATURATED = (
-    99.5  # percentile of the foreground from which on everything is white, as in the data set
-)
+# Percentile of the foreground from which on everything is white, as in the data set.
+SATURATED = 99.5
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:

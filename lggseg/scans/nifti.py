@@ -37,9 +37,9 @@ def read_nifti(path: Path) -> OwnScan:
             values = np.asanyarray(image.dataobj)
             while file.read(2**20):  # a checksum is compared where the file ends
                 pass
-        grid, told = place(image.header)
+        grid, remarks = place(image.header)
     slices = grid.to_slices(values.reshape(*grid.shape, -1))
-    warnings = [f"{path}: {words}" for words in told]
+    warnings = [f"{path}: {words}" for words in remarks]
     return OwnScan(slices, grid=grid, header=image.header, warnings=warnings)
 
 
@@ -65,12 +65,14 @@ def place(header: nibabel.Nifti1Header) -> tuple[Grid, list[str]]:
         return grids[0], []
     fitting = [grid for grid in grids if grid.fits_a_head()] or [Grid(shape, forms[0])]
     sizes = [voxel_sizes(affine).round(3).tolist() for affine in [*forms, plain.affine]]
-    told = f"sform, qform and voxel sizes contradict each other in size ({sizes} mm) or direction"
+    contradiction = (
+        f"sform, qform and voxel sizes contradict each other in size ({sizes} mm) or direction"
+    )
     if not consistent(fitting, plain if plain.fits_a_head() else fitting[0]):
-        raise LggError(f"{told}; convert the scan again, from DICOM with dcm2niix")
+        raise LggError(f"{contradiction}; convert the scan again, from DICOM with dcm2niix")
     taken = fitting[0].spacing.round(3).tolist()
     return fitting[0], [
-        f"{told}; read as slices, rows and columns {taken} mm apart, as fits a head"
+        f"{contradiction}; read as slices, rows and columns {taken} mm apart, as fits a head"
     ]
 
 

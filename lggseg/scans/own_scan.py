@@ -63,10 +63,10 @@ def reading(path: Path | str, kind: str) -> Iterator[None]:
     except (PermissionError, ImportError):  # the file may be whole
         raise
     except Exception as error:
-        told = re.sub(r"\(0x\w+\)", "", str(error).split("ERROR: ")[-1])  # places in memory
-        told = " ".join(told.split())[:200] or type(error).__name__
+        reason = re.sub(r"\(0x\w+\)", "", str(error).split("ERROR: ")[-1])  # places in memory
+        reason = " ".join(reason.split())[:200] or type(error).__name__
         raise LggError(
-            f"{path}: cannot be read as {kind} ({told}); copy or export it again, or give NIfTI"
+            f"{path}: cannot be read as {kind} ({reason}); copy or export it again, or give NIfTI"
         ) from error
 
 
