@@ -139,6 +139,12 @@ class UNet(nn.Module):
         return torch.cat([self.stack.items.pop(), output], dim=1)
 
     def _check(self, image: torch.Tensor) -> None:
+        weights = next(self.parameters()).dtype
+        if image.dtype != weights and not torch.is_autocast_enabled(self.head.weight.device.type):
+            raise LggError(
+                f"input is {image.dtype}, and the network's weights are {weights}; they must be of "
+                "one type: call .float() on both"
+            )
         if image.ndim != 4 or image.shape[1] != self.in_channels:
             raise LggError(
                 f"input is {tuple(image.shape)}; this network takes (N, {self.in_channels}, H, W)"

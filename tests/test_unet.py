@@ -458,3 +458,15 @@ def test_autocast(model, image):
         output = model(image)
     assert output.dtype == torch.bfloat16
     assert (output - model(image)).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("change", ["half", "double", "bfloat16"])
+def test_weights_and_input_of_two_types_are_refused(image, change):
+    model = getattr(build(), change)()
+    with pytest.raises(LggError, match=r"input is torch.float32, .* weights are torch.*float\(\)"):
+        model(image)
+    assert model(getattr(image, change)()).shape == (2, 1, 32, 48)
+    with pytest.raises(LggError, match="input is torch.uint8"):
+        build()(image.byte())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert build()(image).dtype == torch.bfloat16

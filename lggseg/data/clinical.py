@@ -115,9 +115,11 @@ def read_table(path: Path, key: str = "Patient") -> pd.DataFrame:
     if len(rows) < 2 or key not in rows[0]:
         raise LggError(
             f"{path} holds no patient; it needs a header with a column {key} and a row for each, "
-            "separated by commas"
+            f"separated by commas, and begins with {','.join(rows[0])[:40] if rows else ''!r}"
         )
     header = rows.pop(0)
+    if len({len(row) for row in rows}) == 1:
+        drop_trailing_commas(header, rows)
     for row in rows:
         if len(row) != len(header):
             raise LggError(
@@ -132,6 +134,14 @@ def read_table(path: Path, key: str = "Patient") -> pd.DataFrame:
     table = fields.set_index(key).rename(patient_id)
     check_unique(table.index, f"the patients of {path}")
     return table
+
+
+def drop_trailing_commas(header: list[str], rows: list[list[str]]) -> None:
+    """Remove empty fields at the end where the header has them and no row does, or the reverse."""
+    width = min(len(header), len(rows[0]))
+    if not any(any(row[width:]) for row in [header, *rows]):
+        for row in [header, *rows]:
+            del row[width:]
 
 
 def read_rows(path: Path) -> list[list[str]]:

@@ -15,6 +15,15 @@ from ..errors import LggError
 from ..files import atomic_write
 
 FORMAT = 4  # goes up whenever what is stored changes its meaning
+KNOWN_FILES = {  # how other files begin, and what they are
+    b"\x89HDF": "an HDF5 file, as Keras writes it",
+    b"\x93NUMPY": "a NumPy array",
+    b"<": "a web page, as a download that needs a login gives",
+    b"version https://git-lfs": "a pointer of Git LFS, for which git lfs pull fetches the file",
+    b"\x08": "perhaps an ONNX network",
+    b"PK": "a zip archive of something else, such as NumPy arrays or a torch.export program",
+    b"\x80": "a pickle of Python objects",
+}
 TAKE_THE_WEIGHTS = (
     "build the network that its weights belong to, such as lggseg.UNet(), load them by "
     "load_state_dict, and store it by lggseg.save_checkpoint"
@@ -84,8 +93,8 @@ def why_unreadable(path: Path, reason: str) -> str:
     reason : PyTorch's own words
     """
     with path.open("rb") as file:
-        start = file.read(16)
-    before_pytorch_1_6 = start[:2] == b"\x80\x02"
+        start = file.read(30)
+    before_pytorch_1_6 = start[:2] == b"\x80\x02" and "magic number" not in reason
     whole = before_pytorch_1_6 or is_whole_archive(path)
     if whole and "TorchScript" in reason:
         return f"a TorchScript program, not an lggseg checkpoint; {TAKE_THE_WEIGHTS}"
@@ -95,21 +104,21 @@ def why_unreadable(path: Path, reason: str) -> str:
             "checkpoint; where you trust it, read it by torch.load(..., weights_only=False) and "
             f"take the weights out; {TAKE_THE_WEIGHTS}"
         )
-    is_archive = start[:2] == b"PK"
-    if start and not before_pytorch_1_6 and not is_archive:
+    if not start or before_pytorch_1_6 or (start[:2] == b"PK" and not whole):
+        first_sentence = reason.split(". ")[0] or "it is empty"
         return (
-            f"begins with {start!r}, and no checkpoint does; download it again, or name the right "
-            "file"
+            f"not a whole lggseg checkpoint ({first_sentence}); copy or download it again, or "
+            "train it again"
         )
-    first_sentence = reason.split(". ")[0]
-    return (
-        f"not a whole lggseg checkpoint ({first_sentence}); copy or download it again, or train it "
-        "again"
-    )
+    known = [words for begin, words in KNOWN_FILES.items() if start.startswith(begin)]
+    if start[8:10] == b'{"':
+        known = ["safetensors, which hold weights alone"]
+    what = known[0] if known else f"of an unknown kind, it begins with {start[:16]!r}"
+    return f"{what}; not an lggseg checkpoint: name the right file, or {TAKE_THE_WEIGHTS}"
 
 
 def is_whole_archive(path: Path) -> bool:
-    """Whether a file is a zip archive, as PyTorch writes it, and none of it is damaged."""
+    """Whether a file is a zip archive, and none of it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None

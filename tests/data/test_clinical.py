@@ -158,6 +158,8 @@ def with_index(text: str) -> str:
         lambda text: text.replace("\n", ",\n"),
         lambda text: with_index(text.replace("\n", ",\n")),
         lambda text: with_index(with_index(text)),
+        lambda text: text.replace("\n", ",\n").replace(",\n", "\n", 1),
+        lambda text: text.replace("\n", ",,\n", 1),
     ],
 )
 def test_columns_and_rows_that_programs_add_are_left_out(root, change):

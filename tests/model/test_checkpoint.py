@@ -1,3 +1,6 @@
+import pickle
+
+import numpy as np
 import pytest
 import torch
 
@@ -89,17 +92,35 @@ def test_a_torchscript_program_is_called_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"\x89HDF\r\n\x1a\n", b"<!DOCTYPE html>", b"version https://git-lfs", bytes(99)]
+    ("content", "words"),
+    [
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+        (b"\x93NUMPY", "a NumPy array"),
+        (b"\x08\x07\x12\x07pytorch", "perhaps an ONNX network"),
+        (pickle.dumps({"a": 1}, 2), "a pickle of Python objects"),
+        (pickle.dumps({"a": 1}, 5), "a pickle of Python objects"),
+        (b"\x46\0\0\0\0\0\0\0" + b'{"weight": {"dtype": "F32"', "safetensors"),
+        (bytes(99), r"of an unknown kind, it begins with b'"),
+    ],
 )
-def test_other_files_are_no_checkpoints(tmp_path, content):
+def test_other_files_are_called_what_they_are(tmp_path, content, words):
     (tmp_path / "net.pt").write_bytes(content)
-    with pytest.raises(LggError, match="net.pt: begins with b'.*, and no checkpoint does"):
+    with pytest.raises(LggError, match=f"net.pt: {words}.* not an lggseg checkpoint") as refused:
         read_checkpoint(tmp_path / "net.pt")
+    assert "damaged" not in str(refused.value) and "again" not in str(refused.value)
+
+
+def test_other_archives_are_called_what_they_are(tmp_path):
+    np.savez(tmp_path / "net.npz", weight=np.zeros(9))
+    with pytest.raises(LggError, match="net.npz: a zip archive of something else"):
+        read_checkpoint(tmp_path / "net.npz")
 
 
 def test_an_empty_file_is_damaged(tmp_path):
     (tmp_path / "net.pt").write_bytes(b"")
-    with pytest.raises(LggError, match="net.pt: not a whole lggseg checkpoint"):
+    with pytest.raises(LggError, match="net.pt: not a whole lggseg checkpoint .it is empty"):
         read_checkpoint(tmp_path / "net.pt")
 
 
