@@ -2,8 +2,10 @@
 clears up.
 """
 
+import io
 import json
 import tempfile
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +27,11 @@ SLICES = 12
 
 
 def predict(scan: Path, out: Path, weights: Path) -> None:
-    """The command on one scan."""
+    """The command on one scan, without its warnings: the scans are noise."""
     torch.set_num_threads(1)
     options = ["--out", str(out), "--overwrite", "--weights", str(weights), "--device", "cpu"]
-    main([str(scan), *options])
+    with redirect_stderr(io.StringIO()):
+        main([str(scan), *options])
 
 
 def write_scan(folder: Path, seed: int) -> None:
