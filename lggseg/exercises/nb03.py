@@ -165,14 +165,10 @@ def wrong_shapes(told: dict[str, Any], right: dict[str, tuple[int, ...]]) -> str
     inputs = dict(zip(right, [(1, 1, 8, 6), *right.values()]))
     if sizes == inputs:
         return "those are the shapes that go in; wanted are those that come out."
-    return next(
-        (
-            f"the shape of {name} is not {sizes[name]}."
-            for name in right
-            if sizes[name] != right[name]
-        ),
-        None,
-    )
+    for name, shape in right.items():
+        if sizes[name] != shape:
+            return f"the shape of {name} is not {sizes[name]}."
+    return None
 
 
 def field(answer: Any) -> str | None:
@@ -219,18 +215,24 @@ def widest(
     """Columns that one output pixel can see, the widest of all starts; other arguments make the
     usual mistakes.
     """
-    found = []
-    first = reach if block_first else 0
-    then = 0 if block_first else reach
-    for start in range(2 ** (depth + levels)) if starts is None else starts:
-        a = b = start
-        for _ in range(depth + levels):
-            a, b = (a - first) // 2 - then, (b + first) // 2 + then
-        a, b = a - bottom * reach, b + bottom * reach
-        for _ in range(depth + levels):
-            a, b = 2 * a - reach, 2 * b + pooled + reach
-        found.append(b - a + count)
-    return max(found)
+    poolings = depth + levels
+    before_halving = reach if block_first else 0
+    after_halving = 0 if block_first else reach
+    if starts is None:
+        starts = list(range(2**poolings))
+    widths = []
+    for start in starts:
+        left = right = start
+        for _ in range(poolings):  # back through decoder block and up-convolution
+            left = (left - before_halving) // 2 - after_halving
+            right = (right + before_halving) // 2 + after_halving
+        left -= bottom * reach
+        right += bottom * reach
+        for _ in range(poolings):  # back through pooling and encoder block
+            left = 2 * left - reach
+            right = 2 * right + pooled + reach
+        widths.append(right - left + count)
+    return max(widths)
 
 
 JOINS = {

@@ -97,14 +97,11 @@ def recent(answer: Any) -> str | None:
         return None
     if close(told, 1 - right, 0.0051):
         return usual[0][1]  # rounded, too
-    return next(
-        (
-            hint
-            for wrong, hint in usual
-            if close(told, wrong, 0.0006 if wrong != 100 * right else 0.51)
-        ),
-        "after n steps, 0.995 ** n is left of what was there before.",
-    )
+    for wrong, hint in usual:
+        tolerance = 0.0006 if wrong <= 1 else 0.51  # a share, or per cent
+        if close(told, wrong, tolerance):
+            return hint
+    return "after n steps, 0.995 ** n is left of what was there before."
 
 
 def dice_by_hand(answer: Any) -> str | None:
@@ -120,9 +117,8 @@ def dice_by_hand(answer: Any) -> str | None:
     if not any(wrong):
         return wrong_slope(answer, logits, soft)
     for hint, mistake in DICE_MISTAKES.items():
-        if close(told[0], mistake(logits, hard), 1e-4) and not close(
-            right[0], mistake(logits, hard), 1e-4
-        ):
+        mistaken = mistake(logits, hard)
+        if close(told[0], mistaken, 1e-4) and not close(right[0], mistaken, 1e-4):
             return hint
     if wrong == [False, True, False]:
         return (

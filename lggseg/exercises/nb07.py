@@ -70,13 +70,11 @@ def limits(answer: Any) -> str | None:
             "quantiles, but mean ± 1.96 standard deviations is wanted.",
         ),
     ]
-    for wrong, hint in (
-        []
-        if np.allclose(told, right)
-        else [*mistakes, (told, "mean ± 1.96 SD of the differences.")]
-    ):
-        if np.allclose(told, wrong):
-            return hint
+    if not np.allclose(told, right):
+        for wrong, hint in mistakes:
+            if np.allclose(told, wrong):
+                return hint
+        return "mean ± 1.96 SD of the differences."
     told = numbers(called(answer, np.append(manual, 2), np.append(predicted, np.nan)), 2)
     if np.allclose(told, right):
         return None
