@@ -31,7 +31,7 @@ from lggseg.prepare.head_finder import Head, find_head
 from lggseg.prepare.scanner import HARSH_CHANGES, SCANNER_CHANGES, scan_again
 
 from .command import command, execute
-from .compare import difference, interval
+from .compare import difference, interval, write_scores
 from .maps import check, from_bytes, read_maps, to_bytes, write_maps
 from .plan import Run, read_run
 from .tables import write_csv
@@ -387,6 +387,12 @@ def options() -> argparse.ArgumentParser:
         metavar="DIR",
         help="other folders of this command, to compare with patient by patient",
     )
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FILE",
+        help="also write Dice per patient and change to a CSV file, for `experiments.compare`",
+    )
     return parser
 
 
@@ -409,6 +415,9 @@ def do(chosen: argparse.Namespace) -> None:
     write_csv(table, chosen.out / "robustness.csv")
     for text in report(table):
         print(text, end="\n\n")
+    if chosen.scores:
+        together = table[table.judge == TOGETHER]
+        write_scores(together.rename(columns={"change": "run"}), chosen.scores)
     for other in chosen.against:
         print(f"minus {other}")
         print(comparison(table, read_table(other)).round(3).to_string(), end="\n\n")

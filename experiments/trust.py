@@ -41,8 +41,8 @@ from .robustness import CLEAN, TOGETHER, Judges, read_settings, read_table
 from .tables import write_csv
 
 SIGNS = {
-    SEVERAL: ("agreement", "uncertain", "confidence", "volume", "largest", "continuity"),
-    ONE: ("uncertain", "confidence", "volume", "largest", "continuity"),
+    SEVERAL: ("agreement", "confidence", "volume", "largest", "continuity", "brightness"),
+    ONE: ("confidence", "volume", "largest", "continuity", "brightness"),
 }
 RIDGE = 0.05  # of the weights' squares, beside a mean squared error of standardised values
 WITHIN = (0.05, 0.97)  # Dice beyond these is taken as these before log odds are taken

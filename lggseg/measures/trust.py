@@ -34,11 +34,10 @@ FAR = 3  # standard deviations from the mean at which a sign stops counting more
 
 # When a warning is given.
 LARGE = 0.2  # of the head: no tumour among 80 patients covers as much
-DISAGREE = 0.6  # Dice between two members
+DISAGREE = 0.7  # Dice between two members
 AT_THE_RIM = 0.3  # of the mask, where skull and scalp are
 SCATTERED = 0.7  # of the voxels found, in the largest piece
 BROKEN = 0.55  # Dice between the masks of neighbouring slices
-DARK = 0.7  # mean z-score of FLAIR
 POOR = 0.7  # expected Dice
 
 
@@ -148,7 +147,7 @@ def alarms(found: dict[str, float], expected: float) -> dict[str, str]:
     -------
     dict
         of these kinds those that are given: no head, nothing found, larger than the head, large,
-        members disagree, several places, at the rim, jumps, dark, low expected Dice
+        members disagree, several places, at the rim, jumps, low expected Dice
 
     Examples
     --------
@@ -175,12 +174,7 @@ def alarms(found: dict[str, float], expected: float) -> dict[str, str]:
     if found["rim"] > AT_THE_RIM:
         given["at the rim"] = "much of the mask lies where skull and scalp are"
     if found["continuity"] < BROKEN:
-        given["jumps"] = "the mask jumps from slice to slice"
-    if found["brightness"] < DARK:
-        given["dark"] = (
-            "the mask is hardly brighter in FLAIR than the rest of the brain: check the order of "
-            "the sequences"
-        )
+        given["jumps"] = "the mask jumps from slice to slice, or lies on one alone"
     if expected < POOR:
         given["low expected Dice"] = "a mask like this one is often wrong: compare it with the scan"
     return given
@@ -281,7 +275,7 @@ def signs(
         - pieces: number of 3D components of the mean before weak ones are removed
         - largest: voxels of a member's largest component, as a fraction of all it finds; mean over
           the members
-        - continuity: Dice between the masks of neighbouring slices
+        - continuity: Dice between the masks of neighbouring slices; 0 for a mask on one of several
         - rim: fraction of the mask in the outer fifth of the head's square, where skull and scalp
           are
         - height: middle of the mask in the stack of the head's slices, 0 to 1
@@ -319,7 +313,7 @@ def signs(
         within = [member[of_member & found] for member, of_member in zip(members, tumour)]
         result["confidence"] = average([values.mean() for values in within if len(values)])
         result["largest"] = average([largest_fraction(of_member) for of_member in tumour])
-        result["continuity"] = continuity(found)
+        result["continuity"] = continuity(mask)
     if size and len(head.slices):
         result["rim"] = rim_fraction(mask, head)
         result["height"] = height(mask, head)
@@ -394,15 +388,18 @@ def uncertain_fraction(probability: np.ndarray) -> float:
 
 
 def continuity(mask: np.ndarray) -> float:
-    """Dice between the masks of neighbouring slices, all pairs together; NaN for a mask of one
-    slice or none.
+    """Dice between the masks of neighbouring slices, all pairs together.
+
+    0 for a mask on one slice of several; NaN for an empty mask, and for a scan of one slice.
 
     >>> continuity(np.array([[1, 1], [1, 0], [1, 0]], bool))  # 2 (1 + 1) / (2 + 1 + 1 + 1)
     0.8
     """
     shown = np.flatnonzero(mask.any(axis=tuple(range(1, mask.ndim))))
-    if len(shown) == 0 or shown[0] == shown[-1]:
+    if len(shown) == 0 or len(mask) == 1:
         return np.nan
+    if len(shown) == 1:
+        return 0.0
     extent = mask[shown[0] : shown[-1] + 1]
     both = np.count_nonzero(extent[1:] & extent[:-1])
     total = np.count_nonzero(extent[1:]) + np.count_nonzero(extent[:-1])

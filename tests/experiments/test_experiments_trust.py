@@ -145,17 +145,17 @@ def test_alarms_by_what_became_of_the_mask():
     rows = pd.DataFrame(
         {
             "dice": [0.9, 0.7, 0.69, 0.5, 0.49, 0.0],
-            "alarms": ["", "jumps", "jumps", "", "jumps; dark", "dark"],
+            "alarms": ["", "jumps", "jumps", "", "jumps; large", "large"],
         }
     )
     found = trust.warning_table(rows).set_index("alarm")
     assert found.loc["jumps"].tolist() == [1, 1, 1]
-    assert found.loc["dark"].tolist() == [2, 0, 0]
+    assert found.loc["large"].tolist() == [2, 0, 0]
     assert found.loc["any"].tolist() == [2, 1, 1]
     assert found.loc["none"].tolist() == [0, 1, 1]
     quiet = trust.warning_table(rows.assign(alarms=""))
     assert quiet.alarm.tolist() == ["any", "none"] and quiet.fair.tolist() == [0, 2]
-    loud = trust.warning_table(rows.assign(alarms="dark")).set_index("alarm")
+    loud = trust.warning_table(rows.assign(alarms="large")).set_index("alarm")
     assert loud.loc["none"].tolist() == [0, 0, 0]
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments import robustness
+from experiments.compare import read_scores
 from experiments.maps import run_maps
 from experiments.robustness import CLEAN, Judges
 from lggseg import LggError, dice
@@ -166,10 +167,15 @@ def test_the_command_prints_figures_and_a_comparison(judged, cohort, run_done, s
             str(judged),
             "--against",
             str(judged),
+            "--scores",
+            str(judged / "scores.csv"),
         ]
     )
     printed = capsys.readouterr().out
     assert "catastrophes" in printed and "noise 12" in printed
+    scores = read_scores(judged / "scores.csv")
+    assert scores.run.unique().tolist() == list(SOME)
+    assert len(scores) == len(cohort.patients) * len(SOME)
     assert len(pd.read_csv(judged / "robustness.csv")) == len(cohort.patients) * len(SOME) * 3
     assert np.isclose(
         robustness.comparison(*[robustness.read_table(judged)] * 2).difference, 0
