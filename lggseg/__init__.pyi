@@ -49,6 +49,7 @@ from .measures.shape import shape_features as shape_features
 from .measures.shape import smooth as smooth
 from .measures.trust import Assessment as Assessment
 from .measures.trust import Trust as Trust
+from .measures.trust import alarms as alarms
 from .measures.trust import assess as assess
 from .measures.trust import signs as signs
 from .measures.trust import trust_of as trust_of

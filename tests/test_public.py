@@ -130,6 +130,7 @@ DEFAULTS = {
         "width": 448,
         "note": "",
     },
+    "ScannerBench": {"phantom": False, "width": 448},
     "Augment": {"strength": 1.0, "drop": 0.2, "zoom": 0.2, "carve_mix": 0, "cyst": 0},
     "auc": {"resamples": 2000, "level": 0.95, "seed": 0},
     "kept_lead": {"resamples": 2000, "seed": 0},
