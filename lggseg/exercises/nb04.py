@@ -1,5 +1,5 @@
 """The exercises of notebook 04: leaks, averaged weights, Dice loss, blocks, early stopping, a
-training of one's own.
+training of one's own, and one that is stopped and goes on.
 """
 
 from copy import deepcopy
@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..measures.metrics import dice
-from ..training.losses import dice_loss
+from ..training.losses import DiceBCELoss, dice_loss
 from ..unet import UNet
 from .base import DOTS, Wrong, called, close, number
 
@@ -362,10 +362,12 @@ def spot_dice(network: UNet, images: torch.Tensor, masks: torch.Tensor) -> float
     return dice(found.numpy(), masks.numpy() > 0)
 
 
-def same_weights(network: UNet, before: UNet) -> bool:
-    return all(
-        torch.equal(now, then) for now, then in zip(network.parameters(), before.parameters())
-    )
+def same_weights(network: UNet, before: UNet, exactly: bool = True) -> bool:
+    tolerance = 0.0
+    if not exactly:
+        tolerance = 1e-6
+    pairs = zip(network.parameters(), before.parameters())
+    return all(torch.allclose(now, then, rtol=0, atol=tolerance) for now, then in pairs)
 
 
 def wrong_weights(network: UNet, before: UNet, told: Any) -> str | None:
@@ -429,4 +431,95 @@ def wrong_dice(network: UNet, before: UNet, known: float, unknown: float) -> str
     )
 
 
-RULES = {"1": leaking, "2": recent, "3": dice_by_hand, "4": to_blocks, "5": patience, "6": learned}
+def stopped(answer: Any) -> str | None:
+    if not callable(answer):
+        raise Wrong(f"a function is wanted here, this is a {type(answer).__name__}.")
+    torch.manual_seed(0)
+    fresh = UNet(features=4, depth=3)
+    images, masks = spots(32, seed=0)
+    batches = list(zip(images.split(4), masks.split(4)))
+    given = deepcopy(fresh)
+    told = answer(given, list(batches))
+    if told is None:
+        raise Wrong("the function returns nothing yet: " + DOTS)
+    if not isinstance(told, UNet):
+        return f"it returns a {type(told).__name__}; the new network is wanted."
+    if told is given:
+        return "that is the network you were given: build a new one for the second half."
+    if told.architecture != fresh.architecture:
+        return "the new network is of another kind: build it with `UNet(features=4, depth=3)`."
+    right = trained(fresh, batches)
+    if not same_weights(told, right, exactly=False):
+        return wrong_ending(told, fresh, batches)
+    buffers = zip(told.buffers(), right.buffers())
+    if not all(torch.allclose(now, wanted) for now, wanted in buffers):
+        return (
+            "the weights are right, but the running averages of batch normalisation are not: load "
+            "the whole state_dict, not the parameters alone."
+        )
+    return None
+
+
+def trained(
+    network: UNet,
+    batches: list[tuple[torch.Tensor, torch.Tensor]],
+    remember: bool = True,
+    clear: bool = True,
+) -> UNet:
+    """Return a copy of `network`, trained on all batches.
+
+    With `remember=False` the optimiser begins anew half-way; with `clear=False` gradients add up
+    in each half.
+    """
+    network = deepcopy(network)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    loss_function = DiceBCELoss()
+    for number_of_batch, (image, mask) in enumerate(batches):
+        if number_of_batch == len(batches) // 2:
+            network.zero_grad()  # a new network has no gradients
+            if not remember:
+                optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+        loss = loss_function(network(image), mask)
+        if clear:
+            optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network
+
+
+def wrong_ending(told: UNet, fresh: UNet, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> str:
+    """What is wrong with a run whose weights are not those of an unstopped one."""
+    half = batches[: len(batches) // 2]
+    rest = batches[len(batches) // 2 :]
+    mistakes = {
+        "the optimiser began anew: AdamW remembers how large each weight's gradients have been, "
+        "so its `state_dict` has to be kept and loaded, too.": trained(
+            fresh, batches, remember=False
+        ),
+        "it has learned from the first half alone.": trained(fresh, half),
+        "it has learned from the second half alone: were the weights loaded, and into the new "
+        "network?": trained(fresh, rest),
+        "it has learned nothing: train before and after.": fresh,
+        "does each step forget the old gradients (`zero_grad`)?": trained(
+            fresh, batches, clear=False
+        ),
+    }
+    for hint, mistaken in mistakes.items():
+        if same_weights(told, mistaken, exactly=False):
+            return hint
+    return (
+        "the weights are not those of a run that was never stopped. Load both state_dicts before "
+        "you go on; one step per batch, in the order of the list, AdamW with lr=1e-2, "
+        "`DiceBCELoss()`."
+    )
+
+
+RULES = {
+    "1": leaking,
+    "2": recent,
+    "3": dice_by_hand,
+    "4": to_blocks,
+    "5": patience,
+    "6": learned,
+    "7": stopped,
+}

@@ -43,6 +43,6 @@ def test_names_of():
 
 
 @pytest.mark.parametrize("number", ["02", "03"])
-def test_committed_notebooks(number):  # 04 is being rewritten
+def test_committed_notebooks(number):
     path = next(NOTEBOOKS.glob(f"{number}_*.ipynb"))
     assert rebound_names(nbformat.read(path, as_version=4)) == []

@@ -1,4 +1,4 @@
-"""What is right in exercises 04.1 to 04.6, in other forms too, and what hint a mistake gets."""
+"""What is right in exercises 04.1 to 04.7, in other forms too, and what hint a mistake gets."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lggseg import UNet
+from lggseg import DiceBCELoss, UNet
 from lggseg.exercises import verdict
 from lggseg.exercises.nb04 import CURVES, quarters, stop, wrong_dice
 from lggseg.training.losses import dice_loss
@@ -389,3 +389,62 @@ def test_learned_wants_this_network():
         return other
 
     assert "the one you are given" in words("04.6", elsewhere)
+
+
+# --- 04.7: stopped, and going on ---
+
+
+def stopped(network, batches, keep=True, whole=True, load=True, first=True, then=True, clear=True):
+    """The solution; other arguments make the usual mistakes."""
+    loss_function = DiceBCELoss()
+
+    def train(network, optimizer, batches):
+        for image, mask in batches:
+            loss = loss_function(network(image), mask)
+            if clear:
+                optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    half = len(batches) // 2
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    if first:
+        train(network, optimizer, batches[:half])
+    again = UNet(features=4, depth=3)
+    if whole:
+        again.load_state_dict(network.state_dict())
+    elif load:
+        for new, old in zip(again.parameters(), network.parameters()):
+            new.data.copy_(old)
+    goes_on = torch.optim.AdamW(again.parameters(), lr=1e-2)
+    if keep:
+        goes_on.load_state_dict(optimizer.state_dict())
+    if then:
+        train(again, goes_on, batches[half:])
+    return again
+
+
+def test_stopped():
+    assert right("04.7", stopped) is True
+
+
+@pytest.mark.parametrize(
+    "answer, hint",
+    [
+        (lambda *given: stopped(*given, keep=False), "the optimiser began anew"),
+        (lambda *given: stopped(*given, whole=False), "running averages"),
+        (lambda *given: stopped(*given, whole=False, load=False), "Load both state_dicts"),
+        (lambda *given: stopped(*given, then=False), "the first half alone"),
+        (lambda *given: stopped(*given, first=False), "the second half alone"),
+        (lambda *given: stopped(*given, first=False, then=False), "learned nothing"),
+        (lambda *given: stopped(*given, clear=False), "zero_grad"),
+        (lambda network, batches: network, "the network you were given"),
+        (lambda network, batches: UNet(features=8, depth=3), "of another kind"),
+        (lambda network, batches: torch.nn.Linear(1, 1), "Linear"),
+        (lambda network, batches: None, "where the dots are"),
+        (lambda network: network, "could not be tried out"),
+        (0.8, "a function is wanted"),
+    ],
+)
+def test_stopped_missed(answer, hint):
+    assert hint in words("04.7", answer)
