@@ -18,16 +18,11 @@ PLACE = {"PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient"
 
 
 class Picture(NamedTuple):
-    """What a file's header tells of a slice in it."""
+    """A frame of a file; most files have one."""
 
-    number: int  # of its series
-    uid: str  # of its series
-    title: str  # of its series
     file: Path
-    frame: int  # of its file, from 0
-    fault: str  # why it is no slice; empty if it is one
-    tags: dict[str, np.ndarray]  # its size, and the tags of PLACE
-    thickness: float  # mm
+    frame: int  # from 0
+    tags: pydicom.Dataset  # the file's, and those of the frame
 
 
 def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> OwnScan:
@@ -37,16 +32,19 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
     LggError where there is such a choice, a series is no stack of slices, or several do not show
     the same places.
     """
-    series: dict[str, list[Picture]] = {}
-    pictures = [picture for file in files for picture in read_header(file)]
-    for picture in sorted(pictures, key=lambda one: one[:2]):
-        series.setdefault(picture.uid, []).append(picture)
-    numbered = {str(i): uid for i, uid in enumerate(series, 1)}
-    chosen = [numbered.get(name, name) for name in wanted] or list(series)
+    series: dict[tuple[int, str], list[Picture]] = {}
+    for file in files:
+        for picture in read_header(file):
+            number = int(picture.tags.get("SeriesNumber") or 0)
+            uid = str(picture.tags.get("SeriesInstanceUID") or "no UID")
+            series.setdefault((number, uid), []).append(picture)
+    by_uid = {uid: series[number, uid] for number, uid in sorted(series)}
+    numbered = {str(i): uid for i, uid in enumerate(by_uid, 1)}
+    chosen = [numbered.get(name, name) for name in wanted] or list(by_uid)
     wrong = ""
     if not series:
         wrong = "no picture in its DICOM files; export the series of the scan"
-    elif not set(chosen) <= set(series):
+    elif not set(chosen) <= set(by_uid):
         wrong = f"no series {' or '.join(wanted)}"
     elif len(set(chosen)) < len(chosen):
         wrong = f"--series {','.join(wanted)} names one series twice"
@@ -55,15 +53,15 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
     elif len(chosen) != 1 and not wanted:
         wrong = (
             f"holds {len(series)} series; choose by --series, one for FLAIR alone or several with "
+            "--order, or give each a folder"
         )
-        wrong += "--order, or give each a folder"
     if wrong:
-        table = [
-            f"{i} = {series[uid][0].title} ({len(series[uid])} pictures, {uid})"
-            for i, uid in numbered.items()
-        ]
+        table = []
+        for i, uid in numbered.items():
+            title = by_uid[uid][0].tags.get("SeriesDescription") or "without a name"
+            table.append(f"{i} = {title} ({len(by_uid[uid])} pictures, {uid})")
         raise LggError(f"{place}: {wrong}; there are {'; '.join(table) or 'no pictures'}")
-    volumes, grids = zip(*(read_series(series[uid], f"{place}: series {uid}") for uid in chosen))
+    volumes, grids = zip(*(read_series(by_uid[uid], f"{place}: series {uid}") for uid in chosen))
     for uid, grid in zip(chosen, grids):
         if not grid.same_as(grids[0]):
             raise LggError(
@@ -75,61 +73,57 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
 
 
 def read_header(file: Path) -> list[Picture]:
-    """What a header tells of each frame; nothing of a report or a directory, which hold none."""
+    """The frames of a file; none of a report or a directory, which hold no picture."""
     with reading(file, "DICOM"):
         data = pydicom.dcmread(file, stop_before_pixels=True, force=True)
         if "Rows" not in data:
             return []
-        grey = data.get("PhotometricInterpretation", "MONOCHROME2").startswith("MONOCHROME")
-        wrong = ""
-        if not grey or data.get("SamplesPerPixel", 1) != 1 or "ModalityLUTSequence" in data:
-            wrong = (
-                "is in colours, or has a table of levels, as a map; choose the scan's own series"
-            )
-        frames = [frame_tags(data, i) for i in range(data.get("NumberOfFrames") or 1)]
+        shared = data.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()]
+        own = data.get("PerFrameFunctionalGroupsSequence") or [pydicom.Dataset()]
         pictures = []
-        for i, told in enumerate(frames):
-            tags = {tag: np.array(told.get(tag) or [], float).ravel() for tag in PLACE}
-            tags["size"] = np.array([data.Rows, data.Columns], float)
-            lost = [tag for tag, count in PLACE.items() if np.isfinite(tags[tag]).sum() != count]
-            fault = wrong
-            if lost and not wrong:
-                fault = (
-                    f"does not tell {lost[0]}, so it cannot be measured; export the original series"
-                )
-            elif len(frames) != len(data.get("PerFrameFunctionalGroupsSequence") or [data]):
-                fault = "holds several frames, and not where they lie; convert it with dcm2niix"
-            elif told.get("RescaleSlope") != frames[0].get("RescaleSlope"):
-                fault = "has frames of different slopes; convert it to NIfTI with dcm2niix"
-            number = int(data.get("SeriesNumber") or 0)
-            uid = str(data.get("SeriesInstanceUID") or "no UID")
-            title = str(data.get("SeriesDescription") or "without a name")
-            thickness = float(told.get("SliceThickness") or 1)
-            pictures.append(Picture(number, uid, title, file, i, fault, tags, thickness))
+        for frame, groups in enumerate(own):
+            tags = pydicom.Dataset()
+            tags.update(data)
+            for group in [*shared[0], *groups]:
+                if group.VR == "SQ" and group.value:
+                    tags.update(group.value[0])
+            pictures.append(Picture(file, frame, tags))
         return pictures
 
 
-def frame_tags(data: pydicom.Dataset, frame: int) -> pydicom.Dataset:
-    """All tags that hold for one frame: the file's, those of all frames, and its own."""
-    told = pydicom.Dataset()
-    told.update(data)
-    shared = data.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()]
-    own = data.get("PerFrameFunctionalGroupsSequence") or {frame: pydicom.Dataset()}
-    for group in [*shared[0], *own[frame]]:
-        if group.VR == "SQ" and group.value:
-            told.update(group.value[0])
-    return told
+def read_places(picture: Picture) -> dict[str, np.ndarray]:
+    """The numbers in the tags of PLACE, and its size; LggError where it is no measured slice."""
+    tags = picture.tags
+    with reading(picture.file, "DICOM"):
+        grey = tags.get("PhotometricInterpretation", "MONOCHROME2").startswith("MONOCHROME")
+        if not grey or tags.get("SamplesPerPixel", 1) != 1 or "ModalityLUTSequence" in tags:
+            raise LggError(
+                "is in colours, or has a table of levels, as a map; choose the scan's own series"
+            )
+        if tags.get("Modality", "MR") not in ("MR", "OT", ""):
+            raise LggError(
+                f"is of the modality {tags.Modality}; give magnetic resonance (MR) alone"
+            )
+        frames = tags.get("PerFrameFunctionalGroupsSequence") or [tags]
+        if len(frames) != (tags.get("NumberOfFrames") or 1):
+            raise LggError("holds several frames, and not where they lie; convert it with dcm2niix")
+        found = {"size": np.array([tags.Rows, tags.Columns], float)}
+        for tag, count in PLACE.items():
+            found[tag] = np.array(tags.get(tag) or [], float).ravel()
+            if np.isfinite(found[tag]).sum() != count:
+                raise LggError(
+                    f"does not tell {tag}, so it cannot be measured; export the original series"
+                )
+        return found
 
 
 def read_series(pictures: list[Picture], what: str) -> tuple[np.ndarray, Grid]:
     """Intensities float32 (X,Y,Z) of one series, X to the right of its pictures, and their grid."""
-    for picture in pictures:
-        if picture.fault:
-            raise LggError(f"{what}: {picture.file.name} {picture.fault}")
-    tags = {tag: np.stack([one.tags[tag] for one in pictures]) for tag in pictures[0].tags}
+    found = [read_places(picture) for picture in pictures]
+    tags = {tag: np.stack([one[tag] for one in found]) for tag in found[0]}
     places = tags.pop("ImagePositionPatient")
-    for tag, found in tags.items():
-        odd = np.abs(found - np.median(found, axis=0)).max(axis=1) > 1e-3
+    for tag, values in tags.items():
+        odd = np.abs(values - np.median(values, axis=0)).max(axis=1) > 1e-3
         if odd.any():
             raise LggError(
                 f"{what}: {pictures[odd.argmax()].file.name} differs in {tag} from the others; "
@@ -145,7 +139,7 @@ def read_series(pictures: list[Picture], what: str) -> tuple[np.ndarray, Grid]:
             "distances not positive; export the original series"
         )
     order = np.argsort(places @ normal)
-    step = normal * pictures[0].thickness
+    step = normal * float(pictures[0].tags.get("SliceThickness") or 1)
     if len(order) > 1:
         step = slice_step(places[order], normal, min(height, width), what)
     with reading(what, "slices"):
@@ -167,32 +161,34 @@ def slice_step(places: np.ndarray, normal: np.ndarray, pixel: float, what: str) 
     whole = places[-1] - places[0]
     line = places[0] + np.outer(np.append(0, steps.cumsum()) / max(steps.sum(), 0.01), whole)
     aside = np.linalg.norm(places - line, axis=1).max()
+    wrong = ""
     if steps.min() < 0.01:
         wrong = "two pictures at one place (several echoes, times or copies); leave one of each"
     elif steps.max() > 1.2 * usual or steps.min() < 0.8 * usual:
         wrong = (
             f"its slices are {steps.min():.2f} to {steps.max():.2f} mm apart; one is lost, or two "
+            "stacks are mixed: export the series again"
         )
-        wrong += "stacks are mixed: export the series again"
     elif aside > 0.5 * pixel:
         wrong = (
             f"a slice lies {aside:.2f} mm beside the line of the others; export the series again"
         )
-    else:
-        return whole / (len(places) - 1)
-    raise LggError(f"{what}: {wrong}")
+    if wrong:
+        raise LggError(f"{what}: {wrong}")
+    return whole / (len(places) - 1)
 
 
 def intensities(file: Path) -> np.ndarray:
     """Slices float32 (frames, rows, columns): rescaled, larger is brighter, padding as NaN."""
     with reading(file, "DICOM"):
         data = pydicom.dcmread(file, force=True)
-        need = (
-            data.Rows * data.Columns * data.BitsAllocated // 8 * (data.get("NumberOfFrames") or 1)
-        )
         syntax = data.file_meta.get("TransferSyntaxUID")
+        need = pydicom.pixels.utils.get_expected_length(data)
         if not (syntax and syntax.is_compressed) and len(data.PixelData) < need:
             raise OSError(f"cut short, {len(data.PixelData)} of {need} bytes")  # SimpleITK reads on
+        for tag in ("RescaleSlope", "RescaleIntercept"):  # SimpleITK takes one for all frames
+            if len({picture.tags.get(tag) for picture in read_header(file)}) > 1:
+                raise LggError(f"has frames that differ in {tag}; convert it with dcm2niix")
         values = SimpleITK.GetArrayFromImage(read_image(file)[0]).astype(np.float32)
         padding = data.get("PixelPaddingValue")
         if isinstance(padding, int):

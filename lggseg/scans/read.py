@@ -212,7 +212,10 @@ def list_dicom(path: Path) -> list[Path]:
                 "bytes, or a broken link); copy it again, or take it out"
             )
     if not dicom:
-        hint = "convert it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)"
+        hint = (
+            "convert it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.img, "
+            ".npy), a picture to PNG, and unpack archives"
+        )
         if folders:
             hint = f"name one of its folders ({', '.join(folders[:3])})"
         raise LggError(

@@ -131,6 +131,7 @@ def test_series_of_two_places_do_not_make_one_scan(tmp_path):
         ({"PixelSpacing": None}, "PixelSpacing"),
         ({"NumberOfFrames": 2}, "several frames"),
         ({"SamplesPerPixel": 3}, "in colours"),
+        ({"Modality": "CT"}, "is of the modality CT; give magnetic resonance"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "in colours"),
         ({"ModalityLUTSequence": [pydicom.Dataset()]}, "has a table of levels"),
         ({"PixelData": b"12"}, "cannot be read as DICOM .cut short, 2 of 60 bytes"),
@@ -187,13 +188,14 @@ def test_frames_that_are_no_stack_are_refused(tmp_path):
     data.save_as(file)
     with pytest.raises(LggError, match="two pictures at one place"):
         read(file)
-    data = pydicom.dcmread(enhanced(file))
-    slope = pydicom.Dataset()
-    slope.RescaleSlope, slope.RescaleIntercept = 2, 0
-    data.PerFrameFunctionalGroupsSequence[2].PixelValueTransformationSequence = [slope]
-    data.save_as(file)
-    with pytest.raises(LggError, match="a.dcm has frames of different slopes"):
-        read(file)
+    for tag in ("RescaleSlope", "RescaleIntercept"):
+        data = pydicom.dcmread(enhanced(file))
+        other = pydicom.Dataset()
+        setattr(other, tag, 2)
+        data.PerFrameFunctionalGroupsSequence[2].PixelValueTransformationSequence = [other]
+        data.save_as(file)
+        with pytest.raises(LggError, match=f"a.dcm: has frames that differ in {tag}"):
+            read(file)
 
 
 def test_a_lost_slice_and_a_double_one_are_told(tmp_path):
