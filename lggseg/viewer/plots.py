@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -405,6 +406,53 @@ def heat(
     if label:
         ax.figure.colorbar(shown, ax=ax, label=label)
     return ax
+
+
+def equality(x: pd.Series, y: pd.Series, ax: Axes, shade: pd.Series) -> PathCollection:
+    """Draw two measurements of the same patients against each other, with the line of equality.
+
+    Parameters
+    ----------
+    x, y : Series of float (n,)
+    ax : Axes
+    shade : Series of float (n,)
+        Colours the dots, from 0.5 to 1, such as a Dice.
+
+    Returns
+    -------
+    PathCollection
+        The dots, for a colour bar.
+    """
+    dots = _shaded_dots(x, y, ax, shade)
+    ends = [min(x.min(), y.min()), max(x.max(), y.max())]
+    ax.plot(ends, ends, color="grey", linewidth=1)
+    return dots
+
+
+def bland_altman(x: pd.Series, y: pd.Series, ax: Axes, shade: pd.Series) -> PathCollection:
+    """Draw the differences y - x over the means, with the bias and the limits of agreement.
+
+    Parameters and result are those of `equality`. Source: Bland and Altman, The Lancet, 1986.
+    """
+    difference = y - x
+    dots = _shaded_dots((x + y) / 2, difference, ax, shade)
+    reach = 1.96 * difference.std()
+    ax.axhline(0, color="grey", linewidth=1)
+    ax.axhline(difference.mean(), color=VERMILION)
+    for limit in (difference.mean() - reach, difference.mean() + reach):
+        ax.axhline(limit, color=VERMILION, linestyle=":")
+    return dots
+
+
+def _shaded_dots(x: pd.Series, y: pd.Series, ax: Axes, shade: pd.Series) -> PathCollection:
+    look: dict[str, Any] = {
+        "cmap": "viridis",
+        "vmin": 0.5,
+        "vmax": 1,
+        "edgecolor": "black",
+        "linewidth": 0.5,
+    }
+    return ax.scatter(x, y, c=shade, s=28, **look)
 
 
 def roc_curve(

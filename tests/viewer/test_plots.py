@@ -166,6 +166,26 @@ def test_roc_curve_by_hand():
     assert ax.lines[1].get_xydata().tolist() == [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1], [1, 1]]
 
 
+def test_two_measurements_on_the_line_of_equality():
+    x = pd.Series([1.0, 2, 3])
+    y = pd.Series([1.0, 3, 2.5])
+    ax = plt.subplots()[1]
+    dots = plots.equality(x, y, ax, shade=pd.Series([0.5, 0.8, 1]))
+    assert dots.get_offsets().tolist() == [[1, 1], [2, 3], [3, 2.5]]
+    assert ax.lines[0].get_xydata().tolist() == [[1, 1], [3, 3]]
+
+
+def test_bland_altman_by_hand():
+    """Differences 0, 1, 2: bias 1, standard deviation 1."""
+    x = pd.Series([1.0, 2, 3])
+    y = pd.Series([1.0, 3, 5])
+    ax = plt.subplots()[1]
+    dots = plots.bland_altman(x, y, ax, shade=pd.Series([0.5, 0.8, 1]))
+    assert dots.get_offsets().tolist() == [[1, 0], [2.5, 1], [4, 2]]
+    heights = [line.get_ydata()[0] for line in ax.lines]
+    assert heights == pytest.approx([0, 1, 1 - 1.96, 1 + 1.96])
+
+
 def test_the_sections_of_an_ellipsoid_lie_on_it():
     rng = np.random.default_rng(0)
     points = rng.normal(size=(40, 3)) @ np.array([[3, 1, 0], [0, 5, 2], [0, 0, 4]])
