@@ -32,19 +32,17 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
     LggError where there is such a choice, a series is no stack of slices, or several do not show
     the same places.
     """
-    series: dict[tuple[int, str], list[Picture]] = {}
-    for file in files:
-        for picture in read_header(file):
-            number = int(picture.tags.get("SeriesNumber") or 0)
-            uid = str(picture.tags.get("SeriesInstanceUID") or "no UID")
-            series.setdefault((number, uid), []).append(picture)
-    by_uid = {uid: series[number, uid] for number, uid in sorted(series)}
-    numbered = {str(i): uid for i, uid in enumerate(by_uid, 1)}
-    chosen = [numbered.get(name, name) for name in wanted] or list(by_uid)
+    pictures = [picture for file in files for picture in read_header(file)]
+    series: dict[str, list[Picture]] = {}
+    for picture in sorted(pictures, key=lambda one: int(one.tags.get("SeriesNumber") or 0)):
+        uid = str(picture.tags.get("SeriesInstanceUID") or "no UID")
+        series.setdefault(uid, []).append(picture)
+    numbered = {str(i): uid for i, uid in enumerate(series, 1)}
+    chosen = [numbered.get(name, name) for name in wanted] or list(series)
     wrong = ""
     if not series:
         wrong = "no picture in its DICOM files; export the series of the scan"
-    elif not set(chosen) <= set(by_uid):
+    elif not set(chosen) <= set(series):
         wrong = f"no series {' or '.join(wanted)}"
     elif len(set(chosen)) < len(chosen):
         wrong = f"--series {','.join(wanted)} names one series twice"
@@ -58,10 +56,10 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
     if wrong:
         table = []
         for i, uid in numbered.items():
-            title = by_uid[uid][0].tags.get("SeriesDescription") or "without a name"
-            table.append(f"{i} = {title} ({len(by_uid[uid])} pictures, {uid})")
+            title = series[uid][0].tags.get("SeriesDescription") or "without a name"
+            table.append(f"{i} = {title} ({len(series[uid])} pictures, {uid})")
         raise LggError(f"{place}: {wrong}; there are {'; '.join(table) or 'no pictures'}")
-    volumes, grids = zip(*(read_series(by_uid[uid], f"{place}: series {uid}") for uid in chosen))
+    volumes, grids = zip(*(read_series(series[uid], f"{place}: series {uid}") for uid in chosen))
     for uid, grid in zip(chosen, grids):
         if not grid.same_as(grids[0]):
             raise LggError(

@@ -1,6 +1,7 @@
 """NIfTI by nibabel: read whole or refused by name, and results on the very same grid."""
 
 import gzip
+import logging
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from .own_scan import NO_PLACE, OwnScan, check_size, reading
 
 MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}  # in a header's unit of length
 
+UNHEARD = logging.NullHandler()  # a logger without any handler prints its warnings
+
 
 def read_nifti(path: Path) -> OwnScan:
     """Axial slices of a file (X,Y,Z), (X,Y,Z,C), or (X,Y,Z,1,C) as ITK writes several sequences.
@@ -23,6 +26,7 @@ def read_nifti(path: Path) -> OwnScan:
     """
     quiet = nibabel.imageglobals.LoggingOutputSuppressor()
     with reading(path, "NIfTI"), quiet, path.open("rb") as raw:
+        nibabel.imageglobals.logger.addHandler(UNHEARD)
         zipped = raw.peek(2)[:2] == b"\x1f\x8b"
         with gzip.open(raw) if zipped else raw as file:
             size = file.read(4)  # of the header: NIfTI-2 has 540 bytes

@@ -419,3 +419,9 @@ def test_padding_of_an_inverted_picture(tmp_path):
     found = read(write_series(tmp_path, **tags)).image[..., 0]
     np.testing.assert_array_equal(np.isnan(found), WORLD == 105)
     np.testing.assert_array_equal(found[WORLD != 105], 2 * (4095.0 - WORLD[WORLD != 105]) - 9)
+
+
+def test_slices_of_one_series_may_bear_several_numbers(tmp_path):
+    for z, pixels in enumerate(WORLD):
+        write(tmp_path / str(z), pixels, (0, 0, 5 * z), SeriesNumber=z // 2)
+    np.testing.assert_array_equal(read(tmp_path).image[..., 0], WORLD)

@@ -3,6 +3,8 @@ can run.
 """
 
 import gzip
+import subprocess
+import sys
 from itertools import permutations, product
 
 import numpy as np
@@ -282,3 +284,14 @@ def test_zipped_or_not_is_seen_and_not_believed(tmp_path, name, zipped):
     (tmp_path / name).write_bytes(gzip.compress(gzip.compress(content)))
     with pytest.raises(LggError, match=f"{name}: cannot be read as NIfTI"):
         read_nifti(tmp_path / name)
+
+
+def test_what_nibabel_repairs_in_a_header_is_not_printed(tmp_path):
+    """In a process of its own: pytest has handlers of its own for what is logged."""
+    path = headed(tmp_path / "a.nii", zooms=(-0.94, -0.94, -5))
+    code = (
+        "from pathlib import Path; from lggseg.scans.nifti import read_nifti; "
+        f"print(read_nifti(Path({str(path)!r})).grid.spacing.round(2))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["[5.", "0.94", "0.94]"] and run.stderr == ""
