@@ -4,14 +4,17 @@ are.
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import tifffile
+import torch
 from tiny_run import TINY
 
 from experiments.crossval import cross_validate
 from experiments.ensemble import join
 from experiments.plan import k_folds
+from lggseg import TrainConfig, build_model
 from lggseg.data import load_cohort
 
 
@@ -31,10 +34,29 @@ def cohort(phantom_cohort, tmp_path_factory):
         return load_cohort(place, progress=False)
 
 
+def varied(config: TrainConfig, start: Path) -> TrainConfig:
+    """The same training, begun from a network whose answer differs from pixel to pixel.
+
+    A fresh network finds hardly any tumour anywhere, and two steps do not change that.
+    """
+    model = build_model(config)
+    head = model.networks[0].head
+    with torch.no_grad():
+        head.weight.mul_(10)
+        head.bias.zero_()
+    return replace(config, start=str(model.save(start)))
+
+
 @pytest.fixture(scope="session")
-def run_done(cohort, tmp_path_factory):
+def tiny(tmp_path_factory):
+    """Settings of the smallest training."""
+    return varied(TINY, tmp_path_factory.mktemp("start") / "start.pt")
+
+
+@pytest.fixture(scope="session")
+def run_done(cohort, tiny, tmp_path_factory):
     """A finished run of two folds."""
-    config = replace(TINY, out=str(tmp_path_factory.mktemp("runs") / "first"))
+    config = replace(tiny, out=str(tmp_path_factory.mktemp("runs") / "first"))
     return cross_validate(cohort, config, k_folds(cohort.patients, 2), progress=False)
 
 
@@ -42,6 +64,7 @@ def run_done(cohort, tmp_path_factory):
 def second_run(cohort, run_done):
     """Another run of the same folds: shallower networks, which see the neighbouring slices."""
     config = replace(TINY, out=str(run_done.out.parent / "second"), seed=5, context=1, depth=2)
+    config = varied(config, run_done.out.parent / "second.pt")
     return cross_validate(cohort, config, run_done.folds, progress=False)
 
 

@@ -16,8 +16,8 @@ from lggseg.model.checkpoint import read_checkpoint
 
 
 @pytest.fixture
-def config(tmp_path):
-    return replace(TINY, out=str(tmp_path / "run"))
+def config(tiny, tmp_path):
+    return replace(tiny, out=str(tmp_path / "run"))
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def test_goes_on_with_the_fold_it_was_stopped_in(cohort, config, halves, monkeyp
 
 
 def test_a_finished_run_is_not_repeated_and_with_other_settings_refused(
-    run_done, cohort, monkeypatch, capsys
+    run_done, tiny, cohort, monkeypatch, capsys
 ):
     monkeypatch.setattr(crossval, "train_fold", lambda *_: pytest.fail("trained again"))
-    config = replace(TINY, out=str(run_done.out))
+    config = replace(tiny, out=str(run_done.out))
     cross_validate(cohort, replace(config, device="cpu"), run_done.folds, progress=False)
     assert "out of fold: Dice of 4 patients" in capsys.readouterr().out
     with pytest.raises(LggError, match="holds a run with other lr"):
@@ -158,7 +158,7 @@ def test_options_say_which_folds(cohort, run_done):
             chosen("--within", str(run_done.out), *words)
 
 
-def test_command(cohort, run_done, tmp_path, monkeypatch, capsys):
+def test_command(cohort, run_done, tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(crossval, "open_cohort", lambda path: cohort)
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(
@@ -170,6 +170,8 @@ def test_command(cohort, run_done, tmp_path, monkeypatch, capsys):
             str(recipe),
             "--epoch-slices",
             "16",
+            "--start",
+            tiny.start,
             "--folds",
             "2",
             "--out",
