@@ -21,6 +21,7 @@ class Picture(NamedTuple):
     """A frame of a file; most files have one."""
 
     file: Path
+    number: int  # of its series
     frame: int  # from 0
     tags: pydicom.Dataset  # the file's, and those of the frame
 
@@ -34,7 +35,7 @@ def read_dicom(files: list[Path], place: Path, wanted: Sequence[str] = ()) -> Ow
     """
     pictures = [picture for file in files for picture in read_header(file)]
     series: dict[str, list[Picture]] = {}
-    for picture in sorted(pictures, key=lambda one: int(one.tags.get("SeriesNumber") or 0)):
+    for picture in sorted(pictures, key=lambda one: one.number):
         uid = str(picture.tags.get("SeriesInstanceUID") or "no UID")
         series.setdefault(uid, []).append(picture)
     numbered = {str(i): uid for i, uid in enumerate(series, 1)}
@@ -78,6 +79,7 @@ def read_header(file: Path) -> list[Picture]:
             return []
         shared = data.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()]
         own = data.get("PerFrameFunctionalGroupsSequence") or [pydicom.Dataset()]
+        number = int(data.get("SeriesNumber") or 0)
         pictures = []
         for frame, groups in enumerate(own):
             tags = pydicom.Dataset()
@@ -85,7 +87,7 @@ def read_header(file: Path) -> list[Picture]:
             for group in [*shared[0], *groups]:
                 if group.VR == "SQ" and group.value:
                     tags.update(group.value[0])
-            pictures.append(Picture(file, frame, tags))
+            pictures.append(Picture(file, number, frame, tags))
         return pictures
 
 
@@ -137,7 +139,8 @@ def read_series(pictures: list[Picture], what: str) -> tuple[np.ndarray, Grid]:
             "distances not positive; export the original series"
         )
     order = np.argsort(places @ normal)
-    step = normal * float(pictures[0].tags.get("SliceThickness") or 1)
+    with reading(pictures[0].file, "DICOM"):
+        step = normal * float(pictures[0].tags.get("SliceThickness") or 1)
     if len(order) > 1:
         step = slice_step(places[order], normal, min(height, width), what)
     with reading(what, "slices"):

@@ -276,11 +276,17 @@ def test_files_that_hold_no_picture(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("was", "now"), [(b"2.0\\1.0", b"2.0\\1.$"), (b"\x28\0\x11\0US", b"\x28\0\x11\0U\0")]
+    ("was", "now"),
+    [
+        (b"2.0\\1.0", b"2.0\\1.$"),
+        (b"\x28\0\x11\0US", b"\x28\0\x11\0U\0"),
+        (b"4711", b"47$1"),
+        (b"5.25", b"5.$5"),
+    ],
 )
 def test_damaged_values_are_named(tmp_path, was, now):
-    """The distance of pixels is no number; the type of the number of columns is none."""
-    file = write(tmp_path / "a.dcm", WORLD[0])
+    """A distance, a thickness and a series' number that are none; a type that is none."""
+    file = write(tmp_path / "a.dcm", WORLD[0], SeriesNumber=4711, SliceThickness="5.25")
     assert file.read_bytes().count(was) == 1
     file.write_bytes(file.read_bytes().replace(was, now))
     with pytest.raises(LggError, match="a.dcm: cannot be read as DICOM"):
