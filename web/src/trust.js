@@ -3,7 +3,7 @@
 // Weights and levels are the package's published tables, which come with the page as trust.json.
 // A browser test (tests/browser/test_try_page.py) holds both together: change one, and change the other.
 
-import {roundHalfEven} from "./arrays.js";
+import {roundHalfEven, sum} from "./arrays.js";
 import {components, count, cut, dice} from "./postprocess.js";
 import {FLAIR} from "./prepare/head_finder.js";
 
@@ -94,26 +94,33 @@ function interpolate(place, places, values) {
 /**
  * Measure what can be known about a prediction without the truth.
  *
- * members      probability of each voxel by each member, as bytes: 255 is 1
+ * members      probability of each voxel by each member, times `scale`
+ * scale        1, or 255 where members are bytes
  * probability  their mean
  * mask         made of it
  * volume       {depth, height, width, data}, three sequences a voxel
  * head         what findHead found in it
  * threshold    probability from which a voxel counts as tumour
  */
-export function signs({members, probability, mask, volume, head, threshold}) {
+export function signs({members, scale, probability, mask, volume, head, threshold}) {
   const {depth, height, width} = volume;
   const shape = [depth, height, width];
   const size = count(mask);
-  const {sizes} = components(cut(probability, threshold), shape);
   const hasHead = head.slices.length > 0;
+  const box = boxAround(probability, mask, shape);
+  const inBox = (values) => cropped(values, shape, box);
+  const mean = inBox(probability);
+  const found = inBox(mask);
+  const answers = members.map(inBox);
+  const tumours = answers.map((values) => cut(values, scale * threshold)); // by each member
+  const sizesOf = (tumour) => components(tumour, box.shape).sizes;
   const result = {
-    agreement: agreement(members, threshold),
-    soft_dice: softDice(probability, mask),
-    uncertain: uncertainFraction(probability),
+    agreement: agreement(tumours),
+    soft_dice: softDice(mean, found),
+    uncertain: average(answers.map((values) => uncertainFraction(values, scale))),
     confidence: NaN,
     volume: size / Math.max(1, headVoxels(volume, head)),
-    pieces: sizes.length,
+    pieces: sizesOf(cut(mean, threshold)).length,
     largest: NaN,
     continuity: NaN,
     rim: NaN,
@@ -123,9 +130,9 @@ export function signs({members, probability, mask, volume, head, threshold}) {
     doubts: head.doubts.length,
   };
   if (size) {
-    result.confidence = sumWithin(probability, mask) / size;
-    result.largest = largestOf(sizes);
-    result.continuity = continuity(mask, shape);
+    result.confidence = average(answers.map((values, i) => meanWithin(values, found, tumours[i]) / scale));
+    result.largest = average(tumours.map((tumour) => largestFraction(sizesOf(tumour))));
+    result.continuity = continuity(found, box.shape);
   }
   if (size && hasHead) {
     result.rim = rimFraction(mask, shape, head);
@@ -135,9 +142,42 @@ export function signs({members, probability, mask, volume, head, threshold}) {
   return result;
 }
 
+/** The smallest box that holds all that is not quite improbable: where it starts, and its shape. */
+function boxAround(probability, mask, [depth, height, width]) {
+  const first = [depth, height, width];
+  const last = [-1, -1, -1];
+  for (let i = 0; i < mask.length; i++) {
+    if (probability[i] < FAINT && !mask[i]) continue;
+    const place = [Math.floor(i / (height * width)), Math.floor(i / width) % height, i % width];
+    for (let axis = 0; axis < 3; axis++) {
+      first[axis] = Math.min(first[axis], place[axis]);
+      last[axis] = Math.max(last[axis], place[axis]);
+    }
+  }
+  if (last[0] < 0) return {start: [0, 0, 0], shape: [0, 0, 0]};
+  return {start: first, shape: last.map((end, axis) => end - first[axis] + 1)};
+}
+
+function cropped(values, [, height, width], {start, shape}) {
+  const [depth, rows, columns] = shape;
+  const result = new values.constructor(depth * rows * columns);
+  for (let z = 0; z < depth; z++) {
+    for (let y = 0; y < rows; y++) {
+      const from = ((start[0] + z) * height + start[1] + y) * width + start[2];
+      result.set(values.subarray(from, from + columns), (z * rows + y) * columns);
+    }
+  }
+  return result;
+}
+
+/** Mean of the values that are not NaN; NaN where there is none. */
+function average(values) {
+  const known = values.filter((value) => !Number.isNaN(value));
+  return sum(known) / known.length;
+}
+
 /** Mean Dice between the masks of two members; NaN for a single one. */
-function agreement(members, threshold) {
-  const masks = members.map((bytes) => cut(bytes, 255 * threshold));
+function agreement(masks) {
   let total = 0;
   let pairs = 0;
   for (let one = 0; one < masks.length; one++) {
@@ -150,39 +190,43 @@ function agreement(members, threshold) {
   return total / pairs;
 }
 
-function sumWithin(probability, mask) {
+/** Mean of the values that lie in two masks at once; NaN where there is none. */
+function meanWithin(values, one, other) {
   let total = 0;
-  for (let i = 0; i < mask.length; i++) if (mask[i]) total += probability[i];
-  return total;
+  let number = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (!one[i] || !other[i]) continue;
+    total += values[i];
+    number++;
+  }
+  return total / number;
 }
 
 /** Dice that calibrated probabilities promise a mask. */
 function softDice(probability, mask) {
+  let within = 0;
   let total = count(mask);
-  for (const value of probability) if (value >= FAINT) total += value;
-  return (2 * sumWithin(probability, mask)) / total;
+  for (let i = 0; i < mask.length; i++) {
+    if (mask[i]) within += probability[i];
+    if (probability[i] >= FAINT) total += probability[i];
+  }
+  return (2 * within) / total;
 }
 
 /** Voxels from 0.2 to 0.8, over all from 0.2 up. */
-function uncertainFraction(probability) {
+function uncertainFraction(values, scale) {
   let possible = 0;
   let sure = 0;
-  for (const value of probability) {
-    if (value >= SURE[0]) possible++;
-    if (value >= SURE[1]) sure++;
+  for (const value of values) {
+    if (value >= scale * SURE[0]) possible++;
+    if (value >= scale * SURE[1]) sure++;
   }
   return (possible - sure) / Math.max(1, possible);
 }
 
-/** Voxels of the largest component, as a fraction of all. */
-function largestOf(sizes) {
-  let largest = 0;
-  let total = 0;
-  for (const size of sizes) {
-    largest = Math.max(largest, size);
-    total += size;
-  }
-  return largest / Math.max(1, total);
+/** Voxels of the largest component, as a fraction of all; NaN where there is none. */
+function largestFraction(sizes) {
+  return sizes.length ? Math.max(...sizes) / sum(sizes) : NaN;
 }
 
 /** Dice between the masks of neighbouring slices, all pairs together; NaN for a mask of one slice. */

@@ -343,8 +343,9 @@ function trustNow(mask) {
   const {square, head, memberAnswers, squareProbability, probability} = state;
   const {threshold} = chosen;
   const squareMask = squareProbability === probability ? mask : maskOf(squareProbability, square);
-  const found = signs({members: memberAnswers, probability: squareProbability, mask: squareMask, volume: square, head,
-    threshold});
+  const members = memberAnswers.length ? memberAnswers : [squareProbability];
+  const scale = memberAnswers.length ? 255 : 1;
+  const found = signs({members, scale, probability: squareProbability, mask: squareMask, volume: square, head, threshold});
   return trustOf(found, head, index.trust);
 }
 

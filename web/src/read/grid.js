@@ -66,11 +66,11 @@ export class Grid {
   checkHead() {
     const isIdentity = this.affine.every((row, i) => row.every((value, k) => value === (i === k ? 1 : 0)));
     if (!isIdentity && this.fitsHead()) return;
-    const told = isIdentity ? " (its affine is the identity, which is written where none is known)" : "";
+    const hint = isIdentity ? "; its affine is the identity, which is written where none is known" : "";
     const size = this.axialSpacing.map(short).join(" x ");
-    throw new LggError(`has ${this.sliceShape.join(" x ")} voxels of ${size} mm${told}; a head ` +
+    throw new LggError(`has ${this.sliceShape.join(" x ")} voxels of ${size} mm; a head ` +
       "has 100 to 300 mm a side within its slices and 60 to 300 along their stack, pixels of 0.2 to 3 mm and slices of " +
-      "0.5 to 15 mm: give all slices of the scan, with true voxel sizes in mm, as dcm2niix converts them from DICOM");
+      "0.5 to 15 mm: give all slices of the scan, with true voxel sizes in mm, as dcm2niix converts them from DICOM" + hint);
   }
 
   /** Whether the axes of both run the same ways. */
