@@ -44,7 +44,7 @@ class Leaf:
 
     def __init__(self, page, frame=None):
         self.page, self.frame = page, frame or page
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)  # machines that are busy
         self.ready()
 
     def ready(self) -> None:

@@ -61,8 +61,21 @@ class Page:
         """Index of the slice on show, by the number (from 1) in the title."""
         return int(re.search(r"slice (\d+) of", self.box.inner_text())[1]) - 1
 
-    def drag(self, name: str, shares: list[float]) -> None:
-        """Press on the handle, move over these shares of the track, let go."""
+    def settled(self) -> int:
+        """Index of the slice on show, once it has been the same for a second."""
+        before = None
+        now = self.at()
+        while now != before:
+            self.page.wait_for_timeout(1000)
+            before = now
+            now = self.at()
+        return now
+
+    def drag(self, name: str, shares: list[float], followed=lambda: True) -> None:
+        """Press on the handle, move over these shares of the track, let go.
+
+        After each move the viewer has time until it has `followed`.
+        """
         track = self.slider(name).locator(".noUi-base").bounding_box()
         handle = self.slider(name).locator(".noUi-handle").bounding_box()
         self.page.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
@@ -70,6 +83,7 @@ class Page:
         for share in shares:
             self.page.mouse.move(track["x"] + share * track["width"], track["y"] + 2, steps=4)
             self.page.wait_for_timeout(150)
+            self.soon(followed, f"the viewer does not follow the {name} to {share} of its way")
         self.page.mouse.up()
 
     def press(self, name: str, key: str, times: int = 1) -> None:
@@ -101,15 +115,15 @@ class Page:
         self.page.wait_for_timeout(300)
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
-    def fits(self) -> None:
-        """All of it can be seen at once, and no box has scroll bars."""
+    def fits(self) -> bool:
+        """Whether all of it can be seen at once, and no box has scroll bars."""
         room = self.page.locator(".jp-WindowedPanel-outer").first.bounding_box()
-        assert self.box.bounding_box()["height"] <= room["height"]
         over = (
             "boxes => boxes.filter(b => b.scrollWidth > b.clientWidth || b.scrollHeight > "
             "b.clientHeight).length"
         )
-        assert self.page.locator(".jp-OutputArea-output .widget-box").evaluate_all(over) == 0
+        scrolled = self.page.locator(".jp-OutputArea-output .widget-box").evaluate_all(over)
+        return self.box.bounding_box()["height"] <= room["height"] and scrolled == 0
 
     def theme(self, name: str) -> None:
         self.page.evaluate(
@@ -183,7 +197,7 @@ def test_slices_are_numbered_from_1_and_only_so(opened, twin):
 
 
 def test_fits_a_screen_700_pixels_high(opened, twin):
-    opened.fits()
+    assert opened.fits()
 
 
 def test_scrubbing_follows_the_mouse(opened, twin):
@@ -192,10 +206,20 @@ def test_scrubbing_follows_the_mouse(opened, twin):
         const image = document.querySelector('img.widget-image');
         new MutationObserver(() => window.shown.push(image.src)).observe(image, {attributes: true});
     }""")
-    opened.drag("slice", [0.0, 0.2, 0.5, 0.8, 0.4])
-    while_moving = opened.page.evaluate("window.shown.length")
-    last = opened.at()
-    assert 0 < last < twin.slice_slider.max and while_moving >= 4
+    counts = [0]
+
+    def followed() -> bool:
+        """Whether the mouse's last move has changed the picture."""
+        shown = opened.page.evaluate("window.shown.length")
+        if shown == counts[-1]:
+            return False
+        counts.append(shown)
+        return True
+
+    opened.drag("slice", [0.0, 0.2, 0.5, 0.8, 0.4], followed)
+    assert len(counts) == 6  # the picture followed each of five moves
+    last = opened.settled()
+    assert 0 < last < twin.slice_slider.max
     before = twin.picture.value
     twin.slice_slider.value = last
     assert twin.picture.value != before
@@ -279,8 +303,7 @@ def test_play_and_stop(opened, twin):
     buttons.first.click()
     opened.soon(lambda: opened.at() >= 4, "the play button moves nothing")
     opened.box.locator(".widget-play button").first.click()  # pause
-    opened.page.wait_for_timeout(600)
-    twin.slice_slider.value = opened.at()
+    twin.slice_slider.value = opened.settled()
     opened.shows(twin, "the slice where it was paused")
 
 
@@ -290,14 +313,14 @@ def test_dark_theme_and_narrow_window(opened, twin):
     opened.shows(twin, "the largest tumour")
     opened.theme("JupyterLab Dark")
     title = opened.box.locator(".widget-html-content").first
-    colour = json.loads(
-        title.evaluate("node => '[' + getComputedStyle(node).color.match(/[0-9]+/g).join() + ']'")
+    colour = "node => '[' + getComputedStyle(node).color.match(/[0-9]+/g).join() + ']'"
+    opened.soon(
+        lambda: np.mean(json.loads(title.evaluate(colour))[:3]) > 150,
+        "the letters are not light on dark ground",
     )
-    assert np.mean(colour[:3]) > 150  # light letters on dark ground
     opened.screenshot("dark")
     opened.theme("JupyterLab Light")
     opened.page.set_viewport_size({"width": 640, "height": 700})
-    opened.page.wait_for_timeout(1000)
-    opened.fits()
+    opened.soon(opened.fits, "the viewer does not fit a window 640 pixels wide")
     opened.screenshot("narrow")
     opened.page.set_viewport_size({"width": 1280, "height": 700})
