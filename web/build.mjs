@@ -31,11 +31,15 @@ const copied = {
   "@niivue/dcm2niix/dist": ["worker.jpeg.js", "dcm2niix.jpeg.js", "dcm2niix.jpeg.wasm"],
 };
 for (const [folder, files] of Object.entries(copied)) {
-  for (const file of files) await copyFile(join(here, "node_modules", folder, file), join(out, file));
+  for (const file of files)
+    await copyFile(join(here, "node_modules", folder, file), join(out, file));
 }
 
 // A page of its own around the part that the site shows: for work on it, and for its tests.
 const part = await readFile(join(here, "page.html"), "utf8");
 const frame = await readFile(join(here, "standalone.html"), "utf8");
-await writeFile(join(out, "index.html"), frame.replace("@page@", () => part));
+await writeFile(
+  join(out, "index.html"),
+  frame.replace("@page@", () => part),
+);
 await writeFile(join(out, "page.html"), part);

@@ -11,8 +11,17 @@ const SEQUENCES = {pre: "pre-contrast T1", flair: "FLAIR", post: "post-contrast 
 const root = document.getElementById("try");
 const part = (name) => document.getElementById(`try-${name}`);
 const stage = new Stage(part("slice"));
-const inside = new Inside({net: part("net"), step: part("step"), stepText: part("step-text"), stackText: part("stack"),
-  mapsTitle: part("maps-title"), maps: part("maps")}, newestOnly((skips) => change("setSkips", {skips})));
+const inside = new Inside(
+  {
+    net: part("net"),
+    step: part("step"),
+    stepText: part("step-text"),
+    stackText: part("stack"),
+    mapsTitle: part("maps-title"),
+    maps: part("maps"),
+  },
+  newestOnly((skips) => change("setSkips", {skips})),
+);
 
 let networks = [];
 let scan = null; // what the worker says of the scan on show
@@ -46,7 +55,10 @@ worker.onmessage = ({data}) => {
 
 const events = {
   loading({done, total}) {
-    progress(`Loading the network: ${(done / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`, done / total);
+    progress(
+      `Loading the network: ${(done / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`,
+      done / total,
+    );
   },
   predicted({d, done, total}) {
     progress(`Predicted ${done} of ${total} slices`, done / total);
@@ -126,17 +138,20 @@ function setUpPhantoms(phantoms) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = title;
-    button.addEventListener("click", () => attempt(async () => {
-      progress("Loading the phantom");
-      takeScan(await ask("openPhantom", {number}));
-      mark(button);
-    }));
+    button.addEventListener("click", () =>
+      attempt(async () => {
+        progress("Loading the phantom");
+        takeScan(await ask("openPhantom", {number}));
+        mark(button);
+      }),
+    );
     part("phantoms").append(button);
   });
 }
 
 function mark(chosen) {
-  for (const button of part("phantoms").children) button.setAttribute("aria-pressed", String(button === chosen));
+  for (const button of part("phantoms").children)
+    button.setAttribute("aria-pressed", String(button === chosen));
 }
 
 function setUpNetworks() {
@@ -181,9 +196,14 @@ async function openFiles(list) {
     given = await dicomToNifti(dicom);
   } else {
     given = [];
-    for (const file of files) given.push({name: file.webkitRelativePath || file.name, buffer: await file.arrayBuffer()});
+    for (const file of files)
+      given.push({name: file.webkitRelativePath || file.name, buffer: await file.arrayBuffer()});
   }
-  const result = await ask("openFiles", {files: given}, given.map((file) => file.buffer));
+  const result = await ask(
+    "openFiles",
+    {files: given},
+    given.map((file) => file.buffer),
+  );
   mark(null);
   if (result.undecided) {
     part("work").hidden = true;
@@ -201,12 +221,17 @@ function showChannels(labels, order) {
   labels.forEach((text, i) => {
     const label = document.createElement("label");
     const select = document.createElement("select");
-    for (const [value, words] of [...Object.entries(SEQUENCES), ["", "not used"]]) select.add(new Option(words, value));
+    for (const [value, words] of [...Object.entries(SEQUENCES), ["", "not used"]])
+      select.add(new Option(words, value));
     select.value = order[i] ?? "";
-    select.addEventListener("change", () => attempt(async () => {
-      const wanted = [...part("channels").querySelectorAll("select")].map((each) => each.value || null);
-      takeScan(await ask("setOrder", {order: wanted}));
-    }));
+    select.addEventListener("change", () =>
+      attempt(async () => {
+        const wanted = [...part("channels").querySelectorAll("select")].map(
+          (each) => each.value || null,
+        );
+        takeScan(await ask("setOrder", {order: wanted}));
+      }),
+    );
     label.append(`${text} is `, select);
     part("channels").append(label);
   });
@@ -258,38 +283,54 @@ function draw() {
     network: !hidden && part("outline").checked ? slice.mask : null,
     yours: part("draw").open ? drawing.mask(slice.d) : null,
   };
-  stage.draw({image: slice.image, sequence: Number(part("sequence").value),
-    probability: part("tint").checked ? slice.probability : null, outlines, cross: isDrawing ? cross : null});
+  stage.draw({
+    image: slice.image,
+    sequence: Number(part("sequence").value),
+    probability: part("tint").checked ? slice.probability : null,
+    outlines,
+    cross: isDrawing ? cross : null,
+  });
   showLegend(outlines);
   const name = scan.names[slice.d];
   part("title").textContent = `${scan.name}, slice ${slice.d + 1} of ${scan.depth}`;
-  part("slice").setAttribute("aria-label", `${part("sequence").selectedOptions[0].text} of ${name}` +
-    (slice.mask ? `; the network marks ${count(slice.mask)} pixels` : ""));
+  part("slice").setAttribute(
+    "aria-label",
+    `${part("sequence").selectedOptions[0].text} of ${name}` +
+      (slice.mask ? `; the network marks ${count(slice.mask)} pixels` : ""),
+  );
 }
 
 function showLegend(outlines) {
   const words = {truth: "truth", network: "network", yours: "yours"};
-  const entries = Object.keys(words).filter((name) => outlines[name]).map((name) => {
-    const entry = document.createElement("span");
-    const line = document.createElement("i");
-    line.style.borderTopColor = COLOURS[name];
-    entry.append(line, words[name]);
-    return entry;
-  });
+  const entries = Object.keys(words)
+    .filter((name) => outlines[name])
+    .map((name) => {
+      const entry = document.createElement("span");
+      const line = document.createElement("i");
+      line.style.borderTopColor = COLOURS[name];
+      entry.append(line, words[name]);
+      return entry;
+    });
   part("legend").replaceChildren(...entries);
 }
 
 /** Numbers of the result: of this slice at once, of the volume when it is complete. */
 function showFound() {
-  const rows = [["this slice", sliceWords()], ["the volume", volumeWords()], ["expected Dice", trustWords()]];
+  const rows = [
+    ["this slice", sliceWords()],
+    ["the volume", volumeWords()],
+    ["expected Dice", trustWords()],
+  ];
   if (found) showWarnings(found.warnings);
-  part("found").replaceChildren(...rows.flatMap(([term, text]) => {
-    const name = document.createElement("dt");
-    const value = document.createElement("dd");
-    name.textContent = term;
-    value.textContent = text;
-    return [name, value];
-  }));
+  part("found").replaceChildren(
+    ...rows.flatMap(([term, text]) => {
+      const name = document.createElement("dt");
+      const value = document.createElement("dd");
+      name.textContent = term;
+      value.textContent = text;
+      return [name, value];
+    }),
+  );
   showBusy();
   for (const name of ["save-nifti", "save-png"]) part(name).disabled = !found;
   part("largest").disabled = !found || found.largest === null;
@@ -310,7 +351,9 @@ function volumeWords() {
 
 function trustWords() {
   if (!found) return "is being predicted";
-  const [expected, low, high] = [found.trust.expected, found.trust.low, found.trust.high].map((value) => value.toFixed(2));
+  const [expected, low, high] = [found.trust.expected, found.trust.low, found.trust.high].map(
+    (value) => value.toFixed(2),
+  );
   return `${expected} (${low} to ${high})`;
 }
 
@@ -337,7 +380,8 @@ function showOutputs() {
     shading: sign(part("shading").value),
     brush: `${part("brush").value} px`,
   };
-  for (const [name, text] of Object.entries(words)) part(name).parentElement.querySelector("output").textContent = text;
+  for (const [name, text] of Object.entries(words))
+    part(name).parentElement.querySelector("output").textContent = text;
 }
 
 /** Tell the worker of a new choice, and show what follows. */
@@ -355,9 +399,16 @@ async function change(call, values) {
 
 // ---------------------------------------------------------------- the stage
 
-part("sequence").append(...[["1", "FLAIR"], ["0", "pre-contrast T1"], ["2", "post-contrast T1"],
-  ["3", "all three, in colours"]].map(([value, text]) => new Option(text, value)));
-for (const name of ["sequence", "outline", "tint", "truth", "blind"]) part(name).addEventListener("change", draw);
+part("sequence").append(
+  ...[
+    ["1", "FLAIR"],
+    ["0", "pre-contrast T1"],
+    ["2", "post-contrast T1"],
+    ["3", "all three, in colours"],
+  ].map(([value, text]) => new Option(text, value)),
+);
+for (const name of ["sequence", "outline", "tint", "truth", "blind"])
+  part(name).addEventListener("change", draw);
 part("number").addEventListener("input", refresh);
 part("back").addEventListener("click", () => turn(-1));
 part("on").addEventListener("click", () => turn(1));
@@ -375,14 +426,19 @@ function goTo(d) {
 
 // ---------------------------------------------------------------- result and bench
 
-part("threshold").addEventListener("input", newestOnly(async () => {
-  showOutputs();
-  await change("setThreshold", {threshold: Number(part("threshold").value)});
-}));
-part("members").addEventListener("change", () => attempt(async () => {
-  showOutputs();
-  await change("setMembers", {members: Number(part("members").value)});
-}));
+part("threshold").addEventListener(
+  "input",
+  newestOnly(async () => {
+    showOutputs();
+    await change("setThreshold", {threshold: Number(part("threshold").value)});
+  }),
+);
+part("members").addEventListener("change", () =>
+  attempt(async () => {
+    showOutputs();
+    await change("setMembers", {members: Number(part("members").value)});
+  }),
+);
 const setBench = newestOnly(async () => {
   showOutputs();
   const bench = {};
@@ -394,18 +450,39 @@ part("untouched").addEventListener("click", () => {
   for (const [name, value] of Object.entries(UNTOUCHED)) part(name).value = value;
   setBench();
 });
-part("save-nifti").addEventListener("click", () => attempt(async () => {
-  offer(await ask("save", {what: "mask"}), `${plain(scan.name)}_mask.nii`, "application/octet-stream");
-}));
-part("save-picture").addEventListener("click", () => attempt(async () => {
-  offer(await ask("save", {what: "picture"}), `${plain(scan.name)}_rough.nii`, "application/octet-stream");
-}));
-part("save-png").addEventListener("click", () => attempt(async () => {
-  offer(await ask("save", {what: "png", d: slice.d}), `${plain(scan.names[slice.d])}_mask.png`, "image/png");
-}));
+part("save-nifti").addEventListener("click", () =>
+  attempt(async () => {
+    offer(
+      await ask("save", {what: "mask"}),
+      `${plain(scan.name)}_mask.nii`,
+      "application/octet-stream",
+    );
+  }),
+);
+part("save-picture").addEventListener("click", () =>
+  attempt(async () => {
+    offer(
+      await ask("save", {what: "picture"}),
+      `${plain(scan.name)}_rough.nii`,
+      "application/octet-stream",
+    );
+  }),
+);
+part("save-png").addEventListener("click", () =>
+  attempt(async () => {
+    offer(
+      await ask("save", {what: "png", d: slice.d}),
+      `${plain(scan.names[slice.d])}_mask.png`,
+      "image/png",
+    );
+  }),
+);
 
 function plain(name) {
-  return name.replace(/^.*\//, "").replace(/\.(nii\.gz|[^.]+)$/, "").replace(/[^\w-]+/g, "_");
+  return name
+    .replace(/^.*\//, "")
+    .replace(/\.(nii\.gz|[^.]+)$/, "")
+    .replace(/[^\w-]+/g, "_");
 }
 
 function offer(bytes, name, type) {
@@ -499,8 +576,10 @@ part("slice").addEventListener("keydown", (event) => {
   cross ??= [Math.floor(scan.height / 2), Math.floor(scan.width / 2)];
   if (move) {
     const far = event.shiftKey ? 10 : 1;
-    cross = [Math.max(0, Math.min(scan.height - 1, cross[0] + far * move[0])),
-      Math.max(0, Math.min(scan.width - 1, cross[1] + far * move[1]))];
+    cross = [
+      Math.max(0, Math.min(scan.height - 1, cross[0] + far * move[0])),
+      Math.max(0, Math.min(scan.width - 1, cross[1] + far * move[1])),
+    ];
     draw();
   } else if (event.key === " ") {
     const middle = [cross[0] + 0.5, cross[1] + 0.5];
@@ -544,14 +623,20 @@ function scoreWords(masks, one, other) {
 }
 
 function borderWords({yours, network: predicted, truth}) {
-  const outlines = [["the truth", truth], ["your outline", yours], ["the network's mask", predicted]];
+  const outlines = [
+    ["the truth", truth],
+    ["your outline", yours],
+    ["the network's mask", predicted],
+  ];
   const first = outlines.find(([, each]) => each && count(each));
   if (!first) return "What one pixel of border costs is told here as soon as there is an outline.";
   const [words, mask] = first;
   const grown = dice(mask, moveBorder(mask, scan.height, scan.width, true));
   const shrunk = dice(mask, moveBorder(mask, scan.height, scan.width, false));
-  return `What one pixel of border costs: ${words} and the same outline one pixel wider all round ` +
-    `have Dice ${format(grown)}; one pixel narrower, ${format(shrunk)}.`;
+  return (
+    `What one pixel of border costs: ${words} and the same outline one pixel wider all round ` +
+    `have Dice ${format(grown)}; one pixel narrower, ${format(shrunk)}.`
+  );
 }
 
 // ---------------------------------------------------------------- inside, and the volume
@@ -572,7 +657,11 @@ function drawVolume() {
   return attempt(async () => {
     part("volume-text").textContent = "Loading NiiVue";
     const {showVolume} = await import("./volume.js");
-    await showVolume(part("niivue"), await ask("save", {what: "flair"}), await ask("save", {what: "mask"}));
+    await showVolume(
+      part("niivue"),
+      await ask("save", {what: "flair"}),
+      await ask("save", {what: "mask"}),
+    );
     part("volume-text").textContent = `${scan.name}: ${scan.depth} slices, the mask in red.`;
   });
 }
@@ -580,11 +669,13 @@ function drawVolume() {
 // ---------------------------------------------------------------- files, and the start
 
 for (const name of ["files", "folder"]) {
-  part(name).addEventListener("change", (event) => attempt(async () => {
-    const files = [...event.target.files];
-    event.target.value = "";
-    await openFiles(files);
-  }));
+  part(name).addEventListener("change", (event) =>
+    attempt(async () => {
+      const files = [...event.target.files];
+      event.target.value = "";
+      await openFiles(files);
+    }),
+  );
 }
 root.addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -595,7 +686,9 @@ root.addEventListener("drop", (event) => {
   event.preventDefault();
   root.classList.remove("try-over");
   const files = [...event.dataTransfer.files];
-  const folders = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter((each) => each?.isDirectory);
+  const folders = [...event.dataTransfer.items]
+    .map((item) => item.webkitGetAsEntry())
+    .filter((each) => each?.isDirectory);
   attempt(async () => {
     const inside = await Promise.all(folders.map(filesOf));
     const names = new Set(folders.map((folder) => folder.name)); // a dropped folder is in `files`, too, as a file without bytes
@@ -611,7 +704,7 @@ async function filesOf(entry) {
   for (;;) {
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) return found;
-    for (const each of some) found.push(...await filesOf(each));
+    for (const each of some) found.push(...(await filesOf(each)));
   }
 }
 

@@ -26,7 +26,10 @@ function contrast({data}, factor) {
   const bright = levelAt(counts, 0.99);
   const tissue = counts.map((count, level) => (level > 0.2 * bright ? count : 0));
   const middle = levelAt(tissue, 0.5);
-  const bent = Float32Array.from({length: 256}, (_, level) => level + (factor - 1) * Math.max(0, level - middle));
+  const bent = Float32Array.from(
+    {length: 256},
+    (_, level) => level + (factor - 1) * Math.max(0, level - middle),
+  );
   const result = data.slice();
   const levels = new Float32Array(data.length / 3);
   for (let k = 0; k < levels.length; k++) levels[k] = bent[data[3 * k + FLAIR]];
@@ -36,13 +39,17 @@ function contrast({data}, factor) {
 
 /** Bend grey levels by a power, as exporters do: below 1 brightens the dark end, above 1 darkens it. */
 function gamma({data}, power) {
-  const bent = Uint8Array.from({length: 256}, (_, level) => Math.round(255 * (level / 255) ** power));
+  const bent = Uint8Array.from({length: 256}, (_, level) =>
+    Math.round(255 * (level / 255) ** power),
+  );
   return data.map((level) => bent[level]);
 }
 
 /** Multiply by a coil's sensitivity, from exp(-strength) on the picture's left to exp(strength) on its right. */
 function shading({width, data}, strength) {
-  const factor = Float32Array.from({length: width}, (_, x) => Math.exp(strength * (width > 1 ? (2 * x) / (width - 1) - 1 : 0)));
+  const factor = Float32Array.from({length: width}, (_, x) =>
+    Math.exp(strength * (width > 1 ? (2 * x) / (width - 1) - 1 : 0)),
+  );
   const result = new Uint8Array(data.length);
   const levels = new Float32Array(data.length / 3);
   for (let s = 0; s < 3; s++) {
@@ -89,7 +96,8 @@ function ricianNoise({data}, sigma) {
 /** Put levels into one sequence of a picture, dimmed as a whole if their brightest thousandth would pass 255. */
 function dimToFit(levels, picture, sequence) {
   const counts = new Float64Array(256 * BINS * 4);
-  for (const level of levels) counts[Math.min(counts.length - 1, Math.max(0, Math.round(BINS * level)))]++;
+  for (const level of levels)
+    counts[Math.min(counts.length - 1, Math.max(0, Math.round(BINS * level)))]++;
   const bright = levelAt(counts, 0.999) / BINS;
   const factor = bright > 255 ? 255 / bright : 1;
   for (let k = 0; k < levels.length; k++) {
@@ -102,7 +110,8 @@ function levelAt(counts, share) {
   const total = counts.reduce((sum, count) => sum + count, 0);
   let seen = 0;
   let level = 0;
-  while (level < counts.length - 1 && seen + counts[level] <= share * (total - 1)) seen += counts[level++];
+  while (level < counts.length - 1 && seen + counts[level] <= share * (total - 1))
+    seen += counts[level++];
   return level;
 }
 
@@ -110,7 +119,8 @@ function levelAt(counts, share) {
 function normalNumbers() {
   const numbers = new Float32Array(TABLE);
   let state = 20250611;
-  const uniform = () => { // mulberry32
+  const uniform = () => {
+    // mulberry32
     state = (state + 0x6d2b79f5) | 0;
     let t = Math.imul(state ^ (state >>> 15), 1 | state);
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;

@@ -20,7 +20,10 @@ export async function dicomToNifti(files) {
     converter.worker.terminate();
   }
   const series = [...found].filter((file) => file.name.endsWith(".nii"));
-  if (!series.length) throw new LggError(`${files[0].name}: no picture in its DICOM files; export the series of the scan`);
+  if (!series.length)
+    throw new LggError(
+      `${files[0].name}: no picture in its DICOM files; export the series of the scan`,
+    );
   const read = [];
   for (const file of series) read.push({name: file.name, buffer: await file.arrayBuffer()});
   return read;

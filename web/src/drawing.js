@@ -25,15 +25,29 @@ export class Drawing {
     const steps = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])));
     for (let i = 0; i <= steps; i++) {
       const share = i / steps;
-      this.dab(d, from[0] + share * (to[0] - from[0]), from[1] + share * (to[1] - from[1]), diameter / 2, value);
+      this.dab(
+        d,
+        from[0] + share * (to[0] - from[0]),
+        from[1] + share * (to[1] - from[1]),
+        diameter / 2,
+        value,
+      );
     }
   }
 
   dab(d, row, column, radius, value) {
     const mask = this.masks.get(d);
     const reach = Math.max(radius, 0.71); // the pixel itself at least
-    for (let y = Math.max(0, Math.floor(row - reach)); y <= Math.min(this.height - 1, row + reach); y++) {
-      for (let x = Math.max(0, Math.floor(column - reach)); x <= Math.min(this.width - 1, column + reach); x++) {
+    for (
+      let y = Math.max(0, Math.floor(row - reach));
+      y <= Math.min(this.height - 1, row + reach);
+      y++
+    ) {
+      for (
+        let x = Math.max(0, Math.floor(column - reach));
+        x <= Math.min(this.width - 1, column + reach);
+        x++
+      ) {
         if (Math.hypot(y + 0.5 - row, x + 0.5 - column) <= reach) mask[y * this.width + x] = value;
       }
     }

@@ -18,7 +18,12 @@ export class Inside {
     this.selected = "encoder_1";
     this.net.replaceChildren();
     for (let level = 1; level < entry.depth; level++) {
-      this.net.append(this.box(`encoder_${level}`), this.skip(level), this.box(`up_${level}`), this.box(`decoder_${level}`));
+      this.net.append(
+        this.box(`encoder_${level}`),
+        this.skip(level),
+        this.box(`up_${level}`),
+        this.box(`decoder_${level}`),
+      );
     }
     const bottom = this.box("bottom");
     bottom.classList.add("try-bottom");
@@ -65,7 +70,8 @@ export class Inside {
     this.levels = levels;
     for (const button of this.net.querySelectorAll("button")) {
       const {channels, side, data} = levels[button.dataset.level];
-      button.querySelector("span").textContent = `${title(button.dataset.level)} ${channels} × ${side}²`;
+      button.querySelector("span").textContent =
+        `${title(button.dataset.level)} ${channels} × ${side}²`;
       drawPlane(button.querySelector("canvas"), meanOf(data, channels, side), side);
     }
     this.showMaps();
@@ -91,9 +97,14 @@ export class Inside {
     const context = this.maps.getContext("2d");
     for (let c = 0; c < channels; c++) {
       const plane = data.subarray(c * side * side, (c + 1) * side * side);
-      context.putImageData(greyPicture(plane, side), (c % columns) * (side + 1), Math.floor(c / columns) * (side + 1));
+      context.putImageData(
+        greyPicture(plane, side),
+        (c % columns) * (side + 1),
+        Math.floor(c / columns) * (side + 1),
+      );
     }
-    const text = `${title(this.selected)}: ${channels} channels of ${side} × ${side} pixels, each from its smallest value ` +
+    const text =
+      `${title(this.selected)}: ${channels} channels of ${side} × ${side} pixels, each from its smallest value ` +
       "(black) to its largest (white)";
     this.mapsTitle.textContent = `${text}.`;
     this.maps.setAttribute("aria-label", text);
@@ -110,20 +121,36 @@ export class Inside {
     const steps = [];
     for (let level = 1; level <= last; level++) {
       stack.push(level);
-      steps.push({box: `encoder_${level}`, stack: [...stack],
-        text: `Encoder block ${level} answers${size(`encoder_${level}`)}. Its forward hook pushes the answer on the stack; ` +
-          "pooling halves it on the way down."});
+      steps.push({
+        box: `encoder_${level}`,
+        stack: [...stack],
+        text:
+          `Encoder block ${level} answers${size(`encoder_${level}`)}. Its forward hook pushes the answer on the stack; ` +
+          "pooling halves it on the way down.",
+      });
     }
-    steps.push({box: "bottom", stack: [...stack],
-      text: `The bottom block answers${size("bottom")}. It has no hook: nothing is pushed.`});
+    steps.push({
+      box: "bottom",
+      stack: [...stack],
+      text: `The bottom block answers${size("bottom")}. It has no hook: nothing is pushed.`,
+    });
     for (let level = last; level >= 1; level--) {
       stack.pop();
-      const cut = this.skips[level - 1] ? "" : " You have cut this one: zeros are joined in its place.";
-      steps.push({box: `up_${level}`, stack: [...stack],
-        text: `Up-convolution ${level} doubles height and width${size(`up_${level}`)}. Its hook pops what encoder block ` +
-          `${level} pushed${size(`encoder_${level}`)}, the newest on the stack, and joins both.${cut}`});
-      steps.push({box: `decoder_${level}`, stack: [...stack],
-        text: `Decoder block ${level} answers${size(`decoder_${level}`)}.`});
+      const cut = this.skips[level - 1]
+        ? ""
+        : " You have cut this one: zeros are joined in its place.";
+      steps.push({
+        box: `up_${level}`,
+        stack: [...stack],
+        text:
+          `Up-convolution ${level} doubles height and width${size(`up_${level}`)}. Its hook pops what encoder block ` +
+          `${level} pushed${size(`encoder_${level}`)}, the newest on the stack, and joins both.${cut}`,
+      });
+      steps.push({
+        box: `decoder_${level}`,
+        stack: [...stack],
+        text: `Decoder block ${level} answers${size(`decoder_${level}`)}.`,
+      });
     }
     return steps;
   }
@@ -134,8 +161,13 @@ export class Inside {
     const {box, stack, text} = steps[Number(this.step.value)];
     this.step.nextElementSibling.textContent = `${Number(this.step.value) + 1} / ${steps.length}`;
     this.stepText.textContent = text;
-    const names = stack.map((level) => `encoder ${level}`).reverse().join(", ");
-    this.stackText.textContent = stack.length ? `On the stack, the newest first: ${names}.` : "The stack is empty.";
+    const names = stack
+      .map((level) => `encoder ${level}`)
+      .reverse()
+      .join(", ");
+    this.stackText.textContent = stack.length
+      ? `On the stack, the newest first: ${names}.`
+      : "The stack is empty.";
     for (const button of this.net.querySelectorAll("button")) {
       button.classList.toggle("try-now", button.dataset.level === box);
     }
@@ -148,7 +180,8 @@ function title(name) {
 
 function meanOf(data, channels, side) {
   const mean = new Float32Array(side * side);
-  for (let c = 0; c < channels; c++) for (let k = 0; k < mean.length; k++) mean[k] += data[c * mean.length + k] / channels;
+  for (let c = 0; c < channels; c++)
+    for (let k = 0; k < mean.length; k++) mean[k] += data[c * mean.length + k] / channels;
   return mean;
 }
 

@@ -4,7 +4,9 @@ import * as ort from "onnxruntime-web/wasm";
 
 ort.env.logLevel = "error";
 // Threads need a server that isolates the page (COOP and COEP headers); without them one is all there is.
-ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+ort.env.wasm.numThreads = self.crossOriginIsolated
+  ? Math.min(4, navigator.hardwareConcurrency || 1)
+  : 1;
 ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
 
 /** One member of a network: a file written by `python -m lggseg.export`. */
@@ -16,7 +18,10 @@ export class Member {
 
   /** Make a member of the bytes of its file, and of what networks.json says of it. */
   static async load(bytes, described) {
-    return new Member(await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]}), described);
+    return new Member(
+      await ort.InferenceSession.create(bytes, {executionProviders: ["wasm"]}),
+      described,
+    );
   }
 
   /**

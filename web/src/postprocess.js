@@ -18,7 +18,8 @@ export function cut(values, bound) {
 function removeWeak(mask, probability, shape, threshold, share) {
   const {labels, sizes} = components(mask, shape);
   const weights = new Float64Array(sizes.length + 1);
-  for (let i = 0; i < mask.length; i++) if (mask[i]) weights[labels[i]] += probability[i] - threshold;
+  for (let i = 0; i < mask.length; i++)
+    if (mask[i]) weights[labels[i]] += probability[i] - threshold;
   const enough = share * Math.max(...weights);
   for (let i = 0; i < mask.length; i++) if (mask[i] && weights[labels[i]] < enough) mask[i] = 0;
 }

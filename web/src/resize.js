@@ -48,7 +48,8 @@ export function resizePlane(plane, height, width, newHeight, newWidth, antialias
     const {first, weights} = rows[y];
     for (let x = 0; x < newWidth; x++) {
       let total = 0;
-      for (let k = 0; k < weights.length; k++) total += weights[k] * wide[(first + k) * newWidth + x];
+      for (let k = 0; k < weights.length; k++)
+        total += weights[k] * wide[(first + k) * newWidth + x];
       result[y * newWidth + x] = total + half;
     }
   }

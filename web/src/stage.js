@@ -4,7 +4,6 @@
 export const COLOURS = {truth: "#009E73", network: "#D55E00", yours: "#56B4E9"};
 const TINT = [230, 159, 0]; // orange
 
-
 export class Stage {
   constructor(canvas) {
     this.canvas = canvas;
@@ -96,8 +95,14 @@ export class Stage {
 
   drawCross([row, column], scale) {
     const {context, canvas, width, height} = this;
-    const [x, y] = [((column + 0.5) * canvas.width) / width, ((row + 0.5) * canvas.height) / height];
-    for (const [colour, thickness] of [["#000", 4 * scale], ["#fff", 2 * scale]]) {
+    const [x, y] = [
+      ((column + 0.5) * canvas.width) / width,
+      ((row + 0.5) * canvas.height) / height,
+    ];
+    for (const [colour, thickness] of [
+      ["#000", 4 * scale],
+      ["#fff", 2 * scale],
+    ]) {
       context.strokeStyle = colour;
       context.lineWidth = thickness;
       context.beginPath();

@@ -34,7 +34,12 @@ export function trustOf(found, head, tables) {
   const {weights, levels} = Number.isNaN(found.agreement) ? tables.one : tables.several;
   const score = weightedSum(found, weights);
   const scores = levels.map((level) => level.score);
-  const at = (column) => interpolate(score, scores, levels.map((level) => level[column]));
+  const at = (column) =>
+    interpolate(
+      score,
+      scores,
+      levels.map((level) => level[column]),
+    );
   const expected = at("expected_dice");
   return {expected, low: at("low"), high: at("high"), warnings: warningsOf(found, head, expected)};
 }
@@ -130,7 +135,9 @@ export function signs({members, scale, probability, mask, volume, head, threshol
     doubts: head.doubts.length,
   };
   if (size) {
-    result.confidence = average(answers.map((values, i) => meanWithin(values, found, tumours[i]) / scale));
+    result.confidence = average(
+      answers.map((values, i) => meanWithin(values, found, tumours[i]) / scale),
+    );
     result.largest = average(tumours.map((tumour) => largestFraction(sizesOf(tumour))));
     result.continuity = continuity(found, box.shape);
   }

@@ -8,7 +8,13 @@ import {rough, UNTOUCHED} from "./bench.js";
 import {download, Member} from "./network.js";
 import {count, dice, postprocess} from "./postprocess.js";
 import {findHead} from "./prepare/head_finder.js";
-import {fromGrid, middleChannels, neighboursWithHead, sliceToGrid, standardise} from "./prepare/network_grid.js";
+import {
+  fromGrid,
+  middleChannels,
+  neighboursWithHead,
+  sliceToGrid,
+  standardise,
+} from "./prepare/network_grid.js";
 import {Grid, toSquare} from "./read/grid.js";
 import {writeNifti} from "./read/nifti.js";
 import {guessOrder, ownScan, readStack} from "./read/scan.js";
@@ -24,8 +30,20 @@ let state = null; // the picture under the bench, its head, and what has been pr
 let chosen = {network: null, members: 1, skips: [], bench: UNTOUCHED, threshold: 0.5, current: 0};
 let running = false;
 
-const calls = {setup, loadNetwork, openPhantom, openFiles, setOrder, setBench, setMembers, setSkips, setThreshold, show,
-  activations, save};
+const calls = {
+  setup,
+  loadNetwork,
+  openPhantom,
+  openFiles,
+  setOrder,
+  setBench,
+  setMembers,
+  setSkips,
+  setThreshold,
+  show,
+  activations,
+  save,
+};
 
 self.onmessage = async ({data: {id, call, values}}) => {
   try {
@@ -47,8 +65,13 @@ function tell(event, values = {}) {
 
 /** What there is to choose from. */
 async function setup() {
-  const read = async (name) => JSON.parse(new TextDecoder().decode(await download(new URL(name, import.meta.url))));
-  index = {networks: await read("networks.json"), phantoms: await read("phantoms.json"), trust: await read("trust.json")};
+  const read = async (name) =>
+    JSON.parse(new TextDecoder().decode(await download(new URL(name, import.meta.url))));
+  index = {
+    networks: await read("networks.json"),
+    phantoms: await read("phantoms.json"),
+    trust: await read("trust.json"),
+  };
   return index;
 }
 
@@ -57,7 +80,9 @@ async function loadNetwork({name, members = 1}) {
   const entry = index.networks.find((each) => each.name === name);
   if (!networks.has(name)) networks.set(name, {entry, members: []});
   const loaded = networks.get(name).members;
-  const total = entry.members.slice(loaded.length, members).reduce((sum, member) => sum + member.bytes, 0);
+  const total = entry.members
+    .slice(loaded.length, members)
+    .reduce((sum, member) => sum + member.bytes, 0);
   let before = 0;
   while (loaded.length < Math.min(members, entry.members.length)) {
     const member = entry.members[loaded.length];
@@ -69,7 +94,12 @@ async function loadNetwork({name, members = 1}) {
   }
   const isNew = chosen.network !== name;
   chosen = {...chosen, network: name, members: Math.min(members, entry.members.length)};
-  if (isNew) chosen = {...chosen, skips: Array(entry.members[0].depth - 1).fill(1), threshold: entry.recipe.threshold};
+  if (isNew)
+    chosen = {
+      ...chosen,
+      skips: Array(entry.members[0].depth - 1).fill(1),
+      threshold: entry.recipe.threshold,
+    };
   if (scan) restart();
   return entry;
 }
@@ -87,9 +117,20 @@ async function openPhantom({number}) {
   const height = picture.height / depth;
   const channels = [0, 1, 2].map((s) => picture.data.filter((_, i) => i % 3 === s));
   const same = channels.every((channel) => channel.every((value, i) => value === channels[0][i]));
-  stack = {name: index.phantoms[number].name, depth, height, width, channels, labels: ["channel 1", "channel 2", "channel 3"],
-    names: Array.from({length: depth}, (_, d) => `slice_${d + 1}`), grid: null, header: null,
-    truth: Uint8Array.from(mask.data, (value) => (value ? 1 : 0)), warnings: [], same};
+  stack = {
+    name: index.phantoms[number].name,
+    depth,
+    height,
+    width,
+    channels,
+    labels: ["channel 1", "channel 2", "channel 3"],
+    names: Array.from({length: depth}, (_, d) => `slice_${d + 1}`),
+    grid: null,
+    header: null,
+    truth: Uint8Array.from(mask.data, (value) => (value ? 1 : 0)),
+    warnings: [],
+    same,
+  };
   return accept(["pre", "flair", "post"]);
 }
 
@@ -129,8 +170,19 @@ async function accept(wanted) {
   const most = areas ? areas.indexOf(Math.max(...areas)) : Math.floor(depth / 2);
   chosen.current = most;
   restart();
-  return {name: scan.name, depth, height, width, pixel: scan.pixel, names: scan.names, labels: stack.labels, order,
-    hasTruth: Boolean(scan.truth), warnings: warnings(), start: most};
+  return {
+    name: scan.name,
+    depth,
+    height,
+    width,
+    pixel: scan.pixel,
+    names: scan.names,
+    labels: stack.labels,
+    order,
+    hasTruth: Boolean(scan.truth),
+    warnings: warnings(),
+    start: most,
+  };
 }
 
 function areaPerSlice(mask, depth) {
@@ -170,14 +222,25 @@ async function setThreshold({threshold}) {
 /** Begin anew with the scan, the bench and the network that are chosen now. */
 function restart() {
   const start = performance.now();
-  const sameBench = state && Object.keys(UNTOUCHED).every((name) => state.bench[name] === chosen.bench[name]);
+  const sameBench =
+    state && Object.keys(UNTOUCHED).every((name) => state.bench[name] === chosen.bench[name]);
   const isSame = sameBench && state.scan === scan;
   const shown = isSame ? state.shown : rough(scan.volume, chosen.bench);
   const square = isSame ? state.square : toSquare(shown, scan.pixel);
   const head = isSame ? state.head : findHead(square);
   const grids = isSame ? state.grids : new Map();
-  state = {scan, bench: chosen.bench, shown, square, head, grids, ...emptyAnswers(square),
-    done: new Uint8Array(square.depth), mask: null, start};
+  state = {
+    scan,
+    bench: chosen.bench,
+    shown,
+    square,
+    head,
+    grids,
+    ...emptyAnswers(square),
+    done: new Uint8Array(square.depth),
+    mask: null,
+    start,
+  };
   for (let d = 0; d < square.depth; d++) if (!neighboursWithHead(head, d).length) state.done[d] = 1; // air at the ends
   predictAll();
 }
@@ -193,7 +256,8 @@ function emptyAnswers({depth, height, width}) {
   const own = scan.volume;
   const isSquare = own.height === height && own.width === width;
   const probability = emptied(state?.probability, Float32Array, depth * own.height * own.width);
-  const squareProbability = isSquare ? probability
+  const squareProbability = isSquare
+    ? probability
     : emptied(state?.squareProbability, Float32Array, depth * height * width);
   const several = chosen.members > 1 ? chosen.members : 0;
   const memberAnswers = [];
@@ -222,7 +286,8 @@ async function predictAll() {
       if (now === state && settings === settingsKey()) {
         keep(d, answers);
         tell("predicted", {d, done: count(state.done), total: state.done.length});
-        if (isComplete()) tell("complete", {...judge(), seconds: (performance.now() - state.start) / 1000});
+        if (isComplete())
+          tell("complete", {...judge(), seconds: (performance.now() - state.start) / 1000});
       }
       await new Promise((resolve) => setTimeout(resolve)); // messages that have come meanwhile
     }
@@ -244,7 +309,9 @@ function nextSlice() {
   if (!open.length) return null;
   const urgent = wanted.find((d) => !state.done[d]);
   if (urgent !== undefined) return urgent;
-  return open.reduce((best, d) => (Math.abs(d - chosen.current) < Math.abs(best - chosen.current) ? d : best));
+  return open.reduce((best, d) =>
+    Math.abs(d - chosen.current) < Math.abs(best - chosen.current) ? d : best,
+  );
 }
 
 function isComplete() {
@@ -272,7 +339,8 @@ async function predict(d) {
 
 function meanOf(planes) {
   const mean = new Float32Array(planes[0].length);
-  for (const plane of planes) for (let k = 0; k < mean.length; k++) mean[k] += plane[k] / planes.length;
+  for (const plane of planes)
+    for (let k = 0; k < mean.length; k++) mean[k] += plane[k] / planes.length;
   return mean;
 }
 
@@ -289,7 +357,8 @@ function scoresOf(d, size, context) {
 
 function mirrored(planes, size) {
   const result = new Float32Array(planes.length);
-  for (let i = 0; i < planes.length; i++) result[i - (i % size) + size - 1 - (i % size)] = planes[i];
+  for (let i = 0; i < planes.length; i++)
+    result[i - (i % size) + size - 1 - (i % size)] = planes[i];
   return result;
 }
 
@@ -301,11 +370,17 @@ function keep(d, answers) {
   const mean = fromGrid(meanOf(answers), head, size);
   state.squareProbability.set(mean, d * square.height * square.width);
   if (state.squareProbability !== state.probability) {
-    state.probability.set(resizePlane(mean, square.height, square.width, height, width, true), d * height * width);
+    state.probability.set(
+      resizePlane(mean, square.height, square.width, height, width, true),
+      d * height * width,
+    );
   }
   memberAnswers.forEach((bytes, i) => {
     const plane = fromGrid(answers[i], head, size);
-    bytes.set(plane.map((value) => Math.round(255 * value)), d * plane.length);
+    bytes.set(
+      plane.map((value) => Math.round(255 * value)),
+      d * plane.length,
+    );
   });
   state.done[d] = 1;
   state.mask = null;
@@ -334,8 +409,14 @@ function judge() {
   const voxels = count(mask);
   const areas = areaPerSlice(mask, scan.volume.depth);
   const trust = trustNow(mask);
-  return {voxels, ml: scan.grid ? voxels * scan.grid.voxel : null, largest: voxels ? areas.indexOf(Math.max(...areas)) : null,
-    dice: scan.truth ? dice(mask, scan.truth) : null, trust, warnings: [...new Set([...warnings(), ...trust.warnings])]};
+  return {
+    voxels,
+    ml: scan.grid ? voxels * scan.grid.voxel : null,
+    largest: voxels ? areas.indexOf(Math.max(...areas)) : null,
+    dice: scan.truth ? dice(mask, scan.truth) : null,
+    trust,
+    warnings: [...new Set([...warnings(), ...trust.warnings])],
+  };
 }
 
 /** Expected Dice of the mask, and warnings. */
@@ -345,7 +426,15 @@ function trustNow(mask) {
   const squareMask = squareProbability === probability ? mask : maskOf(squareProbability, square);
   const members = memberAnswers.length ? memberAnswers : [squareProbability];
   const scale = memberAnswers.length ? 255 : 1;
-  const found = signs({members, scale, probability: squareProbability, mask: squareMask, volume: square, head, threshold});
+  const found = signs({
+    members,
+    scale,
+    probability: squareProbability,
+    mask: squareMask,
+    volume: square,
+    head,
+    threshold,
+  });
   return trustOf(found, head, index.trust);
 }
 
@@ -370,7 +459,8 @@ async function show({d}) {
   let mask = null;
   if (state.done[d]) {
     probability = state.probability.slice(d * size, (d + 1) * size);
-    mask = isComplete() ? wholeMask().slice(d * size, (d + 1) * size)
+    mask = isComplete()
+      ? wholeMask().slice(d * size, (d + 1) * size)
       : postprocess(probability, [1, height, width], chosen.threshold, 0);
   }
   predictAll();
@@ -382,7 +472,10 @@ async function show({d}) {
 async function activations({d}) {
   const {entry, members} = networks.get(chosen.network);
   const near = neighboursWithHead(state.head, d)[0];
-  if (near === undefined) throw new LggError("this slice shows no head, so the network does not look at it; choose another");
+  if (near === undefined)
+    throw new LggError(
+      "this slice shows no head, so the network does not look at it; choose another",
+    );
   const {size, context} = entry.recipe;
   const names = entry.members[0].levels.map((level) => level.name);
   const shown = middleChannels(scoresOf(near, size, context), members[0].channels, size);
@@ -397,11 +490,27 @@ async function save({what, d}) {
   const {depth, height, width, data} = state.shown;
   const size = height * width;
   if (what === "png") {
-    const mask = wholeMask().subarray(d * size, (d + 1) * size).map((value) => 255 * value);
+    const mask = wholeMask()
+      .subarray(d * size, (d + 1) * size)
+      .map((value) => 255 * value);
     return encodePng({width, height, data: mask, channels: 1, depth: 8});
   }
-  const grid = scan.grid ?? new Grid([width, height, depth], [[-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 6, 0], [0, 0, 0, 1]]);
+  const grid =
+    scan.grid ??
+    new Grid(
+      [width, height, depth],
+      [
+        [-1, 0, 0, 0],
+        [0, -1, 0, 0],
+        [0, 0, 6, 0],
+        [0, 0, 0, 1],
+      ],
+    );
   const sequence = (s) => data.filter((_, i) => i % 3 === s);
-  const channels = {mask: () => [wholeMask()], flair: () => [sequence(1)], picture: () => [0, 1, 2].map(sequence)}[what]();
+  const channels = {
+    mask: () => [wholeMask()],
+    flair: () => [sequence(1)],
+    picture: () => [0, 1, 2].map(sequence),
+  }[what]();
   return new Uint8Array(writeNifti(channels, grid, scan.header));
 }

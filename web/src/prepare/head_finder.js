@@ -5,7 +5,17 @@
 
 import {median, percentile, roundHalfEven, sum} from "../arrays.js";
 import {LggError} from "../errors.js";
-import {crossSteps, cropped, fillHoles, label, otsu, padded, squareWindow, squaredDistance, uniformFilter} from "./images.js";
+import {
+  crossSteps,
+  cropped,
+  fillHoles,
+  label,
+  otsu,
+  padded,
+  squareWindow,
+  squaredDistance,
+  uniformFilter,
+} from "./images.js";
 
 export const FLAIR = 1; // its channel: the sequence that shows the tumour, and stands in for a missing one
 const SMOOTH = 5; // pixels a side of the window that noise is averaged over
@@ -29,15 +39,32 @@ export function findHead(volume) {
   const bound = tissueBound(signal, shape);
   const tissue = brighter(signal, bound);
   const size = shape.height * shape.width;
-  const area = Array.from({length: depth}, (_, d) => countOnes(tissue.subarray(d * size, (d + 1) * size)));
+  const area = Array.from({length: depth}, (_, d) =>
+    countOnes(tissue.subarray(d * size, (d + 1) * size)),
+  );
   const most = Math.max(...area);
   const slices = area.map((_, d) => d).filter((d) => 20 * area[d] >= most);
   const inner = headBox(signal, slices, shape);
   const mirrored = heavierLeft(smooth[FLAIR], air, tissue, inner, shape);
   const grey = greyValues(smooth, air, tissue, slices, inner[2], shape);
   const shownArea = slices.reduce((total, d) => total + area[d], 0);
-  const doubts = implausible(shownArea / (slices.length * height * width), inner[2], [height, width], grey.centre[FLAIR]);
-  return {depth, height, width, air, slices, box: [inner[0] + top, inner[1] + left, inner[2]], mirrored, ...grey, doubts};
+  const doubts = implausible(
+    shownArea / (slices.length * height * width),
+    inner[2],
+    [height, width],
+    grey.centre[FLAIR],
+  );
+  return {
+    depth,
+    height,
+    width,
+    air,
+    slices,
+    box: [inner[0] + top, inner[1] + left, inner[2]],
+    mirrored,
+    ...grey,
+    doubts,
+  };
 }
 
 function isVaried(values) {
@@ -60,18 +87,32 @@ function countOnes(mask) {
 
 function noHead({depth, height, width}, air, shown) {
   if (shown.some(Boolean)) {
-    throw new LggError("FLAIR, the second of the three sequences, shows nothing but the others do; the tumour is seen in " +
-      "FLAIR: give the sequences in the order pre-contrast, FLAIR, post-contrast");
+    throw new LggError(
+      "FLAIR, the second of the three sequences, shows nothing but the others do; the tumour is seen in " +
+        "FLAIR: give the sequences in the order pre-contrast, FLAIR, post-contrast",
+    );
   }
-  return {depth, height, width, air, slices: [], box: [0, 0, Math.max(height, width)], mirrored: false, source: [0, 1, 2],
-    centre: [0, 0, 0], spread: [1, 1, 1], doubts: []};
+  return {
+    depth,
+    height,
+    width,
+    air,
+    slices: [],
+    box: [0, 0, Math.max(height, width)],
+    mirrored: false,
+    source: [0, 1, 2],
+    centre: [0, 0, 0],
+    spread: [1, 1, 1],
+    doubts: [],
+  };
 }
 
 /** First and one past the last row (or column) that holds more than one value in some slice and sequence. */
 function contentLines({depth, height, width, data}, alongRows) {
   const lines = alongRows ? height : width;
   const length = alongRows ? width : height;
-  const at = (d, line, k) => 3 * ((d * height + (alongRows ? line : k)) * width + (alongRows ? k : line));
+  const at = (d, line, k) =>
+    3 * ((d * height + (alongRows ? line : k)) * width + (alongRows ? k : line));
   const holdsSeveral = (line) => {
     for (let d = 0; d < depth; d++) {
       const first = at(d, line, 0);
@@ -114,8 +155,10 @@ function airLevels(smooth, {depth, height, width}) {
   for (let d = 0; d < depth; d++) {
     for (let s = 0; s < 3; s++) {
       let place = 0;
-      for (const y of rows) for (let x = 0; x < width; x++) rim[place++] = smooth[s][(d * height + y) * width + x];
-      for (const x of columns) for (let y = 0; y < height; y++) rim[place++] = smooth[s][(d * height + y) * width + x];
+      for (const y of rows)
+        for (let x = 0; x < width; x++) rim[place++] = smooth[s][(d * height + y) * width + x];
+      for (const x of columns)
+        for (let y = 0; y < height; y++) rim[place++] = smooth[s][(d * height + y) * width + x];
       air[3 * d + s] = rim.sort()[Math.floor(rim.length / 10)];
     }
   }
@@ -143,7 +186,10 @@ function jointSignal(smooth, air, shown, {depth, height, width}) {
         if (distance[k] > most) most = distance[k];
       }
     }
-    const scale = Math.max(percentile(everyNth(distance, 4, {depth, height, width}).sort(), 0.9), 0.1 * most);
+    const scale = Math.max(
+      percentile(everyNth(distance, 4, {depth, height, width}).sort(), 0.9),
+      0.1 * most,
+    );
     for (let k = 0; k < distance.length; k++) total[k] += distance[k] / scale;
   }
   for (let k = 0; k < total.length; k++) total[k] /= 3;
@@ -255,7 +301,8 @@ function heavierLeft(flair, air, tissue, box, {height, width}) {
   for (let k = 0; k < flair.length; k++) {
     if (!tissue[k]) continue;
     const x = k % width;
-    weight += (flair[k] - air[3 * Math.floor(k / size) + FLAIR]) * (2 * x + 1 - 2 * box[1] - box[2]);
+    weight +=
+      (flair[k] - air[3 * Math.floor(k / size) + FLAIR]) * (2 * x + 1 - 2 * box[1] - box[2]);
   }
   return weight < 0;
 }
@@ -265,9 +312,18 @@ function greyValues(smooth, air, tissue, slices, side, {height, width}) {
   const rows = Math.ceil(height / 2);
   const columns = Math.ceil(width / 2);
   const size = rows * columns;
-  const halved = (values, d) => everyNth(values.subarray(d * height * width, (d + 1) * height * width), 2,
-    {depth: 1, height, width});
-  const inside = innerHead(slices.map((d) => halved(tissue, d)), rows, columns, side / 2);
+  const halved = (values, d) =>
+    everyNth(values.subarray(d * height * width, (d + 1) * height * width), 2, {
+      depth: 1,
+      height,
+      width,
+    });
+  const inside = innerHead(
+    slices.map((d) => halved(tissue, d)),
+    rows,
+    columns,
+    side / 2,
+  );
   const centre = [0, 0, 0];
   const spread = [0, 0, 0];
   const count = inside.reduce((total, one) => total + countOnes(one), 0);
@@ -282,7 +338,8 @@ function greyValues(smooth, air, tissue, slices, side, {height, width}) {
     let squares = 0;
     for (let k = 0; k < count; k++) squares += (values[k] - mean) ** 2;
     centre[s] = Math.fround(mean);
-    if (isVaried(values)) spread[s] = Math.fround(Math.max(Math.sqrt(squares / count), 0.05 * Math.abs(mean)));
+    if (isVaried(values))
+      spread[s] = Math.fround(Math.max(Math.sqrt(squares / count), 0.05 * Math.abs(mean)));
   }
   const source = spread.map((value, s) => (value > 0 ? s : FLAIR));
   return {source, centre: source.map((s) => centre[s]), spread: source.map((s) => spread[s])};
@@ -294,7 +351,11 @@ function innerHead(tissue, height, width, side) {
   const inside = tissue.map((one) => {
     const grown = crossSteps(padded(one, height, width, 3, false), tall, wide, 3, true);
     const closed = cropped(crossSteps(grown, tall, wide, 3, false), height, width, 3);
-    const filled = fillHoles(closed.map((value, k) => value | one[k]), height, width);
+    const filled = fillHoles(
+      closed.map((value, k) => value | one[k]),
+      height,
+      width,
+    );
     const bound = (PEEL * side) ** 2;
     return brighter(squaredDistance(filled, height, width), bound);
   });
@@ -305,14 +366,22 @@ function innerHead(tissue, height, width, side) {
 function implausible(share, side, size, centre) {
   const doubts = [];
   const percent = roundHalfEven(100 * share);
-  if (percent < 5) doubts.push(`tissue fills only ${percent} % of the picture: crop the scan to the head`);
+  if (percent < 5)
+    doubts.push(`tissue fills only ${percent} % of the picture: crop the scan to the head`);
   if (percent > 80) {
-    doubts.push(`tissue fills ${percent} % of the picture, so air cannot be told from it: give the scan with air around ` +
-      "the head");
+    doubts.push(
+      `tissue fills ${percent} % of the picture, so air cannot be told from it: give the scan with air around ` +
+        "the head",
+    );
   } else if (side >= MARGIN * Math.max(...size)) {
-    doubts.push("the head is as large as the picture: give the scan with air around the head, and check whether that air " +
-      "is noisy");
+    doubts.push(
+      "the head is as large as the picture: give the scan with air around the head, and check whether that air " +
+        "is noisy",
+    );
   }
-  if (centre <= 0) doubts.push("air is not darker than tissue in FLAIR: check whether its grey levels are inverted");
+  if (centre <= 0)
+    doubts.push(
+      "air is not darker than tissue in FLAIR: check whether its grey levels are inverted",
+    );
   return doubts;
 }

@@ -9,10 +9,13 @@ export function uniformFilter(plane, height, width, size) {
       const start = line * lineStep;
       const last = length - 1;
       let total = 0;
-      for (let i = -reach; i <= reach; i++) total += from[start + Math.max(0, Math.min(last, i)) * step];
+      for (let i = -reach; i <= reach; i++)
+        total += from[start + Math.max(0, Math.min(last, i)) * step];
       for (let i = 0; i < length; i++) {
         to[start + i * step] = total / size;
-        total += from[start + Math.min(last, i + reach + 1) * step] - from[start + Math.max(0, i - reach) * step];
+        total +=
+          from[start + Math.min(last, i + reach + 1) * step] -
+          from[start + Math.max(0, i - reach) * step];
       }
     }
   };
@@ -79,7 +82,9 @@ export function crossSteps(mask, height, width, times, grow) {
         const below = y < height - 1 ? now[k + width] : 0;
         const left = x > 0 ? now[k - 1] : 0;
         const right = x < width - 1 ? now[k + 1] : 0;
-        next[k] = grow ? now[k] | above | below | left | right : now[k] & above & below & left & right;
+        next[k] = grow
+          ? now[k] | above | below | left | right
+          : now[k] & above & below & left & right;
       }
     }
     now = next;
@@ -93,7 +98,8 @@ export function label(mask, height, width) {
   const sizes = [];
   const queue = [];
   let number = 0;
-  const visit = (k) => { // an index beyond the plane holds nothing
+  const visit = (k) => {
+    // an index beyond the plane holds nothing
     if (mask[k] && !labels[k]) {
       labels[k] = number;
       queue.push(k);
@@ -123,8 +129,10 @@ export function fillHoles(mask, height, width) {
   const empty = mask.map((value) => 1 - value);
   const {labels} = label(empty, height, width);
   const outside = new Set([0]);
-  for (let y = 0; y < height; y++) for (const x of [0, width - 1]) outside.add(labels[y * width + x]);
-  for (let x = 0; x < width; x++) for (const y of [0, height - 1]) outside.add(labels[y * width + x]);
+  for (let y = 0; y < height; y++)
+    for (const x of [0, width - 1]) outside.add(labels[y * width + x]);
+  for (let x = 0; x < width; x++)
+    for (const y of [0, height - 1]) outside.add(labels[y * width + x]);
   const filled = new Uint8Array(mask.length);
   for (let k = 0; k < mask.length; k++) if (mask[k] || !outside.has(labels[k])) filled[k] = 1;
   return filled;
@@ -182,10 +190,13 @@ export function otsu(values) {
   if (!(high > low)) return low;
   const bins = 256;
   const counts = new Float64Array(bins);
-  for (const value of values) counts[Math.min(bins - 1, Math.floor(((value - low) / (high - low)) * bins))]++;
+  for (const value of values)
+    counts[Math.min(bins - 1, Math.floor(((value - low) / (high - low)) * bins))]++;
   const centre = (bin) => low + ((bin + 0.5) * (high - low)) / bins;
   let total = 0;
-  counts.forEach((count, bin) => { total += count * centre(bin); });
+  counts.forEach((count, bin) => {
+    total += count * centre(bin);
+  });
   let weight = 0;
   let below = 0;
   let best = 0;

@@ -20,15 +20,24 @@ export function usualOrder(count) {
 /** Sequences by name, for channels and an order such as ["flair", "pre", null]. */
 export function nameChannels(channels, order, what) {
   if (!order) {
-    throw new LggError(`${what}: ${channels.length} sequences; say which is which, as --order flair,t1,t1ce,t2`);
+    throw new LggError(
+      `${what}: ${channels.length} sequences; say which is which, as --order flair,t1,t1ce,t2`,
+    );
   }
   const flairs = order.filter((name) => name === "flair").length;
-  if (flairs !== 1 || SEQUENCES.some((name) => order.filter((other) => other === name).length > 1)) {
-    throw new LggError(`order '${order.map((name) => name ?? "skip").join(",")}': names FLAIR ${flairs} times; it ` +
-      "must name FLAIR once, and no sequence twice");
+  if (
+    flairs !== 1 ||
+    SEQUENCES.some((name) => order.filter((other) => other === name).length > 1)
+  ) {
+    throw new LggError(
+      `order '${order.map((name) => name ?? "skip").join(",")}': names FLAIR ${flairs} times; it ` +
+        "must name FLAIR once, and no sequence twice",
+    );
   }
   const named = {};
-  order.forEach((name, i) => { if (name) named[name] = channels[i]; });
+  order.forEach((name, i) => {
+    if (name) named[name] = channels[i];
+  });
   return named;
 }
 
@@ -42,13 +51,20 @@ export function checkLevels(named, what) {
       if (found.size > FEW) break;
     }
     if (found.size > 1 && found.size <= LABELS) {
-      const told = [...found].sort((a, b) => a - b).map((value) => Number(value.toPrecision(6))).join(", ");
-      throw new LggError(`${what}: ${IN_WORDS[name]} has only the values ${told}, as a mask or a label map has; name ` +
-        "the scan itself, or say skip for this one of several channels (--order)");
+      const told = [...found]
+        .sort((a, b) => a - b)
+        .map((value) => Number(value.toPrecision(6)))
+        .join(", ");
+      throw new LggError(
+        `${what}: ${IN_WORDS[name]} has only the values ${told}, as a mask or a label map has; name ` +
+          "the scan itself, or say skip for this one of several channels (--order)",
+      );
     }
     if (found.size > LABELS && found.size <= FEW) {
-      warnings.push(`${IN_WORDS[name]} has only ${found.size} values, and a scan has hundreds; it may be a map of ` +
-        "regions, or was saved with too little contrast");
+      warnings.push(
+        `${IN_WORDS[name]} has only ${found.size} values, and a scan has hundreds; it may be a map of ` +
+          "regions, or was saved with too little contrast",
+      );
     }
   }
   return warnings;
@@ -65,8 +81,10 @@ function checkShades(name, levels) {
     if (level > 25 && level <= 230) between++;
   }
   if (white > 0.5 * lit && 1 - between / levels.length > 0.98) {
-    throw new LggError(`${IN_WORDS[name]} shows little but black and white, as a mask or a map of probabilities does; ` +
-      "name the scan itself");
+    throw new LggError(
+      `${IN_WORDS[name]} shows little but black and white, as a mask or a map of probabilities does; ` +
+        "name the scan itself",
+    );
   }
 }
 
@@ -77,7 +95,8 @@ export function compose(named, [depth, height, width]) {
   for (const [name, values] of Object.entries(named)) {
     let broken = 0;
     for (const value of values) if (!Number.isFinite(value)) broken++;
-    if (broken) warnings.push(`${IN_WORDS[name]}: ${broken} voxels are NaN or infinite; taken as air`);
+    if (broken)
+      warnings.push(`${IN_WORDS[name]}: ${broken} voxels are NaN or infinite; taken as air`);
     grey[name] = toBytes(values, [depth, height, width]);
   }
   for (const [name, levels] of Object.entries(grey)) checkShades(name, levels);
@@ -98,20 +117,27 @@ export function compose(named, [depth, height, width]) {
 function look(volume) {
   const head = findHead(volume);
   if (!head.slices.length) {
-    throw new LggError("shows nothing: every slice is of one level; a wrong file, or saved wrongly");
+    throw new LggError(
+      "shows nothing: every slice is of one level; a wrong file, or saved wrongly",
+    );
   }
   const heads = countHeads(volume);
   if (heads > 3) {
-    throw new LggError(`shows ${heads} things of like size side by side, as a mosaic of slices does; give one picture per ` +
-      "slice, or the scan as NIfTI");
+    throw new LggError(
+      `shows ${heads} things of like size side by side, as a mosaic of slices does; give one picture per ` +
+        "slice, or the scan as NIfTI",
+    );
   }
-  const warnings = [0, 2].filter((s) => head.source[s] === FLAIR)
+  const warnings = [0, 2]
+    .filter((s) => head.source[s] === FLAIR)
     .map((s) => `${IN_WORDS[SEQUENCES[s]]} shows nothing; FLAIR stands in`);
   warnings.push(...head.doubts);
   const odd = oddSequence(volume, head);
   if (odd !== null && odd !== FLAIR) {
-    warnings.push(`the channel taken as ${IN_WORDS[SEQUENCES[odd]]} looks like FLAIR, and the one taken as FLAIR does ` +
-      "not; check the order (pre-contrast, FLAIR, post-contrast, or --order)");
+    warnings.push(
+      `the channel taken as ${IN_WORDS[SEQUENCES[odd]]} looks like FLAIR, and the one taken as FLAIR does ` +
+        "not; check the order (pre-contrast, FLAIR, post-contrast, or --order)",
+    );
   }
   return warnings;
 }
@@ -146,7 +172,11 @@ function oddSequence(volume, head) {
   if (head.source.some((source, s) => source !== s)) return null;
   const levels = matter(volume, head);
   if (levels[0].length < 500) return null;
-  const pairs = [[0, 1], [0, 2], [1, 2]];
+  const pairs = [
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ];
   const alike = pairs.map(([a, b]) => correlation(levels[a], levels[b]));
   const ranked = [0, 1, 2].sort((a, b) => alike[b] - alike[a]);
   return alike[ranked[0]] - alike[ranked[1]] >= 0.05 ? 2 - ranked[0] : null;
@@ -168,28 +198,40 @@ function matter({height, width, data}, head) {
       inside[y * columns + x] = reach < 0.28 * side ? 1 : 0;
     }
   }
-  const planes = slices.map((d) => [0, 1, 2].map((s) => {
-    const plane = new Float32Array(size);
-    for (let y = 0; y < rows; y++) {
-      for (let x = 0; x < columns; x++) {
-        const level = data[3 * ((d * height + y * step) * width + x * step) + s];
-        plane[y * columns + x] = level - head.air[3 * d + s];
+  const planes = slices.map((d) =>
+    [0, 1, 2].map((s) => {
+      const plane = new Float32Array(size);
+      for (let y = 0; y < rows; y++) {
+        for (let x = 0; x < columns; x++) {
+          const level = data[3 * ((d * height + y * step) * width + x * step) + s];
+          plane[y * columns + x] = level - head.air[3 * d + s];
+        }
       }
-    }
-    return plane;
-  }));
-  const middle = [0, 1, 2].map((s) => median(planes.flatMap((three) => [...three[s].filter((_, k) => inside[k])])));
+      return plane;
+    }),
+  );
+  const middle = [0, 1, 2].map((s) =>
+    median(planes.flatMap((three) => [...three[s].filter((_, k) => inside[k])])),
+  );
   const found = [[], [], []];
   for (const three of planes) {
     const where = new Float32Array(size);
     for (let k = 0; k < size; k++) {
-      const fits = three.every((plane, s) => plane[k] > 0.75 * middle[s] && plane[k] < 1.5 * middle[s]);
+      const fits = three.every(
+        (plane, s) => plane[k] > 0.75 * middle[s] && plane[k] < 1.5 * middle[s],
+      );
       where[k] = inside[k] && fits ? 1 : 0;
     }
     const weight = gaussianBlur(where, rows, columns, side / step / 13);
     three.forEach((plane, s) => {
-      const local = gaussianBlur(plane.map((level, k) => level * where[k]), rows, columns, side / step / 13);
-      for (let k = 0; k < size; k++) if (where[k]) found[s].push(plane[k] - local[k] / (weight[k] + 1e-6));
+      const local = gaussianBlur(
+        plane.map((level, k) => level * where[k]),
+        rows,
+        columns,
+        side / step / 13,
+      );
+      for (let k = 0; k < size; k++)
+        if (where[k]) found[s].push(plane[k] - local[k] / (weight[k] + 1e-6));
     });
   }
   return found;
@@ -212,7 +254,9 @@ function correlation(first, second) {
 /** A plane blurred by a Gaussian, mirrored at its borders, as scipy.ndimage.gaussian_filter does. */
 function gaussianBlur(plane, height, width, sigma) {
   const reach = Math.floor(4 * sigma + 0.5);
-  const weights = Array.from({length: 2 * reach + 1}, (_, k) => Math.exp(-((k - reach) ** 2) / (2 * sigma * sigma)));
+  const weights = Array.from({length: 2 * reach + 1}, (_, k) =>
+    Math.exp(-((k - reach) ** 2) / (2 * sigma * sigma)),
+  );
   const total = weights.reduce((a, b) => a + b, 0);
   const mirror = (i, length) => {
     const place = ((i % (2 * length)) + 2 * length) % (2 * length);
@@ -223,7 +267,8 @@ function gaussianBlur(plane, height, width, sigma) {
     for (let line = 0; line < lines; line++) {
       for (let i = 0; i < length; i++) {
         let value = 0;
-        for (let k = -reach; k <= reach; k++) value += weights[k + reach] * values[line * stride + mirror(i + k, length) * step];
+        for (let k = -reach; k <= reach; k++)
+          value += weights[k + reach] * values[line * stride + mirror(i + k, length) * step];
         result[line * stride + i * step] = value / total;
       }
     }

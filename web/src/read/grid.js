@@ -6,20 +6,42 @@ import {resizePlane} from "../resize.js";
 import {checkSize, short} from "./sizes.js";
 
 // mm, least and most: of a pixel (or of the distance of slices), and of a head within its slice (or along their stack).
-const IN_SLICE = [[0.2, 3], [100, 300]];
-const IN_STACK = [[0.5, 15], [60, 300]];
-const ORDERS = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+const IN_SLICE = [
+  [0.2, 3],
+  [100, 300],
+];
+const IN_STACK = [
+  [0.5, 15],
+  [60, 300],
+];
+const ORDERS = [
+  [0, 1, 2],
+  [0, 2, 1],
+  [1, 0, 2],
+  [1, 2, 0],
+  [2, 0, 1],
+  [2, 1, 0],
+];
 
 /** `shape` [X, Y, Z] of a volume, and `affine` (rows of 4) from voxel numbers to mm towards right, front and top. */
 export class Grid {
   constructor(shape, affine) {
     this.shape = shape;
     this.affine = affine;
-    this.spacing = [0, 1, 2].map((axis) => Math.hypot(affine[0][axis], affine[1][axis], affine[2][axis]));
-    if (!affine.slice(0, 3).flat().every(Number.isFinite) || Math.abs(determinant(affine)) < 1e-12) {
-      const rows = affine.slice(0, 3).map((row) => `[${row.map((value) => Math.round(value * 1000) / 1000).join(", ")}]`);
-      throw new LggError(`its affine [${rows.join(", ")}] does not place voxels in space; convert the scan again, ` +
-        "from DICOM with dcm2niix");
+    this.spacing = [0, 1, 2].map((axis) =>
+      Math.hypot(affine[0][axis], affine[1][axis], affine[2][axis]),
+    );
+    if (
+      !affine.slice(0, 3).flat().every(Number.isFinite) ||
+      Math.abs(determinant(affine)) < 1e-12
+    ) {
+      const rows = affine
+        .slice(0, 3)
+        .map((row) => `[${row.map((value) => Math.round(value * 1000) / 1000).join(", ")}]`);
+      throw new LggError(
+        `its affine [${rows.join(", ")}] does not place voxels in space; convert the scan again, ` +
+          "from DICOM with dcm2niix",
+      );
     }
     this.axes = this.closestAxes();
     // The file's axes in the order slice, row, column; each is walked upwards, backwards and leftwards.
@@ -58,19 +80,28 @@ export class Grid {
     return spacing.every((mm, axis) => {
       const limits = axis === stack ? IN_STACK : IN_SLICE;
       const lengths = [mm, mm * this.sliceShape[axis]];
-      return lengths.every((length, i) => length >= 0.999 * limits[i][0] && length <= 1.001 * limits[i][1]);
+      return lengths.every(
+        (length, i) => length >= 0.999 * limits[i][0] && length <= 1.001 * limits[i][1],
+      );
     });
   }
 
   /** Refuse a grid that no head fits, or of which nothing is told: the identity is no scanner's. */
   checkHead() {
-    const isIdentity = this.affine.every((row, i) => row.every((value, k) => value === (i === k ? 1 : 0)));
+    const isIdentity = this.affine.every((row, i) =>
+      row.every((value, k) => value === (i === k ? 1 : 0)),
+    );
     if (!isIdentity && this.fitsHead()) return;
-    const hint = isIdentity ? "; its affine is the identity, which is written where none is known" : "";
+    const hint = isIdentity
+      ? "; its affine is the identity, which is written where none is known"
+      : "";
     const size = this.axialSpacing.map(short).join(" x ");
-    throw new LggError(`has ${this.sliceShape.join(" x ")} voxels of ${size} mm; a head ` +
-      "has 100 to 300 mm a side within its slices and 60 to 300 along their stack, pixels of 0.2 to 3 mm and slices of " +
-      "0.5 to 15 mm: give all slices of the scan, with true voxel sizes in mm, as dcm2niix converts them from DICOM" + hint);
+    throw new LggError(
+      `has ${this.sliceShape.join(" x ")} voxels of ${size} mm; a head ` +
+        "has 100 to 300 mm a side within its slices and 60 to 300 along their stack, pixels of 0.2 to 3 mm and slices of " +
+        "0.5 to 15 mm: give all slices of the scan, with true voxel sizes in mm, as dcm2niix converts them from DICOM" +
+        hint,
+    );
   }
 
   /** Whether the axes of both run the same ways. */
@@ -87,7 +118,8 @@ export class Grid {
   forEachPlace(visit) {
     const strides = [1, this.shape[0], this.shape[0] * this.shape[1]];
     const [depth, height, width] = this.sliceShape;
-    const at = (axis, i, length) => strides[this.order[axis]] * (this.forwards[axis] ? i : length - 1 - i);
+    const at = (axis, i, length) =>
+      strides[this.order[axis]] * (this.forwards[axis] ? i : length - 1 - i);
     for (let d = 0; d < depth; d++) {
       for (let y = 0; y < height; y++) {
         const row = at(0, d, depth) + at(1, y, height);
@@ -100,7 +132,9 @@ export class Grid {
   toSlices(voxels) {
     const slices = new voxels.constructor(voxels.length);
     let i = 0;
-    this.forEachPlace((place) => { slices[i++] = voxels[place]; });
+    this.forEachPlace((place) => {
+      slices[i++] = voxels[place];
+    });
     return slices;
   }
 
@@ -108,7 +142,9 @@ export class Grid {
   fromSlices(slices) {
     const voxels = new slices.constructor(slices.length);
     let i = 0;
-    this.forEachPlace((place) => { voxels[place] = slices[i++]; });
+    this.forEachPlace((place) => {
+      voxels[place] = slices[i++];
+    });
     return voxels;
   }
 
@@ -117,7 +153,9 @@ export class Grid {
     if (String(this.sliceShape) !== String(other.sliceShape)) return false;
     const allowed = 0.1 * Math.min(...this.spacing);
     const others = other.corners();
-    return this.corners().every((corner, i) => corner.every((value, k) => Math.abs(value - others[i][k]) <= allowed));
+    return this.corners().every((corner, i) =>
+      corner.every((value, k) => Math.abs(value - others[i][k]) <= allowed),
+    );
   }
 
   /** Places in mm of the corner voxels, in the order of the axial slices. */
@@ -127,26 +165,37 @@ export class Grid {
       return this.forwards[i] ? both : both.reverse();
     });
     const found = [];
-    for (const d of ends[0]) for (const y of ends[1]) for (const x of ends[2]) {
-      const voxel = [0, 0, 0];
-      voxel[this.order[0]] = d;
-      voxel[this.order[1]] = y;
-      voxel[this.order[2]] = x;
-      found.push([0, 1, 2].map((world) => this.affine[world][3] +
-        voxel.reduce((total, value, axis) => total + value * this.affine[world][axis], 0)));
-    }
+    for (const d of ends[0])
+      for (const y of ends[1])
+        for (const x of ends[2]) {
+          const voxel = [0, 0, 0];
+          voxel[this.order[0]] = d;
+          voxel[this.order[1]] = y;
+          voxel[this.order[2]] = x;
+          found.push(
+            [0, 1, 2].map(
+              (world) =>
+                this.affine[world][3] +
+                voxel.reduce((total, value, axis) => total + value * this.affine[world][axis], 0),
+            ),
+          );
+        }
     return found;
   }
 }
 
 function determinant([a, b, c]) {
-  return a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0]);
+  return (
+    a[0] * (b[1] * c[2] - b[2] * c[1]) -
+    a[1] * (b[0] * c[2] - b[2] * c[0]) +
+    a[2] * (b[0] * c[1] - b[1] * c[0])
+  );
 }
 
 /** Rows and columns of a slice whose pixels have become as high and wide as their shorter side. */
 export function squareSize(height, width, pixel) {
   const side = Math.min(...pixel);
-  return [roundHalfEven(height * pixel[0] / side), roundHalfEven(width * pixel[1] / side)];
+  return [roundHalfEven((height * pixel[0]) / side), roundHalfEven((width * pixel[1]) / side)];
 }
 
 /** A volume with pixels of this height and width, resampled to square ones. */
@@ -161,7 +210,8 @@ export function toSquare(volume, pixel) {
     for (let s = 0; s < 3; s++) {
       for (let k = 0; k < plane.length; k++) plane[k] = data[3 * (d * plane.length + k) + s];
       const resized = resizePlane(plane, height, width, newHeight, newWidth, false);
-      for (let k = 0; k < resized.length; k++) result[3 * (d * resized.length + k) + s] = resized[k];
+      for (let k = 0; k < resized.length; k++)
+        result[3 * (d * resized.length + k) + s] = resized[k];
     }
   }
   return {depth, height: newHeight, width: newWidth, data: result};

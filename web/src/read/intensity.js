@@ -46,9 +46,12 @@ function constantAround(values, [depth, height, width]) {
     counts.set(value, (counts.get(value) ?? 0) + 1);
     total++;
   };
-  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) for (const d of [0, depth - 1]) add(d, y, x);
-  for (let d = 0; d < depth; d++) for (let x = 0; x < width; x++) for (const y of [0, height - 1]) add(d, y, x);
-  for (let d = 0; d < depth; d++) for (let y = 0; y < height; y++) for (const x of [0, width - 1]) add(d, y, x);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) for (const d of [0, depth - 1]) add(d, y, x);
+  for (let d = 0; d < depth; d++)
+    for (let x = 0; x < width; x++) for (const y of [0, height - 1]) add(d, y, x);
+  for (let d = 0; d < depth; d++)
+    for (let y = 0; y < height; y++) for (const x of [0, width - 1]) add(d, y, x);
   let best = null;
   let most = 0;
   for (const [value, count] of counts) {

@@ -21,12 +21,23 @@ const NRRD_TYPES = {
   float64: /^double$/,
 };
 const META_TYPES = {
-  int8: /^MET_CHAR$/, uint8: /^MET_UCHAR$/, int16: /^MET_SHORT$/, uint16: /^MET_USHORT$/,
-  int32: /^MET_(INT|LONG)$/, uint32: /^MET_U(INT|LONG)$/, int64: /^MET_LONG_LONG$/,
-  uint64: /^MET_ULONG_LONG$/, float32: /^MET_FLOAT$/, float64: /^MET_DOUBLE$/,
+  int8: /^MET_CHAR$/,
+  uint8: /^MET_UCHAR$/,
+  int16: /^MET_SHORT$/,
+  uint16: /^MET_USHORT$/,
+  int32: /^MET_(INT|LONG)$/,
+  uint32: /^MET_U(INT|LONG)$/,
+  int64: /^MET_LONG_LONG$/,
+  uint64: /^MET_ULONG_LONG$/,
+  float32: /^MET_FLOAT$/,
+  float64: /^MET_DOUBLE$/,
 };
 const DOMAIN_KINDS = ["domain", "space", "time", "???", "none"]; // any other kind of axis holds sequences
-const SPACES = {ras: "right-anterior-superior", las: "left-anterior-superior", lps: "left-posterior-superior"};
+const SPACES = {
+  ras: "right-anterior-superior",
+  las: "left-anterior-superior",
+  lps: "left-posterior-superior",
+};
 
 export function isItk(name) {
   return /\.(nrrd|nhdr|mha|mhd)$/i.test(name);
@@ -52,10 +63,22 @@ export function readItk(name, buffer, others) {
     const grid = new Grid(spatial, towardsRightAndFront(described));
     if (!described.hasPlace) throw new LggError(NO_PLACE);
     const channels = [];
-    for (let c = 0; c < count; c++) channels.push(grid.toSlices(oneChannel(values, sizes, channelAxis, c)));
+    for (let c = 0; c < count; c++)
+      channels.push(grid.toSlices(oneChannel(values, sizes, channelAxis, c)));
     const [depth, height, width] = grid.sliceShape;
     const names = Array.from({length: depth}, (_, d) => `slice_${d + 1}`);
-    return {name, depth, height, width, channels, names, grid, header: null, truth: null, warnings: []};
+    return {
+      name,
+      depth,
+      height,
+      width,
+      channels,
+      names,
+      grid,
+      header: null,
+      truth: null,
+      warnings: [],
+    };
   });
 }
 
@@ -82,7 +105,12 @@ function towardsRightAndFront({directions, origin}) {
 }
 
 /** The voxels' numbers, of the file itself or of the one that its header names. */
-async function voxelsOf({type, littleEndian, compressed, dataFile, start, skip}, buffer, others, total) {
+async function voxelsOf(
+  {type, littleEndian, compressed, dataFile, start, skip},
+  buffer,
+  others,
+  total,
+) {
   let data = buffer.slice(start);
   if (dataFile !== null) {
     const wanted = dataFile.replace(/^.*[/\\]/, "");
@@ -98,7 +126,8 @@ async function voxelsOf({type, littleEndian, compressed, dataFile, start, skip},
 
 function typeOf(name, patterns) {
   const found = Object.keys(TYPES).find((type) => patterns[type].test(name));
-  if (!found) throw new LggError(`its pixels are of the type ${name}; save real numbers, as grey levels`);
+  if (!found)
+    throw new LggError(`its pixels are of the type ${name}; save real numbers, as grey levels`);
   return TYPES[found];
 }
 
@@ -131,13 +160,23 @@ function describeNrrd(buffer) {
   if (type.bytes > 1 && !fields.endian) throw new Error('its header has no line "endian"');
   const encoding = fields.encoding.toLowerCase();
   if (!["raw", "gzip", "gz"].includes(encoding)) {
-    throw new LggError(`its voxels are written as ${encoding}; this page reads raw and gzip: save it so`);
+    throw new LggError(
+      `its voxels are written as ${encoding}; this page reads raw and gzip: save it so`,
+    );
   }
-  if (Number(fields.lineskip ?? 0) !== 0) throw new LggError("its voxels begin behind lines of text; save it without");
+  if (Number(fields.lineskip ?? 0) !== 0)
+    throw new LggError("its voxels begin behind lines of text; save it without");
   const sizes = numbersOf(fields.sizes);
-  return {type, sizes, compressed: encoding !== "raw", littleEndian: fields.endian?.toLowerCase() !== "big",
-    dataFile: fields.datafile ?? null, start: end ? end.index + end[0].length : buffer.byteLength,
-    skip: Number(fields.byteskip ?? 0), ...placeNrrd(fields, sizes)};
+  return {
+    type,
+    sizes,
+    compressed: encoding !== "raw",
+    littleEndian: fields.endian?.toLowerCase() !== "big",
+    dataFile: fields.datafile ?? null,
+    start: end ? end.index + end[0].length : buffer.byteLength,
+    skip: Number(fields.byteskip ?? 0),
+    ...placeNrrd(fields, sizes),
+  };
 }
 
 /** Which axis holds sequences, where the others lead, and whether the file says how it lies. */
@@ -145,7 +184,9 @@ function placeNrrd(fields, sizes) {
   const kinds = fields.kinds?.toLowerCase().split(/\s+/) ?? [];
   const vectors = fields.spacedirections?.match(/none|\([^)]*\)/gi) ?? [];
   const spacings = numbersOf(fields.spacings ?? "");
-  let channelAxis = sizes.findIndex((_, axis) => kinds[axis] && !DOMAIN_KINDS.includes(kinds[axis]));
+  let channelAxis = sizes.findIndex(
+    (_, axis) => kinds[axis] && !DOMAIN_KINDS.includes(kinds[axis]),
+  );
   const isList = channelAxis < 0 && sizes.length === 4; // of volumes
   if (channelAxis < 0) channelAxis = isList ? 3 : null;
   const directions = [];
@@ -186,7 +227,8 @@ function describeMeta(buffer) {
   if (fields.BinaryData !== undefined && !isTrue(fields.BinaryData)) {
     throw new LggError("its voxels are written as text; this page reads binary data: save it so");
   }
-  if (/^LIST|%/.test(last[1])) throw new LggError("its voxels lie in several files; save them in one");
+  if (/^LIST|%/.test(last[1]))
+    throw new LggError("its voxels lie in several files; save them in one");
   const shape = numbersOf(fields.DimSize);
   const interleaved = Number(fields.ElementNumberOfChannels ?? 1);
   const isList = interleaved === 1 && shape.length === 4;
@@ -196,18 +238,28 @@ function describeMeta(buffer) {
     sizes = [interleaved, ...shape];
     channelAxis = 0;
   }
-  return {type: typeOf(fields.ElementType, META_TYPES), sizes, channelAxis,
+  return {
+    type: typeOf(fields.ElementType, META_TYPES),
+    sizes,
+    channelAxis,
     compressed: isTrue(fields.CompressedData),
     littleEndian: !isTrue(fields.ElementByteOrderMSB ?? fields.BinaryDataByteOrderMSB),
-    dataFile: /^LOCAL$/i.test(last[1]) ? null : last[1], start: last.index + last[0].length,
-    skip: Number(fields.HeaderSize ?? 0), ...placeMeta(fields, shape.length), hasPlace: true};
+    dataFile: /^LOCAL$/i.test(last[1]) ? null : last[1],
+    start: last.index + last[0].length,
+    skip: Number(fields.HeaderSize ?? 0),
+    ...placeMeta(fields, shape.length),
+    hasPlace: true,
+  };
 }
 
 /** Where the axes lead: each row of the matrix is the direction of one axis. */
 function placeMeta(fields, dimensions) {
   const matrix = numbersOf(fields.TransformMatrix ?? fields.Rotation ?? fields.Orientation ?? "");
   const steps = numbersOf(fields.ElementSpacing ?? fields.ElementSize ?? "");
-  const origin = numbersOf(fields.Offset ?? fields.Position ?? fields.Origin ?? "0 0 0").slice(0, 3);
+  const origin = numbersOf(fields.Offset ?? fields.Position ?? fields.Origin ?? "0 0 0").slice(
+    0,
+    3,
+  );
   const directions = [0, 1, 2].map((axis) => {
     let row = [0, 1, 2].map((world) => (world === axis ? 1 : 0));
     if (matrix.length) row = matrix.slice(dimensions * axis, dimensions * axis + 3);

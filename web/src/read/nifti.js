@@ -6,9 +6,18 @@ import {Grid} from "./grid.js";
 import {inflate, isGzip, readNumbers, TYPES} from "./numbers.js";
 import {checkSize, NO_PLACE, reading, tuple} from "./sizes.js";
 
-const TYPE_CODES = { // by NIfTI's number of a type
-  2: "uint8", 4: "int16", 8: "int32", 16: "float32", 64: "float64", 256: "int8", 512: "uint16", 768: "uint32",
-  1024: "int64", 1280: "uint64",
+const TYPE_CODES = {
+  // by NIfTI's number of a type
+  2: "uint8",
+  4: "int16",
+  8: "int32",
+  16: "float32",
+  64: "float64",
+  256: "int8",
+  512: "uint16",
+  768: "uint32",
+  1024: "int64",
+  1280: "uint64",
 };
 
 const TO_MM = {1: 1000, 3: 0.001}; // metres and microns; anything else is taken as mm
@@ -32,7 +41,9 @@ async function readWhole(name, given) {
   }
   const type = TYPES[TYPE_CODES[header.datatypeCode]];
   if (!type) {
-    throw new LggError(`its pixels are of the type ${header.datatypeCode}; save real numbers, as grey levels`);
+    throw new LggError(
+      `its pixels are of the type ${header.datatypeCode}; save real numbers, as grey levels`,
+    );
   }
   checkSize(...shape);
   const perChannel = shape[0] * shape[1] * shape[2];
@@ -48,8 +59,18 @@ async function readWhole(name, given) {
   const [depth, height, width] = grid.sliceShape;
   const names = Array.from({length: depth}, (_, d) => `slice_${d + 1}`);
   const kept = header instanceof nifti.NIFTI1 && header.littleEndian ? buffer.slice(0, 348) : null;
-  return {name, depth, height, width, channels, names, grid, header: kept, truth: null,
-    warnings: told.map((words) => `${name}: ${words}`)};
+  return {
+    name,
+    depth,
+    height,
+    width,
+    channels,
+    names,
+    grid,
+    header: kept,
+    truth: null,
+    warnings: told.map((words) => `${name}: ${words}`),
+  };
 }
 
 /** Intensities of the numbers as stored: multiplied by the slope, plus the intercept, where there is a slope. */
@@ -73,7 +94,8 @@ function placeOf(header, shape, buffer) {
   if (header.qform_code > 0) forms.push(inMm(qformOf(header)));
   if (!forms.length) throw new LggError(NO_PLACE);
   const grids = forms.map((form) => gridOrNull(shape, form)).filter(Boolean);
-  if (grids.length === forms.length && areConsistent(grids, plain)) return {grid: grids[0], told: []};
+  if (grids.length === forms.length && areConsistent(grids, plain))
+    return {grid: grids[0], told: []};
   const heads = grids.filter((grid) => grid.fitsHead());
   const fitting = heads.length ? heads : [new Grid(shape, forms[0])];
   const sizes = [...forms, plain.affine].map((affine) => pythonList(voxelSizes(affine)));
@@ -82,7 +104,10 @@ function placeOf(header, shape, buffer) {
     throw new LggError(`${told}; convert the scan again, from DICOM with dcm2niix`);
   }
   const taken = pythonList(fitting[0].axialSpacing);
-  return {grid: fitting[0], told: [`${told}; read as slices, rows and columns ${taken} mm apart, as fits a head`]};
+  return {
+    grid: fitting[0],
+    told: [`${told}; read as slices, rows and columns ${taken} mm apart, as fits a head`],
+  };
 }
 
 function gridOrNull(shape, affine) {
@@ -95,8 +120,13 @@ function gridOrNull(shape, affine) {
 
 /** Whether all turn the volume alike, and have voxels about as large as `plain`. */
 function areConsistent(grids, plain) {
-  return grids.every((grid) => grid.turnsLike(grids[0]) &&
-    grid.spacing.every((mm, axis) => Math.abs(mm - plain.spacing[axis]) <= 0.05 * plain.spacing[axis]));
+  return grids.every(
+    (grid) =>
+      grid.turnsLike(grids[0]) &&
+      grid.spacing.every(
+        (mm, axis) => Math.abs(mm - plain.spacing[axis]) <= 0.05 * plain.spacing[axis],
+      ),
+  );
 }
 
 function voxelSizes(affine) {
@@ -105,7 +135,8 @@ function voxelSizes(affine) {
 
 /** Numbers in at most three decimals, as Python prints a list of floats. */
 function pythonList(numbers) {
-  const texts = numbers.map((number) => Math.round(1000 * number) / 1000)
+  const texts = numbers
+    .map((number) => Math.round(1000 * number) / 1000)
     .map((number) => (Number.isInteger(number) ? number.toFixed(1) : String(number)));
   return `[${texts.join(", ")}]`;
 }
@@ -129,10 +160,16 @@ function qformOf(header) {
   const rotation = [
     [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
     [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-    [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c]];
+    [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+  ];
   const turn = header.pixDims[0] < 0 ? -1 : 1;
   const offset = [header.qoffset_x, header.qoffset_y, header.qoffset_z];
-  const rows = rotation.map((row, world) => [row[0] * size[0], row[1] * size[1], turn * row[2] * size[2], offset[world]]);
+  const rows = rotation.map((row, world) => [
+    row[0] * size[0],
+    row[1] * size[1],
+    turn * row[2] * size[2],
+    offset[world],
+  ]);
   return [...rows, [0, 0, 0, 1]];
 }
 
@@ -140,8 +177,10 @@ function qformOf(header) {
 function sformOf(header, buffer) {
   const view = new DataView(buffer);
   const isFirst = header instanceof nifti.NIFTI1;
-  const at = (row, column) => isFirst ? view.getFloat32(280 + 16 * row + 4 * column, header.littleEndian)
-    : view.getFloat64(400 + 32 * row + 8 * column, header.littleEndian);
+  const at = (row, column) =>
+    isFirst
+      ? view.getFloat32(280 + 16 * row + 4 * column, header.littleEndian)
+      : view.getFloat64(400 + 32 * row + 8 * column, header.littleEndian);
   const rows = [0, 1, 2].map((row) => [0, 1, 2, 3].map((column) => at(row, column)));
   return [...rows, [0, 0, 0, 1]];
 }
@@ -165,11 +204,14 @@ export function writeNifti(channels, grid, header) {
     view.setUint8(123, 2); // mm
     view.setInt16(254, 1, true); // sform: scanner's coordinates
     for (let row = 0; row < 3; row++) {
-      for (let column = 0; column < 4; column++) view.setFloat32(280 + 16 * row + 4 * column, grid.affine[row][column], true);
+      for (let column = 0; column < 4; column++)
+        view.setFloat32(280 + 16 * row + 4 * column, grid.affine[row][column], true);
     }
   }
   view.setInt16(40, channels.length > 1 ? 4 : 3, true);
-  [...grid.shape, channels.length, 1, 1, 1].forEach((length, axis) => view.setInt16(42 + 2 * axis, length, true));
+  [...grid.shape, channels.length, 1, 1, 1].forEach((length, axis) =>
+    view.setInt16(42 + 2 * axis, length, true),
+  );
   view.setInt16(70, 2, true); // unsigned bytes
   view.setInt16(72, 8, true);
   view.setFloat32(108, 352, true); // the voxels' place
@@ -178,6 +220,8 @@ export function writeNifti(channels, grid, header) {
   view.setFloat32(124, 0, true); // a grey window of the scan's would show a mask as black
   view.setFloat32(128, 0, true);
   new Uint8Array(buffer, 344, 4).set([0x6e, 0x2b, 0x31, 0]); // "n+1"
-  channels.forEach((slices, c) => new Uint8Array(buffer, 352 + c * size, size).set(grid.fromSlices(slices)));
+  channels.forEach((slices, c) =>
+    new Uint8Array(buffer, 352 + c * size, size).set(grid.fromSlices(slices)),
+  );
   return buffer;
 }

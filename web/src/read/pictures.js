@@ -7,12 +7,31 @@ import {LggError} from "../errors.js";
 import {checkSize, reading, tuple} from "./sizes.js";
 
 const SUFFIX = /\.(tiff?|png|jpe?g|bmp)$/i;
-const MASK = /(?<![a-z])(?:masks?|seg|segmentations?|labels?|annotations?|(?:ground)?truth|gt|roi)(?![a-z])/gi;
-const READINGS = [/(\d+)/, /([-+]?\d+)/, /(\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)/,
-  /([-+]?\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)/]; // of numbers in names
+const MASK =
+  /(?<![a-z])(?:masks?|seg|segmentations?|labels?|annotations?|(?:ground)?truth|gt|roi)(?![a-z])/gi;
+const READINGS = [
+  /(\d+)/,
+  /([-+]?\d+)/,
+  /(\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)/,
+  /([-+]?\d+(?:[.,]\d+)?(?:e[-+]?\d+)?)/,
+]; // of numbers in names
 const SIGN = /(?:^|[^a-z0-9])-\d|-\d+[.,]\d/i; // more than a dash after a word
 const MOST_PIXELS = 178_956_970; // that Pillow unpacks
-const TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}; // of a tag's types
+const TIFF_BYTES = {
+  1: 1,
+  2: 1,
+  3: 2,
+  4: 4,
+  5: 8,
+  6: 1,
+  7: 1,
+  8: 2,
+  9: 4,
+  10: 8,
+  11: 4,
+  12: 8,
+  13: 4,
+}; // of a tag's types
 const SIZES_OF_PIXELS = [279, 325]; // tags: bytes of each strip, of each tile
 const SURE = 30; // pixels of either value from which on a slice of two values is a mask
 
@@ -46,18 +65,33 @@ export async function readPictures(files) {
   const slices = files.filter((file) => !isMask(file.name)).sort(byName);
   const pages = new Map();
   for (const file of slices) pages.set(file, await readPages(file));
-  checkAlike(slices, slices.map((file) => pages.get(file)));
+  checkAlike(
+    slices,
+    slices.map((file) => pages.get(file)),
+  );
   const [{height, width}] = pages.get(slices[0]);
   const depth = [...pages.values()].flat().length;
   await reading(slices[0].name, "a picture", () => checkSize(depth, height, width));
   const drawn = masks.length ? await readTruth(slices, masks, pages) : null;
   const {order, warnings} = inOrder(slices);
   const all = order.flatMap((file) => pages.get(file));
-  const names = order.length === all.length ? order.map((file) => stem(file.name))
-    : all.map((_, page) => `${stem(order[0].name)}_${page + 1}`);
+  const names =
+    order.length === all.length
+      ? order.map((file) => stem(file.name))
+      : all.map((_, page) => `${stem(order[0].name)}_${page + 1}`);
   const truth = drawn ? asMask(order.flatMap((file) => drawn.get(file))) : null;
-  return {name: order[0].name, depth, height, width, channels: channelsOf(all), names, grid: null,
-    header: null, truth, warnings};
+  return {
+    name: order[0].name,
+    depth,
+    height,
+    width,
+    channels: channelsOf(all),
+    names,
+    grid: null,
+    header: null,
+    truth,
+    warnings,
+  };
 }
 
 /** Every picture must have the first one's size, channels and type, a name of its own, and none may be a mask. */
@@ -74,7 +108,10 @@ function checkAlike(files, pages) {
       wrong = "holds several slices; give it alone, or one picture per slice";
     } else if (kind(pages[i]) !== kind(pages[0])) {
       wrong = `${kind(pages[i])}, but ${files[0].name} is ${kind(pages[0])}; all slices of a scan are alike: give one scan alone`;
-    } else if (pages[i].every((page) => hasTwoValues(page)) && !all.every((page) => hasTwoValues(page, 0))) {
+    } else if (
+      pages[i].every((page) => hasTwoValues(page)) &&
+      !all.every((page) => hasTwoValues(page, 0))
+    ) {
       wrong = "has two values, as a mask has, and other slices have more; take the masks out";
     } else if (copy >= 0) {
       wrong = `shows the very same picture as ${files[copy].name}; take the copy out`;
@@ -107,7 +144,11 @@ function isPainted(pages) {
 
 /** Whether two pictures hold the same levels, and more than one. */
 function isSame(one, other) {
-  return one.length === other.length && one.every((level, k) => level === other[k]) && one.some((level) => level !== one[0]);
+  return (
+    one.length === other.length &&
+    one.every((level, k) => level === other[k]) &&
+    one.some((level) => level !== one[0])
+  );
 }
 
 /** Type and shape, as NumPy tells them. */
@@ -147,15 +188,18 @@ function inOrder(files) {
     const order = [...files].sort((one, other) => numbers.get(one) - numbers.get(other));
     const steps = order.slice(1).map((file, i) => numbers.get(file) - numbers.get(order[i]));
     const key = order.map((file) => file.name).join("\n");
-    if (!orders.has(key) || rangeOf(steps) < rangeOf(orders.get(key).steps)) orders.set(key, {order, steps});
+    if (!orders.has(key) || rangeOf(steps) < rangeOf(orders.get(key).steps))
+      orders.set(key, {order, steps});
   }
   const all = [...orders.values()];
   const even = all.filter(({steps}) => rangeOf(steps) < 1e-6);
   const left = even.length ? even : all;
   if (left.length !== 1) {
     const what = left.length ? "can be read in several ways" : "do not give one number to each";
-    throw new LggError(`${files[0].name}: the numbers in the names of the slices ${what}, so their order is open; give one ` +
-      "scan alone, and rename its slices to 001, 002 and so on");
+    throw new LggError(
+      `${files[0].name}: the numbers in the names of the slices ${what}, so their order is open; give one ` +
+        "scan alone, and rename its slices to 001, 002 and so on",
+    );
   }
   const [{order, steps}] = left;
   return {order, warnings: even.length ? [] : gapIn(order, steps)};
@@ -184,17 +228,23 @@ function rangeOf(values) {
 function gapIn(order, steps) {
   const usual = median(steps);
   const odd = steps.findIndex((step) => Math.abs(step - usual) > 1e-6);
-  return [`${order[odd].name} and ${order[odd + 1].name} are neighbours, and their numbers are not as far apart as those of ` +
-    "other slices; a slice may be lost"];
+  return [
+    `${order[odd].name} and ${order[odd + 1].name} are neighbours, and their numbers are not as far apart as those of ` +
+      "other slices; a slice may be lost",
+  ];
 }
 
 /** The pages' channels, each slice after slice; three equal channels are one. */
 function channelsOf(pages) {
   const size = pages[0].width * pages[0].height;
   const count = pages[0].channels;
-  const channels = Array.from({length: count}, () => new pages[0].data.constructor(pages.length * size));
+  const channels = Array.from(
+    {length: count},
+    () => new pages[0].data.constructor(pages.length * size),
+  );
   pages.forEach(({data}, d) => {
-    for (let k = 0; k < size; k++) for (let c = 0; c < count; c++) channels[c][d * size + k] = data[count * k + c];
+    for (let k = 0; k < size; k++)
+      for (let c = 0; c < count; c++) channels[c][d * size + k] = data[count * k + c];
   });
   const differ = channels.some((channel) => channel.some((value, i) => value !== channels[0][i]));
   return differ ? channels : [channels[0]];
@@ -208,7 +258,8 @@ function readPages({name, buffer}) {
 function pagesOf(buffer) {
   const bytes = new Uint8Array(buffer);
   if (bytes[0] === 0x89 && bytes[1] === 0x50) return [fromPng(bytes)];
-  const isTiff = (bytes[0] === 0x49 && bytes[1] === 0x49) || (bytes[0] === 0x4d && bytes[1] === 0x4d);
+  const isTiff =
+    (bytes[0] === 0x49 && bytes[1] === 0x49) || (bytes[0] === 0x4d && bytes[1] === 0x4d);
   return isTiff ? fromTiff(buffer) : fromBrowser(bytes);
 }
 
@@ -221,7 +272,8 @@ function fromPng(bytes) {
   const size = width * height;
   if (palette) return {width, height, channels: 3, data: fromPalette(png, size)};
   const alpha = png.channels === 2 || png.channels === 4;
-  if (alpha && png.depth === 16) throw new LggError("has 16 bits and transparency; save it without");
+  if (alpha && png.depth === 16)
+    throw new LggError("has 16 bits and transparency; save it without");
   const channels = png.channels >= 3 ? 3 : 1;
   const values = png.depth < 8 ? spread(png, size) : png.data;
   const data = new values.constructor(size * channels);
@@ -236,14 +288,18 @@ function fromPng(bytes) {
 function checkPicture(height, width) {
   const pixels = height * width;
   if (pixels > MOST_PIXELS) {
-    throw new LggError(`Image size (${pixels} pixels) exceeds limit of ${MOST_PIXELS} pixels; no scan has slices as large: ` +
-      "crop or shrink it");
+    throw new LggError(
+      `Image size (${pixels} pixels) exceeds limit of ${MOST_PIXELS} pixels; no scan has slices as large: ` +
+        "crop or shrink it",
+    );
   }
   checkSize(height, width);
 }
 
 function transparent() {
-  return new LggError("is partly transparent, and what shows there depends on the viewer; save it without transparency");
+  return new LggError(
+    "is partly transparent, and what shows there depends on the viewer; save it without transparency",
+  );
 }
 
 function oneBit() {
@@ -293,13 +349,17 @@ function fromTiff(buffer) {
     const {width, height} = page;
     const samples = page.samplesPerPixel ?? 1;
     if (samples !== 1 && samples !== 3) {
-      throw new LggError(`has ${samples} channels, and a viewer shows 1 or 3; save each sequence on its own, without ` +
-        "transparency, and name them by --flair, --pre and --post");
+      throw new LggError(
+        `has ${samples} channels, and a viewer shows 1 or 3; save each sequence on its own, without ` +
+          "transparency, and name them by --flair, --pre and --post",
+      );
     }
     let data = page.data;
     if (page.sampleFormat === 2 && data instanceof Uint16Array) data = Int16Array.from(data);
     if (page.palette) {
-      data = Uint8Array.from(Array.from(data).flatMap((number) => page.palette[number].map((level) => level >> 8)));
+      data = Uint8Array.from(
+        Array.from(data).flatMap((number) => page.palette[number].map((level) => level >> 8)),
+      );
       return {width, height, channels: 3, data};
     }
     return {width, height, channels: samples, data};
@@ -311,8 +371,10 @@ function checkUsed(view) {
   const {used, ofFirst} = tiffUse(view);
   const left = view.byteLength - used;
   if (left > 1000 && left > 0.5 * ofFirst) {
-    throw new LggError(`${left} bytes of it belong to no page: its list of pages ends too early; save it again, or one ` +
-      "picture per slice");
+    throw new LggError(
+      `${left} bytes of it belong to no page: its list of pages ends too early; save it again, or one ` +
+        "picture per slice",
+    );
   }
 }
 
@@ -363,7 +425,8 @@ async function fromBrowser(bytes) {
   bitmap.close();
   const pixels = context.getImageData(0, 0, width, height).data;
   const data = new Uint8Array(3 * width * height);
-  for (let k = 0; k < width * height; k++) for (let c = 0; c < 3; c++) data[3 * k + c] = pixels[4 * k + c];
+  for (let k = 0; k < width * height; k++)
+    for (let c = 0; c < 3; c++) data[3 * k + c] = pixels[4 * k + c];
   return [{width, height, channels: 3, data}];
 }
 
@@ -375,7 +438,11 @@ function jpegSize(bytes) {
     if (bytes[place] !== 0xff) return null;
     const marker = bytes[place + 1];
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-    if (isFrame) return [(bytes[place + 5] << 8) + bytes[place + 6], (bytes[place + 7] << 8) + bytes[place + 8]];
+    if (isFrame)
+      return [
+        (bytes[place + 5] << 8) + bytes[place + 6],
+        (bytes[place + 7] << 8) + bytes[place + 8],
+      ];
     place += 2 + (bytes[place + 2] << 8) + bytes[place + 3];
   }
   throw new Error("a JPEG without a picture");
@@ -408,8 +475,10 @@ async function readTruth(files, masks, pages) {
   }
   const lost = files.filter((file) => !truth.has(file));
   if (lost.length) {
-    throw new LggError(`${lost[0].name}: ${lost.length} of ${files.length} slices have no mask, and others have one; give ` +
-      "every slice one (black where there is no tumour), or take them out");
+    throw new LggError(
+      `${lost[0].name}: ${lost.length} of ${files.length} slices have no mask, and others have one; give ` +
+        "every slice one (black where there is no tumour), or take them out",
+    );
   }
   return truth;
 }
@@ -430,15 +499,21 @@ function readMask({name, buffer}) {
     const bytes = new Uint8Array(buffer);
     if (bytes[0] === 0x89 && bytes[1] === 0x50) {
       const {depth, width, height, data} = decodePng(bytes, {checkCrc: true});
-      if (depth === 1) return [{width, height, channels: 1, data: unpack(data, 1, width, height, width * height)}];
+      if (depth === 1)
+        return [{width, height, channels: 1, data: unpack(data, 1, width, height, width * height)}];
     }
     const pages = await pagesOf(buffer);
     for (const page of pages) {
       const values = [...new Set(page.data)].sort((a, b) => a - b);
-      const fits = [[0, 255], [0, 1]].some((allowed) => values.every((value) => allowed.includes(value)));
+      const fits = [
+        [0, 255],
+        [0, 1],
+      ].some((allowed) => values.every((value) => allowed.includes(value)));
       if (!fits) {
-        throw new LggError(`it has the values [${values.slice(0, 6).join(", ")}]; a mask holds 0 and 255 (or 0 and 1) ` +
-          "only: save it without smoothing or lossy compression");
+        throw new LggError(
+          `it has the values [${values.slice(0, 6).join(", ")}]; a mask holds 0 and 255 (or 0 and 1) ` +
+            "only: save it without smoothing or lossy compression",
+        );
       }
     }
     return pages;

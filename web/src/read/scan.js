@@ -7,7 +7,11 @@ import {isNifti, readNifti} from "./nifti.js";
 import {isMask, isPicture, readPictures} from "./pictures.js";
 import {reading, short, tuple} from "./sizes.js";
 
-const GUESSES = [["flair", /flair/i], ["post", /t1(ce|c|gd)|post|contrast|gad/i], ["pre", /t1|pre/i]];
+const GUESSES = [
+  ["flair", /flair/i],
+  ["post", /t1(ce|c|gd)|post|contrast|gad/i],
+  ["pre", /t1|pre/i],
+];
 
 /**
  * What lies in files {name, buffer}: one stack of slices with one or several channels, each with a label.
@@ -20,12 +24,18 @@ export async function readStack(files) {
   const pictures = files.filter((file) => isPicture(file.name));
   const slices = pictures.filter((file) => !isMask(file.name));
   const name = files[0]?.name ?? "nothing";
-  const kinds = Object.entries({nifti, itk, pictures: slices}).filter(([, some]) => some.length).map(([kind]) => kind);
+  const kinds = Object.entries({nifti, itk, pictures: slices})
+    .filter(([, some]) => some.length)
+    .map(([kind]) => kind);
   if (kinds.length > 1) {
-    throw new LggError(`${name}: holds scans of several kinds (${kinds.join(", ")}); name one file, or a folder of one`);
+    throw new LggError(
+      `${name}: holds scans of several kinds (${kinds.join(", ")}); name one file, or a folder of one`,
+    );
   }
   if (pictures.length && !slices.length) {
-    throw new LggError(`${pictures[0].name}: ${pictures[0].name} is a mask by its name; name the pictures of the scan`);
+    throw new LggError(
+      `${pictures[0].name}: ${pictures[0].name} is a mask by its name; name the pictures of the scan`,
+    );
   }
   if (nifti.length || itk.length) {
     const stacks = [];
@@ -38,15 +48,19 @@ export async function readStack(files) {
     stack.labels = stack.channels.map((_, i) => `channel ${i + 1}`);
     return stack;
   }
-  throw new LggError(`${name}: no picture there (.png, .tif, .jpg, .bmp), no NIfTI, NRRD, MetaImage and no DICOM; convert ` +
-    "it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)");
+  throw new LggError(
+    `${name}: no picture there (.png, .tif, .jpg, .bmp), no NIfTI, NRRD, MetaImage and no DICOM; convert ` +
+      "it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)",
+  );
 }
 
 /** Several files as one stack: all must have one channel and lie on the first one's voxels. */
 function joinStacks(stacks) {
   const [first] = stacks;
   if (stacks.length === 1) {
-    first.labels = first.channels.map((_, i) => (first.channels.length === 1 ? first.name : `channel ${i + 1}`));
+    first.labels = first.channels.map((_, i) =>
+      first.channels.length === 1 ? first.name : `channel ${i + 1}`,
+    );
     return first;
   }
   const shapeOf = ({depth, height, width}) => tuple([depth, height, width]);
@@ -60,17 +74,24 @@ function joinStacks(stacks) {
       wrong = `does not show the same places as ${first.name}`;
     }
     if (wrong) {
-      throw new LggError(`${stack.name}: ${wrong}; register and resample it to FLAIR, in the same format, or give one file ` +
-        "that holds all sequences, with --order");
+      throw new LggError(
+        `${stack.name}: ${wrong}; register and resample it to FLAIR, in the same format, or give one file ` +
+          "that holds all sequences, with --order",
+      );
     }
   }
-  return {...first, channels: stacks.map((stack) => stack.channels[0]), labels: stacks.map((stack) => stack.name),
-    warnings: stacks.flatMap((stack) => stack.warnings)};
+  return {
+    ...first,
+    channels: stacks.map((stack) => stack.channels[0]),
+    labels: stacks.map((stack) => stack.name),
+    warnings: stacks.flatMap((stack) => stack.warnings),
+  };
 }
 
 /** Which sequence each channel of a stack is, as far as its number and the files' names tell. */
 export function guessOrder(stack) {
-  if (stack.labels.every((label) => label.startsWith("channel"))) return usualOrder(stack.labels.length);
+  if (stack.labels.every((label) => label.startsWith("channel")))
+    return usualOrder(stack.labels.length);
   if (stack.labels.length === 1) return ["flair"];
   const seen = new Set();
   return stack.labels.map((label) => {
@@ -92,9 +113,19 @@ export async function ownScan(stack, order) {
   warnings.push(...composed.warnings);
   const pixel = stack.grid ? stack.grid.pixel : [1, 1];
   if (Math.max(...pixel) > 3 * Math.min(...pixel)) {
-    warnings.push(`its axial slices have pixels of ${short(pixel[0])} x ${short(pixel[1])} mm; do not expect much of slices ` +
-      "as coarse as that");
+    warnings.push(
+      `its axial slices have pixels of ${short(pixel[0])} x ${short(pixel[1])} mm; do not expect much of slices ` +
+        "as coarse as that",
+    );
   }
-  return {name: stack.name, volume: composed.volume, names: stack.names, truth: stack.truth, pixel, grid: stack.grid,
-    header: stack.header, warnings};
+  return {
+    name: stack.name,
+    volume: composed.volume,
+    names: stack.names,
+    truth: stack.truth,
+    pixel,
+    grid: stack.grid,
+    header: stack.header,
+    warnings,
+  };
 }
