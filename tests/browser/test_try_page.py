@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import threading
 from pathlib import Path
 
@@ -240,6 +241,12 @@ def compare(opened, folder: Path, model, scan, name: str) -> None:
     ours = (wanted.trust.expected_dice, wanted.trust.low, wanted.trust.high)
     assert np.abs(np.subtract(expected, np.round(ours, 2))).max() < 0.011, name
     assert opened.warnings() == list(dict.fromkeys(warnings)), name
+
+
+def test_scripts_are_formatted(site):
+    """`npm run format` in web/ does it."""
+    result = subprocess.run(["npm", "run", "check"], cwd=try_page.WEB, capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
 
 
 # ------------------------------------------------------------------ the package's answer

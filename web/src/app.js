@@ -75,11 +75,11 @@ const events = {
   },
 };
 
-/** A line for the reader on what goes on, and how far it is; without a share nothing goes on any more. */
-function progress(text, share = null) {
+/** Tell the reader what is going on, and which fraction of it is done; without one nothing goes on any more. */
+function progress(text, fraction = null) {
   part("status").textContent = text;
-  part("progress").hidden = share === null;
-  if (share !== null) part("progress").value = share;
+  part("progress").hidden = fraction === null;
+  if (fraction !== null) part("progress").value = fraction;
 }
 
 function complain(message) {
@@ -629,7 +629,7 @@ function borderWords({yours, network: predicted, truth}) {
     ["the network's mask", predicted],
   ];
   const first = outlines.find(([, each]) => each && count(each));
-  if (!first) return "What one pixel of border costs is told here as soon as there is an outline.";
+  if (!first) return "What one pixel of border costs is shown here as soon as there is an outline.";
   const [words, mask] = first;
   const grown = dice(mask, moveBorder(mask, scan.height, scan.width, true));
   const shrunk = dice(mask, moveBorder(mask, scan.height, scan.width, false));

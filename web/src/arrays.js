@@ -7,9 +7,9 @@ export function sum(values) {
   return total;
 }
 
-/** The value at `share` (0 to 1) of sorted values, between neighbours if need be: numpy.percentile. */
-export function percentile(sorted, share) {
-  const place = share * (sorted.length - 1);
+/** The value at `fraction` (0 to 1) of sorted values, between neighbours if need be: numpy.percentile. */
+export function percentile(sorted, fraction) {
+  const place = fraction * (sorted.length - 1);
   const below = Math.floor(place);
   const above = Math.min(below + 1, sorted.length - 1);
   return sorted[below] + (place - below) * (sorted[above] - sorted[below]);

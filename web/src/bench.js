@@ -105,12 +105,12 @@ function dimToFit(levels, picture, sequence) {
   }
 }
 
-/** The level below which this share of the counted levels lies. */
-function levelAt(counts, share) {
+/** The level below which this fraction of the counted levels lies. */
+function levelAt(counts, fraction) {
   const total = counts.reduce((sum, count) => sum + count, 0);
   let seen = 0;
   let level = 0;
-  while (level < counts.length - 1 && seen + counts[level] <= share * (total - 1))
+  while (level < counts.length - 1 && seen + counts[level] <= fraction * (total - 1))
     seen += counts[level++];
   return level;
 }

@@ -24,11 +24,11 @@ export class Drawing {
   stroke(d, from, to, diameter, value) {
     const steps = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])));
     for (let i = 0; i <= steps; i++) {
-      const share = i / steps;
+      const fraction = i / steps;
       this.dab(
         d,
-        from[0] + share * (to[0] - from[0]),
-        from[1] + share * (to[1] - from[1]),
+        from[0] + fraction * (to[0] - from[0]),
+        from[1] + fraction * (to[1] - from[1]),
         diameter / 2,
         value,
       );

@@ -15,12 +15,12 @@ export function cut(values, bound) {
 }
 
 /** Remove components that weigh too little; each weighs the sum of its probability above the threshold. */
-function removeWeak(mask, probability, shape, threshold, share) {
+function removeWeak(mask, probability, shape, threshold, least) {
   const {labels, sizes} = components(mask, shape);
   const weights = new Float64Array(sizes.length + 1);
   for (let i = 0; i < mask.length; i++)
     if (mask[i]) weights[labels[i]] += probability[i] - threshold;
-  const enough = share * Math.max(...weights);
+  const enough = least * Math.max(...weights);
   for (let i = 0; i < mask.length; i++) if (mask[i] && weights[labels[i]] < enough) mask[i] = 0;
 }
 

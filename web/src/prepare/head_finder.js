@@ -363,9 +363,9 @@ function innerHead(tissue, height, width, side) {
 }
 
 /** What is odd about a head, and what to do, in words. */
-function implausible(share, side, size, centre) {
+function implausible(fraction, side, size, centre) {
   const doubts = [];
-  const percent = roundHalfEven(100 * share);
+  const percent = roundHalfEven(100 * fraction);
   if (percent < 5)
     doubts.push(`tissue fills only ${percent} % of the picture: crop the scan to the head`);
   if (percent > 80) {

@@ -51,12 +51,12 @@ export function checkLevels(named, what) {
       if (found.size > FEW) break;
     }
     if (found.size > 1 && found.size <= LABELS) {
-      const told = [...found]
+      const levels = [...found]
         .sort((a, b) => a - b)
         .map((value) => Number(value.toPrecision(6)))
         .join(", ");
       throw new LggError(
-        `${what}: ${IN_WORDS[name]} has only the values ${told}, as a mask or a label map has; name ` +
+        `${what}: ${IN_WORDS[name]} has only the values ${levels}, as a mask or a label map has; name ` +
           "the scan itself, or say skip for this one of several channels (--order)",
       );
     }
@@ -110,11 +110,11 @@ export function compose(named, [depth, height, width]) {
     warnings.push(`no ${missing.join(" and no ")}; FLAIR stands in, as it does in the data set`);
   }
   const volume = {depth, height, width, data};
-  return {volume, warnings: [...warnings, ...look(volume)]};
+  return {volume, warnings: [...warnings, ...checkSequences(volume)]};
 }
 
 /** Warnings about a volume: sequences that show nothing, and another sequence in FLAIR's place. */
-function look(volume) {
+function checkSequences(volume) {
   const head = findHead(volume);
   if (!head.slices.length) {
     throw new LggError(

@@ -2,14 +2,14 @@
 
 import {percentile, roundHalfEven} from "../arrays.js";
 
-const SATURATED = 0.995; // share of the foreground from which on everything is white
+const SATURATED = 0.995; // fraction of the foreground from which on everything is white
 
 /** Intensities of one sequence, slice by slice, as bytes; bytes stay as they are. */
 export function toBytes(values, [depth, height, width]) {
   if (values instanceof Uint8Array) return values;
   const floats = Float32Array.from(values);
   const bytes = new Uint8Array(floats.length);
-  const {shown, around} = picture(floats, [depth, height, width]);
+  const {shown, around} = foregroundMask(floats, [depth, height, width]);
   const sorted = floats.filter((_, i) => shown[i]).sort();
   if (!sorted.length) return bytes;
   const [black, white] = levels(sorted, around);
@@ -21,7 +21,7 @@ export function toBytes(values, [depth, height, width]) {
 }
 
 /** Where values show something, and the constant around it, if there is one. */
-function picture(values, shape) {
+function foregroundMask(values, shape) {
   const shown = new Uint8Array(values.length);
   for (let i = 0; i < values.length; i++) shown[i] = Number.isFinite(values[i]) ? 1 : 0;
   const around = constantAround(values, shape);
@@ -67,11 +67,11 @@ function lowestPlateau(sorted) {
   let same = 1;
   while (same < sorted.length && sorted[same] === lowest) same++;
   const rest = sorted.subarray(same);
-  const share = same / sorted.length;
-  if (!rest.length || share < 0.001) return null;
+  const fraction = same / sorted.length;
+  if (!rest.length || fraction < 0.001) return null;
   const low = percentile(rest, 0.001);
   const high = percentile(rest, SATURATED);
-  const isPadding = low - lowest > 0.1 * (high - low) || (lowest < 0 && share >= 0.01);
+  const isPadding = low - lowest > 0.1 * (high - low) || (lowest < 0 && fraction >= 0.01);
   return isPadding ? lowest : null;
 }
 
@@ -82,8 +82,8 @@ function levels(sorted, around) {
   const air = around !== null && around >= 0 ? around : 0;
   let black = darkest;
   const below = sorted.findIndex((value) => value >= air);
-  const share = (below < 0 ? sorted.length : below) / sorted.length;
-  if (share < 0.1) black = darkest - air < 0.5 * (high - air) ? air : darkest;
+  const fraction = (below < 0 ? sorted.length : below) / sorted.length;
+  if (fraction < 0.1) black = darkest - air < 0.5 * (high - air) ? air : darkest;
   const start = sorted.findIndex((value) => value > black + 0.1 * (high - black));
   const white = start < 0 ? high : percentile(sorted.subarray(start), SATURATED);
   return white > black ? [black, white] : [white - 1, white];

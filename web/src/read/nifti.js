@@ -50,7 +50,7 @@ async function readWhole(name, given) {
   const count = shape.slice(3).reduce((product, length) => product * length, 1);
   const start = Math.floor(header.vox_offset);
   const stored = readNumbers(buffer, start, type, perChannel * count, header.littleEndian);
-  const {grid, told} = placeOf(header, shape.slice(0, 3), buffer);
+  const {grid, warnings} = placeOf(header, shape.slice(0, 3), buffer);
   const values = rescaled(stored, header);
   const channels = [];
   for (let c = 0; c < count; c++) {
@@ -69,7 +69,7 @@ async function readWhole(name, given) {
     grid,
     header: kept,
     truth: null,
-    warnings: told.map((words) => `${name}: ${words}`),
+    warnings: warnings.map((words) => `${name}: ${words}`),
   };
 }
 
@@ -81,7 +81,7 @@ function rescaled(stored, {scl_slope: slope, scl_inter: intercept}) {
 }
 
 /**
- * Where the voxels lie, and what is to be told about it.
+ * Where the voxels lie, and warnings about it.
  *
  * Where sform, qform and voxel sizes contradict each other, those count in which a head fits.
  */
@@ -95,18 +95,18 @@ function placeOf(header, shape, buffer) {
   if (!forms.length) throw new LggError(NO_PLACE);
   const grids = forms.map((form) => gridOrNull(shape, form)).filter(Boolean);
   if (grids.length === forms.length && areConsistent(grids, plain))
-    return {grid: grids[0], told: []};
+    return {grid: grids[0], warnings: []};
   const heads = grids.filter((grid) => grid.fitsHead());
   const fitting = heads.length ? heads : [new Grid(shape, forms[0])];
   const sizes = [...forms, plain.affine].map((affine) => pythonList(voxelSizes(affine)));
-  const told = `sform, qform and voxel sizes contradict each other in size ([${sizes.join(", ")}] mm) or direction`;
+  const conflict = `sform, qform and voxel sizes contradict each other in size ([${sizes.join(", ")}] mm) or direction`;
   if (!areConsistent(fitting, plain.fitsHead() ? plain : fitting[0])) {
-    throw new LggError(`${told}; convert the scan again, from DICOM with dcm2niix`);
+    throw new LggError(`${conflict}; convert the scan again, from DICOM with dcm2niix`);
   }
   const taken = pythonList(fitting[0].axialSpacing);
   return {
     grid: fitting[0],
-    told: [`${told}; read as slices, rows and columns ${taken} mm apart, as fits a head`],
+    warnings: [`${conflict}; read as slices, rows and columns ${taken} mm apart, as fits a head`],
   };
 }
 
