@@ -18,7 +18,7 @@ from PIL import Image
 
 from lggseg import load_pretrained
 from lggseg.export import INDEX, export_segmenter
-from lggseg.measures.trust import ONE, SEVERAL, published_model
+from lggseg.measures import trust
 from lggseg.phantom.patient import Patient
 from lggseg.phantom.scanning import draw_slices
 from lggseg.phantom.table import plan_cohort
@@ -49,6 +49,10 @@ NETWORKS = {
         "use. Not a medical device.",
     ),
 }
+
+
+# Of `lggseg.measures.trust`: where a warning begins.
+LIMITS = ("LARGE", "DISAGREE", "AT_THE_RIM", "SCATTERED", "BROKEN", "DARK", "POOR")
 
 
 class PageError(Exception):
@@ -103,10 +107,10 @@ def write_networks(out: Path) -> None:
 
 
 def write_trust(out: Path) -> None:
-    """The tables by which a mask is judged, as the package's `measures.trust` uses them."""
-    tables = {}
-    for kind in (SEVERAL, ONE):
-        model = published_model(kind)
+    """The tables and limits by which the package's `measures.trust` judges a mask."""
+    tables: dict[str, dict] = {"limits": {name: getattr(trust, name) for name in LIMITS}}
+    for kind in (trust.SEVERAL, trust.ONE):
+        model = trust.published_model(kind)
         tables[kind] = {
             "weights": model.weights.reset_index().to_dict("records"),
             "levels": model.levels.to_dict("records"),

@@ -20,11 +20,12 @@ from PIL import Image
 from servers import PICTURES, ROOT
 
 from dev.tools import try_page
-from lggseg import Assessment, LggError, Segmenter, UNet, dice, load_pretrained
+from lggseg import Assessment, DiceBCELoss, LggError, Segmenter, UNet, dice, load_pretrained
 from lggseg.export import export_segmenter
 from lggseg.phantom.scanning import draw_slices
 from lggseg.phantom.table import plan_cohort
-from lggseg.prepare.network_grid import GridSpec
+from lggseg.prepare.head_finder import find_head
+from lggseg.prepare.network_grid import GridSpec, mask_to_grid, slices_to_grid, standardise
 from lggseg.prepare.scanner import contrast, gamma, ghosts, shading
 from lggseg.scans.read import read_scan, read_sequences
 from lggseg.scans.segment import segment_scan
@@ -890,10 +891,7 @@ def test_members_of_an_ensemble_one_and_all_answer_as_the_package(opened, phanto
 
 @pytest.fixture
 def mixed(phantoms) -> Segmenter:
-    """Tiny networks that differ in neighbouring slices, depth and width.
-
-    They have learned nothing; each calls the tenth of a phantom tumour where it answers most.
-    """
+    """Tiny networks that differ in neighbouring slices, depth and width, trained on one phantom."""
     torch.manual_seed(3)
     architectures = [
         {"in_channels": 9, "features": 4, "depth": 2},
@@ -902,12 +900,20 @@ def mixed(phantoms) -> Segmenter:
     ]
     networks = [UNet(out_channels=1, **architecture) for architecture in architectures]
     recipe = GridSpec(size=64, context=2, block=1)
-    _, image, _ = phantoms[0]
+    _, image, truth = phantoms[0]
+    head = find_head(image)
+    target = mask_to_grid(truth, head, recipe.size) > 127
+    rows = np.flatnonzero(target.flatten(1).any(1))[::2]
+    inputs = standardise(slices_to_grid(image, head, recipe.size), head, rows, recipe.context)
+    target = target[rows]
+    loss_of = DiceBCELoss()
     for network in networks:
-        found = Segmenter(network, recipe).probability(image, device="cpu")
-        level = np.quantile(found[found > 0], 0.9)
-        with torch.no_grad():
-            network.head.bias -= torch.logit(torch.tensor(level)).float()
+        learner = Segmenter(network, recipe).train()
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
+        for _ in range(60):
+            optimizer.zero_grad()
+            loss_of(learner(inputs), target).backward()
+            optimizer.step()
     return Segmenter(networks, recipe).eval()
 
 

@@ -13,23 +13,17 @@ const FAR = 3; // standard deviations from the mean at which a sign stops counti
 const ODDS = ["agreement", "soft_dice", "confidence", "continuity", "largest"]; // summed as log odds
 const SIZES = ["volume", "pieces"]; // summed as logarithms
 
-// When a warning is given.
-const LARGE = 0.2; // of the head
-const DISAGREE = 0.6; // Dice between two members
-const AT_THE_RIM = 0.3; // of the mask
-const BROKEN = 0.5; // Dice between the masks of neighbouring slices
-const POOR = 0.7; // expected Dice
-
 /**
  * Expected Dice with the interval in which four in five lie, and warnings: {expected, low, high, warnings}.
  *
  * found   what `signs` measured
  * head    what findHead found
- * tables  {several, one}, each {weights, levels}: for several members, and for one alone
+ * tables  what trust.json holds: {several, one}, each {weights, levels}, for several members and for one alone, and
+ *         `limits`, at which a warning is given
  */
 export function trustOf(found, head, tables) {
   if (found.volume === 0) {
-    return {expected: 0, low: 0, high: 0, warnings: warningsOf(found, head, 0)};
+    return {expected: 0, low: 0, high: 0, warnings: warningsOf(found, head, 0, tables.limits)};
   }
   const {weights, levels} = Number.isNaN(found.agreement) ? tables.one : tables.several;
   const score = weightedSum(found, weights);
@@ -41,26 +35,45 @@ export function trustOf(found, head, tables) {
       levels.map((level) => level[column]),
     );
   const expected = at("expected_dice");
-  return {expected, low: at("low"), high: at("high"), warnings: warningsOf(found, head, expected)};
+  const warnings = warningsOf(found, head, expected, tables.limits);
+  return {expected, low: at("low"), high: at("high"), warnings};
 }
 
-/** What is odd about a scan or its mask, in words. */
-function warningsOf(found, head, expected) {
-  const texts = [...head.doubts];
-  if (!head.slices.length) texts.push("no head was found");
-  if (found.volume === 0) return [...texts, "no tumour was found"];
+/** What is odd about a scan or its mask, in words: doubts about the head, then `alarms`. */
+function warningsOf(found, head, expected, limits) {
+  return [...head.doubts, ...alarms(found, expected, limits)];
+}
+
+/** What is odd about a mask, in words. */
+function alarms(found, expected, limits) {
+  const given = [];
+  if (found.slices === 0) given.push("no head was found");
+  if (found.volume === 0) {
+    given.push("no tumour was found");
+    return given;
+  }
   if (found.volume > 1) {
-    texts.push("the mask is larger than the head");
-  } else if (found.volume > LARGE) {
-    texts.push(`the mask covers ${roundHalfEven(100 * found.volume)} % of the head`);
+    given.push("the mask is larger than the head");
+  } else if (found.volume > limits.LARGE) {
+    given.push(`the mask covers ${roundHalfEven(100 * found.volume)} % of the head`);
   }
-  if (found.agreement < DISAGREE) {
-    texts.push(`the members disagree (Dice ${found.agreement.toFixed(2)} between two of them)`);
+  if (found.agreement < limits.DISAGREE) {
+    given.push(`the members disagree (Dice ${found.agreement.toFixed(2)} between two of them)`);
   }
-  if (found.rim > AT_THE_RIM) texts.push("much of the mask lies where skull and scalp are");
-  if (found.continuity < BROKEN) texts.push("the mask jumps from slice to slice");
-  if (expected < POOR) texts.push("a mask like this one is often wrong: compare it with the scan");
-  return texts;
+  if (found.largest < limits.SCATTERED) {
+    given.push("tumour was found in several places: check that the right one is outlined");
+  }
+  if (found.rim > limits.AT_THE_RIM) given.push("much of the mask lies where skull and scalp are");
+  if (found.continuity < limits.BROKEN) given.push("the mask jumps from slice to slice");
+  if (found.brightness < limits.DARK) {
+    given.push(
+      "the mask is hardly brighter in FLAIR than the rest of the brain: check the order of the sequences",
+    );
+  }
+  if (expected < limits.POOR) {
+    given.push("a mask like this one is often wrong: compare it with the scan");
+  }
+  return given;
 }
 
 /** A sign that is NaN counts as average, and none counts more than FAR deviations do. */
@@ -100,7 +113,7 @@ function interpolate(place, places, values) {
  * Measure what can be known about a prediction without the truth.
  *
  * members      probability of each voxel by each member, times `scale`
- * scale        1, or 255 where members are bytes
+ * scale        of the members' numbers: what stands for 1
  * probability  their mean
  * mask         made of it
  * volume       {depth, height, width, data}, three sequences a voxel

@@ -21,6 +21,7 @@ import {guessOrder, ownScan, readStack} from "./read/scan.js";
 import {resizePlane} from "./resize.js";
 import {signs, trustOf} from "./trust.js";
 
+const MEMBER_SCALE = 65535; // stands for a member's probability of 1, to keep it in two bytes
 const networks = new Map(); // by name: {entry, members}
 let index = null; // what networks.json, phantoms.json and trust.json say
 let stack = null; // as it was read
@@ -250,7 +251,7 @@ function restart() {
  *
  * probability        the mean, on the scan's own pixels
  * squareProbability  on square pixels, by which a mask is judged; the same array where the scan's pixels are square
- * memberAnswers      of each of several members on square pixels, as bytes
+ * memberAnswers      of each of several members on square pixels, as whole numbers up to MEMBER_SCALE
  */
 function emptyAnswers({depth, height, width}) {
   const own = scan.volume;
@@ -262,7 +263,7 @@ function emptyAnswers({depth, height, width}) {
   const several = chosen.members > 1 ? chosen.members : 0;
   const memberAnswers = [];
   for (let i = 0; i < several; i++) {
-    memberAnswers.push(emptied(state?.memberAnswers[i], Uint8Array, depth * height * width));
+    memberAnswers.push(emptied(state?.memberAnswers[i], Uint16Array, depth * height * width));
   }
   return {probability, squareProbability, memberAnswers};
 }
@@ -375,10 +376,10 @@ function keep(d, answers) {
       d * height * width,
     );
   }
-  memberAnswers.forEach((bytes, i) => {
+  memberAnswers.forEach((numbers, i) => {
     const plane = fromGrid(answers[i], head, size);
-    bytes.set(
-      plane.map((value) => Math.round(255 * value)),
+    numbers.set(
+      plane.map((value) => Math.round(MEMBER_SCALE * value)),
       d * plane.length,
     );
   });
@@ -425,7 +426,7 @@ function trustNow(mask) {
   const {threshold} = chosen;
   const squareMask = squareProbability === probability ? mask : maskOf(squareProbability, square);
   const members = memberAnswers.length ? memberAnswers : [squareProbability];
-  const scale = memberAnswers.length ? 255 : 1;
+  const scale = memberAnswers.length ? MEMBER_SCALE : 1;
   const found = signs({
     members,
     scale,
