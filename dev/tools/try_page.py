@@ -52,7 +52,7 @@ NETWORKS = {
 
 
 # Of `lggseg.measures.trust`: where a warning begins.
-LIMITS = ("LARGE", "DISAGREE", "AT_THE_RIM", "SCATTERED", "BROKEN", "DARK", "POOR")
+LIMITS = ("LARGE", "DISAGREE", "AT_THE_RIM", "SCATTERED", "BROKEN", "POOR")
 
 
 class PageError(Exception):

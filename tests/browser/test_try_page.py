@@ -410,7 +410,16 @@ def test_a_metaimage_without_its_voxels_is_refused(opened, phantoms, tmp_path):
     assert said == "alone.mhd: its voxels lie in alone.raw; give both files at once"
 
 
-def write_dicom(slices: np.ndarray, folder: Path) -> None:
+def test_a_ct_is_refused(opened, phantoms, tmp_path):
+    _, image, _ = phantoms[4]
+    write_dicom(image[:2, ..., 1], tmp_path, modality="CT")
+    with pytest.raises(LggError) as error:
+        read_scan(tmp_path)
+    said = opened.refused(*sorted(tmp_path.iterdir()))
+    assert said == str(error.value).replace(f"{tmp_path}/", "")
+
+
+def write_dicom(slices: np.ndarray, folder: Path, modality: str = "MR") -> None:
     """Axial slices uint8 (D,H,W), front up and left on the right, as a FLAIR series."""
     from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
@@ -424,7 +433,7 @@ def write_dicom(slices: np.ndarray, folder: Path) -> None:
         data = FileDataset(None, Dataset(), file_meta=meta, preamble=bytes(128))
         data.SOPClassUID, data.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
         data.StudyInstanceUID, data.SeriesInstanceUID, data.FrameOfReferenceUID = study, uid, frame
-        data.Modality, data.SeriesNumber, data.InstanceNumber = "MR", 3, z + 1
+        data.Modality, data.SeriesNumber, data.InstanceNumber = modality, 3, z + 1
         data.SeriesDescription, data.PatientID, data.Manufacturer = "AX FLAIR", "phantom", "phantom"
         data.Rows, data.Columns = pixels.shape
         data.PixelSpacing, data.SliceThickness, data.SpacingBetweenSlices = [0.9, 0.9], 5, 5

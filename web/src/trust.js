@@ -64,12 +64,8 @@ function alarms(found, expected, limits) {
     given.push("tumour was found in several places: check that the right one is outlined");
   }
   if (found.rim > limits.AT_THE_RIM) given.push("much of the mask lies where skull and scalp are");
-  if (found.continuity < limits.BROKEN) given.push("the mask jumps from slice to slice");
-  if (found.brightness < limits.DARK) {
-    given.push(
-      "the mask is hardly brighter in FLAIR than the rest of the brain: check the order of the sequences",
-    );
-  }
+  if (found.continuity < limits.BROKEN)
+    given.push("the mask jumps from slice to slice, or lies on one alone");
   if (expected < limits.POOR) {
     given.push("a mask like this one is often wrong: compare it with the scan");
   }
@@ -152,7 +148,7 @@ export function signs({members, scale, probability, mask, volume, head, threshol
       answers.map((values, i) => meanWithin(values, found, tumours[i]) / scale),
     );
     result.largest = average(tumours.map((tumour) => largestFraction(sizesOf(tumour))));
-    result.continuity = continuity(found, box.shape);
+    result.continuity = continuity(mask, shape);
   }
   if (size && hasHead) {
     result.rim = rimFraction(mask, shape, head);
@@ -249,13 +245,19 @@ function largestFraction(sizes) {
   return sizes.length ? Math.max(...sizes) / sum(sizes) : NaN;
 }
 
-/** Dice between the masks of neighbouring slices, all pairs together; NaN for a mask of one slice. */
+/**
+ * Dice between the masks of neighbouring slices, all pairs together.
+ *
+ * 0 for a mask on one slice of several; NaN for an empty mask, and for a scan of one slice.
+ */
 function continuity(mask, [depth, height, width]) {
   const size = height * width;
   const slices = Array.from({length: depth}, (_, d) => mask.subarray(d * size, (d + 1) * size));
   const areas = slices.map(count);
   const first = areas.findIndex((area) => area > 0);
   const last = areas.findLastIndex((area) => area > 0);
+  if (first < 0 || depth === 1) return NaN;
+  if (first === last) return 0;
   let both = 0;
   let total = 0;
   for (let d = first + 1; d <= last; d++) {

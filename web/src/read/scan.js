@@ -50,7 +50,8 @@ export async function readStack(files) {
   }
   throw new LggError(
     `${name}: no picture there (.png, .tif, .jpg, .bmp), no NIfTI, NRRD, MetaImage and no DICOM; convert ` +
-      "it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.npy)",
+      "it to NIfTI, as by mri_convert (.mgz), dcm2niix (.par) or nibabel (.img, .npy), a picture to PNG, and " +
+      "unpack archives",
   );
 }
 
