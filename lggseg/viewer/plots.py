@@ -263,6 +263,49 @@ def montage(
     return ax
 
 
+def closeup(
+    image: np.ndarray,
+    mask: np.ndarray,
+    prediction: np.ndarray,
+    ax: Axes,
+    title: str | None = None,
+    columns: int = 5,
+    margin: int = 16,
+) -> Axes:
+    """Show slices spread over a tumour, cut out around the tumour and what was predicted.
+
+    Parameters
+    ----------
+    image : (slices, height, width)
+        One sequence of a scan.
+    mask, prediction : bool (slices, height, width)
+        At least one of them is not empty.
+    ax : Axes
+    title : str, optional
+    columns : int
+        How many slices, at most.
+    margin : int
+        Pixels around what is drawn.
+
+    Returns
+    -------
+    Axes
+    """
+    drawn = as_array(mask) | as_array(prediction)
+    slices = np.flatnonzero(drawn.any(axis=(1, 2)))
+    evenly = np.linspace(0, len(slices) - 1, min(columns, len(slices)))
+    slices = slices[evenly.round().astype(int)]
+    rows = np.flatnonzero(drawn.any(axis=(0, 2)))[[0, -1]]
+    across = np.flatnonzero(drawn.any(axis=(0, 1)))[[0, -1]]
+    side = max(rows[1] - rows[0], across[1] - across[0]) + 2 * margin
+    window = [slice(None)]
+    for (first, last), size in zip((rows, across), drawn.shape[1:]):
+        start = np.clip((first + last - side) // 2, 0, max(0, size - side))
+        window.append(slice(start, start + side))
+    cut = tuple(window)
+    return montage(image[cut], mask[cut], prediction[cut], slices, columns, ax, title)
+
+
 def tile(stack: np.ndarray, columns: int) -> np.ndarray:
     """Arrange pictures in rows of one picture.
 
@@ -358,6 +401,64 @@ def dots_by_group(
         aside = place + rng.uniform(-0.18, 0.18, len(members))
         ax.scatter(aside, members, s=size, color=colours.get(name, BLACK), zorder=3)
     ax.set(xticks=range(len(order)), xticklabels=list(order), xlim=(-0.6, len(order) - 0.4))
+    return ax
+
+
+def sorted_scores(scores: pd.DataFrame, ax: Axes, colours: dict[str, str]) -> Axes:
+    """Draw two or more scores of every patient, joined by a line, patients in the table's order.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per patient, a column per score; NaN is left out.
+    ax : Axes
+    colours : dict
+        Of the columns.
+
+    Returns
+    -------
+    Axes
+    """
+    places = np.arange(len(scores))
+    ax.vlines(places, scores.min(axis=1), scores.max(axis=1), color="#bbbbbb", linewidth=1)
+    for name, colour in colours.items():
+        ax.plot(places, scores[name], "o", color=colour, markersize=4, label=name)
+    return ax
+
+
+def means_with_intervals(
+    rows: dict[str, dict[str, Sequence[float]]], ax: Axes, colours: dict[str, str]
+) -> Axes:
+    """Draw statistics of several studies below each other, the first on top.
+
+    Parameters
+    ----------
+    rows : dict
+        By study, by statistic: a value alone, drawn hollow, or a value and the two ends of its
+        interval, drawn full.
+    ax : Axes
+    colours : dict
+        Of the statistics; their order is the order within a row.
+
+    Returns
+    -------
+    Axes
+    """
+    for place, values in enumerate(rows.values()):
+        for shift, (statistic, colour) in enumerate(colours.items()):
+            if statistic not in values:
+                continue
+            value, *ends = values[statistic]
+            height = place + 0.24 * (shift - (len(colours) - 1) / 2)
+            if ends:
+                ax.plot(ends, [height] * 2, color=colour, linewidth=3)
+                ax.plot(value, height, "o", color=colour, markersize=8)
+            else:
+                ax.plot(value, height, "D", color=colour, markerfacecolor="white")
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    handles = [Line2D([], [], color=colour, linewidth=3) for colour in colours.values()]
+    ax.legend(handles, list(colours), loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 

@@ -112,6 +112,26 @@ def test_montage_outlines_move_with_their_slices():
     assert box == (39.5, 49.5, 4.5, 8.5)
 
 
+def test_closeup_cuts_out_what_is_drawn():
+    image = np.arange(6 * 40 * 50, dtype=np.uint8).reshape(6, 40, 50)
+    mask, prediction = np.zeros((2, 6, 40, 50), bool)
+    mask[1, 20:24, 10:12] = True
+    prediction[3, 22, 8:15] = True
+    _, ax = plt.subplots()
+    plots.closeup(image, mask, prediction, ax, margin=2)
+    side = 6 + 2 * 2  # columns 8 to 14 are the widest
+    assert [text.get_text() for text in ax.texts] == ["2", "4"]
+    assert ax.images[0].get_array().shape[:2] == (side, 2 * side)
+
+
+def test_closeup_stays_inside_a_small_picture():
+    mask = np.zeros((1, 8, 9), bool)
+    mask[0, 0, 0] = True
+    _, ax = plt.subplots()
+    plots.closeup(mask.astype(np.uint8), mask, mask, ax)
+    assert ax.images[0].get_array().shape[:2] == (8, 9)
+
+
 def test_legend():
     ax = plots.legend(plots.show_slice(IMAGE, MASK), prediction=None)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["manual mask"]
@@ -148,6 +168,27 @@ def test_dots_by_group_draws_every_patient_once():
     assert [one[:, 1].tolist() for one in dots] == [[2], [1, 3]]
     assert all(np.abs(one[:, 0] - place).max() < 0.2 for place, one in enumerate(dots))
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "d"]
+
+
+def test_sorted_scores_draws_every_score_of_every_patient():
+    scores = pd.DataFrame({"one": [0.1, 0.5, 0.9], "two": [0.3, 0.2, np.nan]})
+    _, ax = plt.subplots()
+    plots.sorted_scores(scores, ax, {"two": "red", "one": "blue"})
+    assert [line.get_label() for line in ax.lines] == ["two", "one"]
+    assert ax.lines[1].get_ydata().tolist() == [0.1, 0.5, 0.9]
+    segments = ax.collections[0].get_segments()
+    assert [segment[:, 1].tolist() for segment in segments] == [[0.1, 0.3], [0.2, 0.5], [0.9, 0.9]]
+
+
+def test_means_stand_in_order_with_their_intervals():
+    rows = {"ours": {"mean": (0.8, 0.7, 0.9)}, "theirs": {"mean": (0.82,), "median": (0.85,)}}
+    _, ax = plt.subplots()
+    plots.means_with_intervals(rows, ax, {"mean": "blue", "median": "orange"})
+    interval, ours, mean, median = ax.lines
+    assert interval.get_xdata().tolist() == [0.7, 0.9] and ours.get_xdata()[0] == 0.8
+    assert ours.get_ydata()[0] < mean.get_ydata()[0] < median.get_ydata()[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["ours", "theirs"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first on top
 
 
 def test_heat_writes_numbers_or_notes_and_leaves_gaps():
