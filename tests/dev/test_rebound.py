@@ -42,7 +42,7 @@ def test_names_of():
     assert names_of("class A(B):\n    c = d\n    def e(self): return g") == ({"A"}, {"B", "d", "g"})
 
 
-@pytest.mark.parametrize("number", ["02", "03", "04", "05"])
+@pytest.mark.parametrize("number", ["01", "02", "03", "04", "05"])
 def test_committed_notebooks(number):
     path = next(NOTEBOOKS.glob(f"{number}_*.ipynb"))
     assert rebound_names(nbformat.read(path, as_version=4)) == []
