@@ -23,6 +23,7 @@ from torch import nn
 from .errors import LggError
 from .files import atomic_write
 from .model.checkpoint import quantise
+from .model.device import check_float32
 from .model.segmenter import Segmenter, load_checkpoint, load_pretrained
 from .unet import UNet
 
@@ -208,12 +209,13 @@ def export_network(network: nn.Module, block: int = 1, bits: int = 8) -> "onnx.M
 
 
 def check_exportable(network: nn.Module, block: int) -> UNet:
-    """The network itself; LggError where it is not a U-Net with one output channel."""
+    """The network itself; LggError unless it is a U-Net of float32 with one output channel."""
     if not isinstance(network, UNet) or network.head.out_channels != block**2:
         raise LggError(
             f"{type(network).__name__}: only a U-Net with one output channel can be exported as "
             "ONNX"
         )
+    check_float32(network)
     return network
 
 

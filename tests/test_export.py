@@ -132,3 +132,10 @@ def test_command(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["nothing", "--out", str(tmp_path)])
     assert "no pretrained weights called 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["half", "double"])
+def test_weights_of_another_type_are_refused(change):
+    network = getattr(UNet(3, 1, features=4, depth=2), change)()
+    with pytest.raises(LggError, match=r"they must be torch.float32: call .float\(\)"):
+        export_network(network)
