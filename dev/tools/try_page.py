@@ -35,7 +35,7 @@ PHANTOMS = {
     "HT_P012": "grey air before contrast",
     "DU_P003": "FLAIR alone",
 }
-MOST_SLICES = 8  # of a phantom: noise does not compress, and the page is to stay small
+MOST_SLICES = 7  # of a phantom: noise does not compress, and the page is to stay small
 NETWORKS = {
     "phantom": (
         16,
@@ -139,9 +139,9 @@ def around_tumour(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
     mask = np.stack([truth for _, truth in slices]) > 0
     with_tumour = np.flatnonzero(mask.any(axis=(1, 2)))
     middle = int(with_tumour.mean().round())
-    half = min(MOST_SLICES // 2, len(with_tumour) // 2 + 2)
-    first = max(0, middle - half)
-    last = min(len(image), middle + half)
+    depth = min(MOST_SLICES, len(with_tumour) + 4)
+    first = max(0, middle - depth // 2)
+    last = min(len(image), first + depth)
     top, left, side = find_head(image).box
     rows = slice(max(0, top), top + side)
     columns = slice(max(0, left), left + side)
