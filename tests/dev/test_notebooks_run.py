@@ -5,7 +5,9 @@ The cells run in this process and no figure is drawn, which takes a fraction of 
 
 import io
 import os
-from contextlib import redirect_stdout
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import nbformat
@@ -46,27 +48,58 @@ def run_notebook(number: str) -> tuple[dict[str, str], dict]:
     return printed, names
 
 
-@pytest.fixture(scope="module", params=[3, 5, 10])
-def few_patients(request, tmp_path_factory):
-    """How many phantoms the notebooks find; they are drawn and packed beforehand."""
-    folder = tmp_path_factory.mktemp(f"patients{request.param}")
-    root = write_phantom_cohort(folder, patients=request.param, seed=request.param, progress=False)
+@contextmanager
+def reading(root: Path, cache: Path) -> Iterator[None]:
+    """Notebooks open the cohort in `root`, packed beforehand; no figure is shown."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(os.environ, "LGGSEG_DATA", str(root))
-        patched.setitem(os.environ, "LGGSEG_CACHE", str(folder / "cache"))
+        patched.setitem(os.environ, "LGGSEG_CACHE", str(cache))
         patched.setattr(plt, "show", lambda: None)
         open_cohort(progress=False)
+        yield
+
+
+@pytest.fixture(scope="module", params=[3, 5, 10])
+def few_phantoms(request, tmp_path_factory):
+    """How many phantoms the notebooks find."""
+    folder = tmp_path_factory.mktemp(f"phantoms{request.param}")
+    root = write_phantom_cohort(folder, patients=request.param, seed=request.param, progress=False)
+    with reading(root, folder / "cache"):
+        yield request.param
+
+
+@pytest.fixture(scope="module", params=[3, 5, 10])
+def few_real_patients(request, tmp_path_factory):
+    """How many real patients the notebooks find."""
+    if not os.environ.get("LGGSEG_DATA_REAL"):
+        pytest.skip("set LGGSEG_DATA_REAL to the unpacked kaggle_3m to test on real patients")
+    every = Path(os.environ["LGGSEG_DATA_REAL"])
+    folder = tmp_path_factory.mktemp(f"patients{request.param}")
+    root = folder / "kaggle_3m"
+    root.mkdir()
+    shutil.copy(every / "data.csv", root)
+    for patient in sorted(every.glob("TCGA_*"))[: request.param]:
+        shutil.copytree(patient, root / patient.name)
+    with reading(root, folder / "cache"):
         yield request.param
 
 
 @pytest.mark.filterwarnings("default")  # statistics warn of so few patients
 @pytest.mark.parametrize("number", QUICK)
-def test_a_few_patients_are_enough(number, few_patients):
+def test_a_few_phantoms_are_enough(number, few_phantoms):
     printed, names = run_notebook(number)
-    assert len(names["cohort"].patients) == few_patients
-    if few_patients != 5:  # once is enough for what follows
+    assert len(names["cohort"].patients) == few_phantoms
+    if few_phantoms != 5:  # once is enough for what follows
         return
     for order in (list(printed), list(reversed(printed))):
         for name in order:
             again = run_cell(number, name, code_cells(number)[name], names)
             assert again == printed[name], f"cell {name} prints something else the second time"
+
+
+@pytest.mark.real
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("number", QUICK)
+def test_a_few_real_patients_are_enough(number, few_real_patients):
+    _, names = run_notebook(number)
+    assert len(names["cohort"].patients) == few_real_patients
