@@ -115,15 +115,18 @@ class Page:
         self.page.wait_for_timeout(300)
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
-    def fits(self) -> bool:
-        """Whether all of it can be seen at once, and no box has scroll bars."""
+    def too_large(self) -> str:
+        """What cannot be seen at once or has scroll bars, in words; empty where all fits."""
         room = self.page.locator(".jp-WindowedPanel-outer").first.bounding_box()
         over = (
             "boxes => boxes.filter(b => b.scrollWidth > b.clientWidth || b.scrollHeight > "
             "b.clientHeight).length"
         )
         scrolled = self.page.locator(".jp-OutputArea-output .widget-box").evaluate_all(over)
-        return self.box.bounding_box()["height"] <= room["height"] and scrolled == 0
+        height = self.box.bounding_box()["height"]
+        if height > room["height"]:
+            return f"the viewer is {height} pixels high, in {room['height']}"
+        return f"{scrolled} boxes have scroll bars" if scrolled else ""
 
     def theme(self, name: str) -> None:
         self.page.evaluate(
@@ -197,7 +200,7 @@ def test_slices_are_numbered_from_1_and_only_so(opened, twin):
 
 
 def test_fits_a_screen_700_pixels_high(opened, twin):
-    assert opened.fits()
+    assert opened.too_large() == ""
 
 
 def test_scrubbing_follows_the_mouse(opened, twin):
@@ -321,6 +324,8 @@ def test_dark_theme_and_narrow_window(opened, twin):
     opened.screenshot("dark")
     opened.theme("JupyterLab Light")
     opened.page.set_viewport_size({"width": 640, "height": 700})
-    opened.soon(opened.fits, "the viewer does not fit a window 640 pixels wide")
+    opened.soon(
+        lambda: opened.too_large() == "", "the viewer does not fit a window 640 pixels wide"
+    )
     opened.screenshot("narrow")
     opened.page.set_viewport_size({"width": 1280, "height": 700})
