@@ -100,7 +100,8 @@ class Viewer(widgets.VBox):
             lines = [" &nbsp; ".join(words)]
             if self.note:
                 lines.append(html.escape(self.note))
-            self.title.value = "<br>".join(lines)
+            # Lines of a widget's text are far apart; so the viewer fits a screen of 700 pixels.
+            self.title.value = f'<div style="line-height: 1.15">{"<br>".join(lines)}</div>'
 
     def figure(self) -> "Figure":
         """The present view as a matplotlib figure, with title and legend, for paper and GitHub."""

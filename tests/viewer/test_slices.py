@@ -209,7 +209,7 @@ def test_tensors_that_need_a_gradient_are_shown(scan, make):
 
 def test_a_note_under_the_title(scan, make):
     viewer = make(*scan, patient="TCGA_XX_0000", note="expected Dice 0.9 (0.8 to 0.95) <b>")
-    assert viewer.title.value.endswith("<br>expected Dice 0.9 (0.8 to 0.95) &lt;b&gt;")
+    assert viewer.title.value.endswith("<br>expected Dice 0.9 (0.8 to 0.95) &lt;b&gt;</div>")
     assert (
         viewer.figure().axes[0].get_title()
         == f"{viewer.caption()}\nexpected Dice 0.9 (0.8 to 0.95) <b>"

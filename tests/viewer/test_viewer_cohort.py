@@ -63,7 +63,7 @@ def test_each_patient_is_predicted_once(phantom_cohort, model, monkeypatch):
         image = phantom_cohort.volume(patient).image
         assert np.allclose(viewer.prediction, model.probability(image), atol=1e-6)
         note = str(assess(model, image).trust)
-        assert viewer.note == note and viewer.title.value.endswith(html.escape(note))
+        assert viewer.note == note and viewer.title.value.endswith(f"{html.escape(note)}</div>")
         assert np.array_equal(viewer.predicted(), viewer.prediction >= 0.5)
     assert len([thread for thread in threads if thread is not here]) == 2
     assert viewer.progress.value == viewer.progress.max
