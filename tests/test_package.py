@@ -19,6 +19,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from lggseg import write_phantom_cohort
+
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("pyproject.toml", "README.md", "LICENSE")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -72,6 +74,34 @@ def test_weights_load_from_the_wheel(installed):
         "('kaggle', 'phantom')])"
     )
     assert elsewhere(installed, code) == "[True, True]"
+
+
+RUN_CELLS = """
+import json, sys
+import matplotlib
+matplotlib.use("agg")
+names = {"display": print}
+for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
+    if cell["cell_type"] == "code":
+        exec("".join(cell["source"]), names)
+print(names["cohort"])
+"""
+
+
+@pytest.mark.parametrize("number", ["01", "02", "05"])  # those that train nothing
+def test_notebooks_run_from_the_wheel(installed, tmp_path, number):
+    """In an empty folder; all that a notebook reads lies in the package or is drawn."""
+    notebook = next((ROOT / "notebooks").glob(f"{number}_*.ipynb"))
+    root = write_phantom_cohort(tmp_path / "data", patients=3, seed=1, progress=False)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    places = {
+        "PYTHONPATH": str(installed),
+        "LGGSEG_DATA": str(root),
+        "LGGSEG_CACHE": str(tmp_path / "cache"),
+    }
+    told = run("-W", "ignore", "-c", RUN_CELLS, notebook, cwd=empty, env={**os.environ, **places})
+    assert told.splitlines()[-1].startswith("PHANTOM cohort (synthetic), 3 patients")
 
 
 def test_wheel_names_both_licences_and_holds_them(installed):
