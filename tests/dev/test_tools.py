@@ -216,6 +216,7 @@ def test_all_notebooks_run_where_it_looks_like_colab_unless_one_is_named():
         "03",
         "04",
         "05",
+        "06",
         "07",
     ]
     assert [path.name[:2] for path in environments.chosen("training")] == ["04"]
