@@ -53,11 +53,18 @@ class Leaf:
     def slider(self, name: str):
         return self.frame.get_by_role("slider", name=name)
 
+    def words(self) -> tuple[str, str]:
+        """The title, and after it what the mask is worth where the page says so."""
+        title = self.frame.locator("h1").inner_text()
+        caption = self.frame.locator("#caption").inner_text()
+        before, mark, after = f"{title} · {caption}".partition(" · expected Dice")
+        return before, f"{mark}{after}".removeprefix(" · ")
+
     def title(self) -> str:
-        return (
-            f"{self.frame.locator('h1').inner_text()} · "
-            f"{self.frame.locator('#caption').inner_text()}"
-        )
+        return self.words()[0]
+
+    def worth(self) -> str:
+        return self.words()[1]
 
     def threshold(self) -> float:
         return float(self.frame.locator("#threshold-value").inner_text())
@@ -90,6 +97,8 @@ class Leaf:
     def shows(self, twin) -> None:
         """The twin's title, its picture up to roundings, and every pixel of its lines exactly."""
         assert self.title() == twin.caption()
+        if twin.note:
+            assert self.worth() == twin.note
         picture, wanted = self.drawn(), twin.render().astype(int)
         assert picture.shape == wanted.shape and abs(picture - wanted).max() <= 4
         if twin.opacity.value == 1:
