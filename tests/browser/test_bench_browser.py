@@ -27,7 +27,7 @@ def opened(browser, lab, phantom_cohort):
     )
     nbformat.write(notebook, folder / "bench.ipynb")
     page = browser.new_page(viewport={"width": 1280, "height": 700})
-    page.goto(f"{address}/lab/tree/bench.ipynb?token={token}")
+    page.goto(f"{address}/lab/tree/bench.ipynb?reset&token={token}")
     page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for(timeout=120_000)
     page.wait_for_function(
         "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",

@@ -159,7 +159,7 @@ def opened(browser, lab, phantom_cohort):
     )
     nbformat.write(notebook, folder / "viewer.ipynb")
     page = browser.new_page(viewport={"width": 1280, "height": 700})
-    page.goto(f"{address}/lab/tree/viewer.ipynb?token={token}")
+    page.goto(f"{address}/lab/tree/viewer.ipynb?reset&token={token}")
     page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for(timeout=120_000)
     page.wait_for_function(
         "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
