@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import mannwhitneyu, spearmanr
 from tqdm.auto import tqdm
 
 from lggseg import Cohort, fold_patients, open_cohort
@@ -224,9 +224,7 @@ def warning_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def area(positive: pd.Series, negative: pd.Series) -> float:
     """Chance that a positive is greater than a negative, ties counting half."""
-    ranks = rankdata(np.concatenate([positive, negative]))
-    n = len(positive)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(negative)))
+    return float(mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative)))
 
 
 def rows_of(table: pd.DataFrame, kind: str) -> pd.DataFrame:

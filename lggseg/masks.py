@@ -1,6 +1,10 @@
-"""What any mask needs, wherever it comes from: the box around it, and a check of its values."""
+"""What any mask needs, wherever it comes from.
+
+The box around it, its largest piece, and a check of its values.
+"""
 
 import numpy as np
+from scipy import ndimage
 
 from .errors import LggError
 
@@ -34,6 +38,33 @@ def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
         last = min(size, int(hits[-1]) + 1 + margin)
         box.append(slice(first, last))
     return tuple(box)
+
+
+def largest_piece(mask: np.ndarray) -> np.ndarray:
+    """The largest piece of a mask: pixels or voxels that touch at a side. An empty one stays empty.
+
+    Parameters
+    ----------
+    mask : bool array of any dimension
+
+    Returns
+    -------
+    bool array of the same shape
+
+    Examples
+    --------
+    >>> largest_piece(np.array([[[1, 0, 1, 1]]], bool)).astype(int)
+    array([[[0, 0, 1, 1]]])
+    """
+    box = bounding_box(mask)  # most of a volume is empty, and need not be looked through
+    labels, count = ndimage.label(mask[box])
+    if count < 2:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    largest = np.zeros_like(mask)
+    largest[box] = labels == sizes.argmax()
+    return largest
 
 
 def mask_of_levels(levels: np.ndarray, name: str) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lggseg.errors import LggError
-from lggseg.masks import bounding_box, mask_of_levels
+from lggseg.masks import bounding_box, largest_piece, mask_of_levels
 
 
 def test_the_box_around_a_mask():
@@ -23,6 +23,21 @@ def test_a_margin_ends_where_the_picture_does():
     mask[1, 4] = True
     assert bounding_box(mask, margin=2) == (slice(0, 4), slice(2, 6))
     assert not mask[bounding_box(mask & False, margin=2)].size
+
+
+def test_the_largest_piece_of_a_picture():
+    region = np.zeros((10, 10), bool)
+    region[1:5, 1:5] = region[7:9, 7:9] = True
+    assert largest_piece(region).sum() == 16 and not largest_piece(region & False).any()
+
+
+def test_the_largest_piece_counts_faces_across_slices():
+    mask = np.zeros((2, 3, 5), bool)
+    mask[:, 0, 0] = True  # two voxels, one above the other
+    mask[0, 2, 2:4] = True
+    mask[0, 1, 4] = True  # touches the row below at a corner only
+    mask[1, 2, 2] = True
+    assert largest_piece(mask).sum() == 3 and largest_piece(mask)[1, 2, 2]
 
 
 @pytest.mark.parametrize("levels", [[0, 255, 0], [0, 1, 0]])

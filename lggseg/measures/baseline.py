@@ -8,7 +8,7 @@ that does no better has learned nothing that is worth its trouble.
 import numpy as np
 from scipy import ndimage
 
-from ..masks import bounding_box
+from ..masks import largest_piece
 from ..prepare.head_finder import (
     Head,
     above_air,
@@ -81,33 +81,6 @@ def brain_brightness(image: np.ndarray, head: Head | None = None) -> np.ndarray:
     smooth = ndimage.gaussian_filter(flair, (0, BLUR, BLUR))
     score = (smooth - head.centre[FLAIR]) / head.spread[FLAIR]
     return np.where(brain_mask(image, head), score, np.float32(-np.inf))
-
-
-def largest_piece(mask: np.ndarray) -> np.ndarray:
-    """The largest 3D piece of a mask: voxels that touch at a face. An empty mask stays empty.
-
-    Parameters
-    ----------
-    mask : bool (slices, height, width)
-
-    Returns
-    -------
-    bool (slices, height, width)
-
-    Examples
-    --------
-    >>> largest_piece(np.array([[[1, 0, 1, 1]]], bool)).astype(int)
-    array([[[0, 0, 1, 1]]])
-    """
-    box = bounding_box(mask)  # most of a volume is empty, and need not be looked through
-    labels, count = ndimage.label(mask[box])
-    if count < 2:
-        return mask
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    largest = np.zeros_like(mask)
-    largest[box] = labels == sizes.argmax()
-    return largest
 
 
 def baseline_mask(

@@ -23,6 +23,7 @@ from ..model.segmenter import Segmenter
 from ..prepare.head_finder import Head, find_head
 from ..published_tables import published
 from ..sequences import FLAIR
+from .metrics import dice
 
 FAINT = 0.05  # probability below which a voxel is left out of sums: most of a volume is nearly 0
 SURE = (0.2, 0.8)  # between these probabilities a voxel is uncertain
@@ -354,12 +355,10 @@ def agreement(masks: np.ndarray) -> float:
     >>> round(agreement(np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0]], bool)), 3)  # of 2/3, 1 and 2/3
     0.778
     """
-    sizes = [np.count_nonzero(mask) for mask in masks]
     found = []
-    for one, other in combinations(range(len(masks)), 2):
-        both = np.count_nonzero(masks[one] & masks[other])
-        total = sizes[one] + sizes[other]
-        found.append(2 * both / total if total else 1.0)
+    for one, other in combinations(masks, 2):
+        overlap = dice(one, other)
+        found.append(1.0 if math.isnan(overlap) else overlap)
     return float(np.mean(found)) if found else np.nan
 
 
@@ -401,9 +400,7 @@ def continuity(mask: np.ndarray) -> float:
     if len(shown) == 1:
         return 0.0
     extent = mask[shown[0] : shown[-1] + 1]
-    both = np.count_nonzero(extent[1:] & extent[:-1])
-    total = np.count_nonzero(extent[1:]) + np.count_nonzero(extent[:-1])
-    return float(2 * both / total)
+    return dice(extent[1:], extent[:-1])
 
 
 def head_voxels(image: np.ndarray, head: Head) -> int:

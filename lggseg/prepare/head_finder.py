@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import LggError
+from ..masks import largest_piece
 from ..sequences import FLAIR, MriSequence
 
 SMOOTH = 5  # pixels a side of the window that noise is averaged over
@@ -275,15 +276,6 @@ def without_thin_parts(region: np.ndarray) -> np.ndarray:
     opened = ndimage.binary_opening(np.pad(region, width, mode="edge"), np.ones((width, width)))
     opened = opened[width:-width, width:-width]
     return opened if opened.any() else region
-
-
-def largest_piece(region: np.ndarray) -> np.ndarray:
-    """The largest connected piece of a region bool (height, width); an empty region stays empty."""
-    labels, count = ndimage.label(region)
-    if count < 2:
-        return region
-    sizes = np.bincount(labels.ravel())[1:]
-    return labels == sizes.argmax() + 1
 
 
 def ends(count: np.ndarray) -> tuple[int, int]:

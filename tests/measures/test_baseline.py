@@ -62,14 +62,5 @@ def test_odd_sizes_keep_their_shape():
     assert baseline.baseline_mask(odd).shape == odd.shape[:3]
 
 
-def test_the_largest_piece_counts_faces_across_slices():
-    mask = np.zeros((2, 3, 5), bool)
-    mask[:, 0, 0] = True  # two voxels, one above the other
-    mask[0, 2, 2:4] = True
-    mask[0, 1, 4] = True  # touches the row below at a corner only
-    mask[1, 2, 2] = True
-    assert baseline.largest_piece(mask).sum() == 3 and baseline.largest_piece(mask)[1, 2, 2]
-
-
 def test_examples_in_docstrings_print_what_they_say():
     assert doctest.testmod(baseline, extraglobs={"np": np}).failed == 0

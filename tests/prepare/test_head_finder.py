@@ -16,7 +16,6 @@ from lggseg.prepare.head_finder import (
     heavier_left,
     inner_head,
     joint_signal,
-    largest_piece,
     smoothed,
     tissue_bound,
     without_thin_parts,
@@ -169,12 +168,6 @@ def test_thin_parts_are_no_head():
     edge = np.zeros((200, 200), bool)
     edge[100:, 50:150] = True  # a neck that leaves the picture
     np.testing.assert_array_equal(without_thin_parts(edge), edge)
-
-
-def test_the_largest_piece_is_the_head():
-    region = np.zeros((10, 10), bool)
-    region[1:5, 1:5] = region[7:9, 7:9] = True
-    assert largest_piece(region).sum() == 16 and not largest_piece(region & False).any()
 
 
 def test_the_inner_head_is_filled_and_peeled():
