@@ -13,13 +13,13 @@ from lggseg import build_model
 from lggseg.model.checkpoint import digest
 from lggseg.model.segmenter import Segmenter
 from lggseg.prepare.network_grid import GridSpec
-from lggseg.training.config import TrainConfig
 from lggseg.training.fit import one_epoch
 from lggseg.training.trainer import Trainer
 from lggseg.unet import UNet
 
 from .cohorts import open_quietly, write_cohort
 from .damage import damage_bytes, read_by
+from .training import tiny
 
 
 @cache
@@ -58,20 +58,7 @@ def trained() -> tuple[Trainer, bytes, str]:
         root = Path(place) / "kaggle_3m"
         write_cohort(root)
         cohort = open_quietly(root)
-        config = TrainConfig(
-            size=16,
-            coarse_share=0,
-            block=1,
-            context=0,
-            features=2,
-            depth=2,
-            epochs=2,
-            epoch_slices=4,
-            batch=2,
-            workers=0,
-            device="cpu",
-            out=place,
-        )
+        config = tiny(place, epochs=2, epoch_slices=4)
         trainer = Trainer(
             build_model(config), cohort, cohort.patients[:1], cohort.patients[1:], config
         )

@@ -14,24 +14,29 @@ from .killing import kill_again_and_again, run
 from .report import Clock, Row
 
 
-def train(root: Path, out: Path, cache: Path) -> None:
-    """A training of seconds, which goes on with what it finds in `out`."""
-    use_cache(cache)
-    cohort = open_quietly(root)
-    config = TrainConfig(
+def tiny(out: Path | str, epochs: int, epoch_slices: int) -> TrainConfig:
+    """Settings of a training of seconds."""
+    return TrainConfig(
         size=16,
         coarse_share=0,
         block=1,
         context=0,
         features=2,
         depth=2,
-        epochs=5,
-        epoch_slices=8,
+        epochs=epochs,
+        epoch_slices=epoch_slices,
         batch=2,
         workers=0,
         device="cpu",
         out=str(out),
     )
+
+
+def train(root: Path, out: Path, cache: Path) -> None:
+    """A training of seconds, which goes on with what it finds in `out`."""
+    use_cache(cache)
+    cohort = open_quietly(root)
+    config = tiny(out, epochs=5, epoch_slices=8)
     fit(
         build_model(config),
         cohort,
