@@ -216,3 +216,10 @@ export function toSquare(volume, pixel) {
   }
   return {depth, height: newHeight, width: newWidth, data: result};
 }
+
+/** A scan from a file that holds one volume: its slices are numbered, and no mask lies beside them. */
+export function scanOnGrid(name, grid, channels, header = null, warnings = []) {
+  const [depth, height, width] = grid.sliceShape;
+  const names = Array.from({length: depth}, (_, d) => `slice_${d + 1}`);
+  return {name, depth, height, width, channels, names, grid, header, truth: null, warnings};
+}

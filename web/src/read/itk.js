@@ -3,7 +3,7 @@
 // NiiVue reads both, too, but one sequence a file, and it guesses where a file does not say how it lies.
 
 import {LggError} from "../errors.js";
-import {Grid} from "./grid.js";
+import {Grid, scanOnGrid} from "./grid.js";
 import {inflate, readNumbers, TYPES} from "./numbers.js";
 import {checkSize, NO_PLACE, reading, tuple} from "./sizes.js";
 
@@ -65,20 +65,7 @@ export function readItk(name, buffer, others) {
     const channels = [];
     for (let c = 0; c < count; c++)
       channels.push(grid.toSlices(oneChannel(values, sizes, channelAxis, c)));
-    const [depth, height, width] = grid.sliceShape;
-    const names = Array.from({length: depth}, (_, d) => `slice_${d + 1}`);
-    return {
-      name,
-      depth,
-      height,
-      width,
-      channels,
-      names,
-      grid,
-      header: null,
-      truth: null,
-      warnings: [],
-    };
+    return scanOnGrid(name, grid, channels);
   });
 }
 

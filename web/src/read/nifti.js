@@ -2,7 +2,7 @@
 
 import * as nifti from "nifti-reader-js";
 import {LggError} from "../errors.js";
-import {Grid} from "./grid.js";
+import {Grid, scanOnGrid} from "./grid.js";
 import {inflate, isGzip, readNumbers, TYPES} from "./numbers.js";
 import {checkSize, NO_PLACE, reading, tuple} from "./sizes.js";
 
@@ -56,21 +56,14 @@ async function readWhole(name, given) {
   for (let c = 0; c < count; c++) {
     channels.push(grid.toSlices(values.subarray(c * perChannel, (c + 1) * perChannel)));
   }
-  const [depth, height, width] = grid.sliceShape;
-  const names = Array.from({length: depth}, (_, d) => `slice_${d + 1}`);
   const kept = header instanceof nifti.NIFTI1 && header.littleEndian ? buffer.slice(0, 348) : null;
-  return {
+  return scanOnGrid(
     name,
-    depth,
-    height,
-    width,
-    channels,
-    names,
     grid,
-    header: kept,
-    truth: null,
-    warnings: warnings.map((words) => `${name}: ${words}`),
-  };
+    channels,
+    kept,
+    warnings.map((words) => `${name}: ${words}`),
+  );
 }
 
 /** Intensities of the numbers as stored: multiplied by the slope, plus the intercept, where there is a slope. */
