@@ -1,8 +1,7 @@
 """A reader's hand on the scanner bench: the dials change the scan when they are let go."""
 
-import nbformat
 import pytest
-from test_viewer_browser import SETUP, Page
+from test_viewer_browser import SETUP, opened_in_lab
 
 from lggseg.viewer import ScannerBench
 
@@ -16,29 +15,11 @@ bench
 
 @pytest.fixture(scope="module")
 def opened(browser, lab, phantom_cohort):
-    """The bench in a notebook that JupyterLab has run, at 1280 x 700."""
-    address, token, folder = lab
+    """The bench in a notebook."""
     cells = [SETUP, OPEN.format(root=str(phantom_cohort.root))]
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-        metadata={
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
-        },
-    )
-    nbformat.write(notebook, folder / "bench.ipynb")
-    page = browser.new_page(viewport={"width": 1280, "height": 700})
-    page.goto(f"{address}/lab/tree/bench.ipynb?reset&token={token}")
-    page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for(timeout=120_000)
-    page.wait_for_function(
-        "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-        timeout=120_000,
-    )
-    page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
-    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-    view = Page(page, page.locator(".jp-OutputArea-output .widget-vbox").first)
-    view.picture.wait_for(timeout=120_000)
+    view = opened_in_lab(browser, lab, "bench", cells)
     yield view
-    page.close()
+    view.page.close()
 
 
 @pytest.fixture(scope="module")

@@ -146,20 +146,18 @@ def fragmented(cohort) -> str:
     )
 
 
-@pytest.fixture(scope="module")
-def opened(browser, lab, phantom_cohort):
-    """The viewer in a notebook that JupyterLab has run, at 1280 x 700."""
+def opened_in_lab(browser, lab, name: str, cells: list[str]) -> Page:
+    """The widget of a notebook that JupyterLab has run, at 1280 x 700."""
     address, token, folder = lab
-    cells = [SETUP, OPEN.format(root=str(phantom_cohort.root))]
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
         metadata={
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
         },
     )
-    nbformat.write(notebook, folder / "viewer.ipynb")
+    nbformat.write(notebook, folder / f"{name}.ipynb")
     page = browser.new_page(viewport={"width": 1280, "height": 700})
-    page.goto(f"{address}/lab/tree/viewer.ipynb?reset&token={token}")
+    page.goto(f"{address}/lab/tree/{name}.ipynb?reset&token={token}")
     page.locator(".jp-Notebook .jp-CodeCell").nth(1).wait_for(timeout=120_000)
     page.wait_for_function(
         "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
@@ -169,8 +167,16 @@ def opened(browser, lab, phantom_cohort):
     page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
     view = Page(page, page.locator(".jp-OutputArea-output .widget-vbox").first)
     view.picture.wait_for(timeout=120_000)
+    return view
+
+
+@pytest.fixture(scope="module")
+def opened(browser, lab, phantom_cohort):
+    """The viewer in a notebook."""
+    cells = [SETUP, OPEN.format(root=str(phantom_cohort.root))]
+    view = opened_in_lab(browser, lab, "viewer", cells)
     yield view
-    page.close()
+    view.page.close()
 
 
 @pytest.fixture(scope="module")

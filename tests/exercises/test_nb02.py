@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from answers import right, words
 from scipy import stats
 
-from lggseg.exercises import verdict
 from lggseg.measures.shape import shape_features
 
 MASK = np.zeros((6, 20, 20), bool)
@@ -13,16 +13,6 @@ MASK[2:5, 8:14, 7:15] = True
 SPOILT = MASK.copy()
 SPOILT[0, 0, 0] = True
 BEFORE, AFTER = shape_features(MASK)["bevr"], shape_features(SPOILT)["bevr"]
-
-
-def right(name, answer, **context):
-    return verdict(name, answer, **context).right
-
-
-def words(name, answer, **context):
-    told = verdict(name, answer, **context)
-    assert not told.right
-    return told.words
 
 
 @pytest.mark.parametrize(
