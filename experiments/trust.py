@@ -29,7 +29,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import mannwhitneyu, spearmanr
 from tqdm.auto import tqdm
 
-from lggseg import Cohort, fold_patients, open_cohort
+from lggseg import Cohort, LggError, fold_patients, open_cohort
 from lggseg.measures.trust import FAR, ONE, SEVERAL, TrustModel, alarms, scaled
 from lggseg.prepare.scanner import HARSH_CHANGES
 
@@ -74,8 +74,18 @@ def fit(rows: pd.DataFrame, names: tuple[str, ...]) -> TrustModel:
     """The model of these rows: ridge regression of the log odds of Dice, then the table of levels.
 
     Rows with an empty mask say nothing and are left out.
+
+    Raises
+    ------
+    LggError
+        where no other row is left
     """
     rows = rows[rows.volume > 0]
+    if rows.empty:
+        raise LggError(
+            "every mask of the table is empty, so there is nothing to learn an expected Dice from; "
+            "judge networks that find tumours"
+        )
     values = design(rows, names)
     weight = weights_of(rows)
     target = rows.dice.clip(*WITHIN)

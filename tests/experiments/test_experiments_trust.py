@@ -6,6 +6,7 @@ import pytest
 
 from experiments import robustness, trust
 from experiments.robustness import CLEAN, Judges
+from lggseg import LggError
 from lggseg.measures.trust import ONE, SEVERAL
 
 
@@ -52,6 +53,11 @@ def test_half_of_a_patients_weight_lies_on_the_scan_as_it_is():
     assert weight[rows.change == CLEAN].sum() == pytest.approx(0.5)
     by_patient = pd.Series(weight).groupby(rows.patient).sum()
     assert by_patient.to_numpy() == pytest.approx(1 / 30)
+
+
+def test_nothing_is_learned_from_empty_masks():
+    with pytest.raises(LggError, match="every mask of the table is empty"):
+        trust.fit(ROWS.assign(volume=0.0), trust.SIGNS[ONE])
 
 
 def test_quantiles_of_weighted_values():
