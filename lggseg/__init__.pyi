@@ -23,10 +23,10 @@ from .genomics.permutation import permuted_p_values as permuted_p_values
 from .genomics.replication import CLAIMS as CLAIMS
 from .genomics.replication import kept_lead as kept_lead
 from .genomics.replication import verdict as verdict
+from .masks import largest_piece as largest_piece
 from .measures.baseline import baseline_mask as baseline_mask
 from .measures.baseline import brain_brightness as brain_brightness
 from .measures.baseline import brain_mask as brain_mask
-from .measures.baseline import largest_piece as largest_piece
 from .measures.ellipsoid import corners as corners
 from .measures.ellipsoid import enclosing_ellipsoid as enclosing_ellipsoid
 from .measures.evaluation import evaluate as evaluate
