@@ -19,6 +19,7 @@ DECIMAL = r"\d+(?:[.,]\d+)?(?:e[-+]?\d+)?"
 READINGS = (r"(\d+)", r"([-+]?\d+)", f"({DECIMAL})", f"([-+]?{DECIMAL})")  # of numbers in names
 SIGN = re.compile(r"(?:^|[^a-z0-9])-\d|-\d+[.,]\d", re.IGNORECASE)  # more than a dash after a word
 SURE = 30  # pixels of either value from which on a slice of two values is a mask
+ENOUGH = 20  # pixels of each colour, that tell a colour map from the few levels of an empty slice
 
 
 def read_pictures(files: list[Path], masks: list[Path]) -> OwnScan:
@@ -60,6 +61,11 @@ def read_pictures(files: list[Path], masks: list[Path]) -> OwnScan:
         values = values[..., None]
     if (values == values[..., :1]).all():
         values = values[..., :1]
+    if follows_colour_map(values):
+        raise LggError(
+            f"{order[0]}: its colours are those of a colour map, such as jet or hot, and not three "
+            "sequences; save the grey levels themselves"
+        )
     stems = [file.stem for file in order]
     if len(values) > len(order):
         stems = [f"{stems[0]}_{page + 1}" for page in range(len(values))]
@@ -96,6 +102,22 @@ def painted(slices: np.ndarray) -> bool:
     lit = slices[slices.max(axis=-1) > 0.05 * slices.max()]
     grey = np.ptp(lit, axis=-1) <= 0.03 * slices.max()
     return 0.9 < grey.mean() < 1 if len(lit) >= 100 else False
+
+
+def follows_colour_map(slices: np.ndarray) -> bool:
+    """Whether the colours of bytes (D,H,W,3) lie on a line, as those that a colour map gives.
+
+    From one colour to the next on a line at least one channel changes, so there are no more colours
+    than levels of all channels together (with a quarter to spare). Three sequences have at least
+    eight times as many.
+    """
+    if slices.dtype != np.uint8 or slices.shape[-1] != 3:
+        return False
+    levels = [np.count_nonzero(np.bincount(slices[..., i].ravel())) for i in range(3)]
+    colours, counts = np.unique(slices @ np.array([65536, 256, 1], np.int32), return_counts=True)
+    lit = counts.sum() - counts.max()
+    on_a_line = min(levels) > 1 and len(colours) <= 1.25 * sum(levels)
+    return bool(on_a_line and lit >= ENOUGH * len(colours))
 
 
 def in_order(files: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import tifffile
 import torch
+from matplotlib import colormaps
 from PIL import Image
 from servers import PICTURES, ROOT
 
@@ -563,6 +564,8 @@ def test_bad_input_gets_the_packages_own_words(opened, phantoms, tmp_path):
     outlined = np.dstack([flair] * 3)
     outlined[100, 50:150] = (255, 0, 0)
     bad["outlined.png"] = lambda file: Image.fromarray(outlined).save(file)
+    jet = (255 * colormaps["jet"](flair)[..., :3]).astype(np.uint8)
+    bad["jet.png"] = lambda file: Image.fromarray(jet).save(file)
     bad["map.png"] = lambda file: Image.fromarray(np.where(truth[largest], 250, flair // 64)).save(
         file
     )

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 
 from lggseg.errors import LggError
@@ -273,3 +274,27 @@ def test_an_outline_drawn_on_a_grey_picture_is_told(tmp_path):
         Image.fromarray(pixels).save(tmp_path / f"{k}.png")
     with pytest.raises(LggError, match="1.png: is grey but for some coloured pixels"):
         read_raw_scan(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["jet", "hot", "viridis", "nipy_spectral"])
+def test_a_picture_in_the_colours_of_a_map_is_no_three_sequences(name, tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (128, 128))
+    coloured = (255 * colormaps[name](levels / 255)[..., :3]).astype(np.uint8)
+    for k in range(2):
+        Image.fromarray(np.roll(coloured, k, axis=0)).save(tmp_path / f"{k}.png")
+    with pytest.raises(LggError, match="0.png: its colours are those of a colour map"):
+        read_raw_scan(tmp_path)
+
+
+def test_sequences_of_few_levels_are_no_colour_map(tmp_path):
+    rng = np.random.default_rng(0)
+    flair = rng.integers(0, 256, (128, 128), np.uint8)
+    nothing = np.zeros_like(flair)
+    coarse = rng.integers(0, 8, (128, 128, 3), np.uint8) * 32
+    for k, slices in enumerate([np.dstack([nothing, flair, nothing]), coarse]):
+        Image.fromarray(slices).save(tmp_path / f"{k}.png")
+        assert read_raw_scan(tmp_path / f"{k}.png").image.shape == (1, 128, 128, 3)
+    end = np.zeros((128, 128, 3), np.uint8)  # of a stack, with little to see
+    end[60:70, 60:70] = rng.integers(0, 256, (10, 10, 3))
+    Image.fromarray(end).save(tmp_path / "end.png")
+    assert read_raw_scan(tmp_path / "end.png").image.shape == (1, 128, 128, 3)

@@ -6,6 +6,8 @@ import {median} from "../arrays.js";
 import {LggError} from "../errors.js";
 import {checkSize, reading, tuple} from "./sizes.js";
 
+const MOST_COLOURS = 1.25 * 3 * 256; // on a line through the colours
+const ENOUGH = 20; // pixels of each colour, that tell a colour map from the few levels of an empty slice
 const SUFFIX = /\.(tiff?|png|jpe?g|bmp)$/i;
 const MASK =
   /(?<![a-z])(?:masks?|seg|segmentations?|labels?|annotations?|(?:ground)?truth|gt|roi)(?![a-z])/gi;
@@ -75,6 +77,12 @@ export async function readPictures(files) {
   const drawn = masks.length ? await readTruth(slices, masks, pages) : null;
   const {order, warnings} = inOrder(slices);
   const all = order.flatMap((file) => pages.get(file));
+  const channels = channelsOf(all);
+  if (channels.length === 3 && followsColourMap(channels)) {
+    throw new LggError(
+      `${order[0].name}: its colours are those of a colour map, such as jet or hot, and not three sequences; save the grey levels themselves`,
+    );
+  }
   const names =
     order.length === all.length
       ? order.map((file) => stem(file.name))
@@ -85,7 +93,7 @@ export async function readPictures(files) {
     depth,
     height,
     width,
-    channels: channelsOf(all),
+    channels,
     names,
     grid: null,
     header: null,
@@ -140,6 +148,22 @@ function isPainted(pages) {
     }
   }
   return lit >= 100 && grey > 0.9 * lit && grey < lit;
+}
+
+/** Whether the colours lie on a line, as those that a colour map gives: no more colours than levels of all channels. */
+function followsColourMap([red, green, blue]) {
+  if (red.BYTES_PER_ELEMENT > 1) return false;
+  const counts = new Map();
+  for (let i = 0; i < red.length; i++) {
+    const colour = (red[i] << 16) | (green[i] << 8) | blue[i];
+    counts.set(colour, (counts.get(colour) ?? 0) + 1);
+    if (counts.size > MOST_COLOURS) return false;
+  }
+  const levels = [red, green, blue].map((channel) => new Set(channel).size);
+  const commonest = Math.max(...counts.values());
+  const onALine =
+    Math.min(...levels) > 1 && counts.size <= 1.25 * (levels[0] + levels[1] + levels[2]);
+  return onALine && red.length - commonest >= ENOUGH * counts.size;
 }
 
 /** Whether two pictures hold the same levels, and more than one. */
