@@ -94,11 +94,13 @@ class Segmenter(nn.Module):
             where a network does not answer with one logit for each pixel
         """
         block = self.recipe.block
+        blocks = image
+        if block > 1:
+            blocks = F.pixel_unshuffle(image, block)
+        blocks = blocks.contiguous(memory_format=torch.channels_last)
         of_all = []
         for network in self.networks:
-            shown = middle_channels(image, getattr(network, "in_channels", None), block)
-            if block > 1:
-                shown = F.pixel_unshuffle(shown, block)
+            shown = middle_channels(blocks, getattr(network, "in_channels", None))
             logits = network(shown.contiguous(memory_format=torch.channels_last))
             if block > 1:
                 logits = F.pixel_shuffle(logits, block)
@@ -348,26 +350,23 @@ def _lists_of_patients(patients: Sequence[Iterable[str]], networks: int) -> list
     return [sorted(names) for names in patients]
 
 
-def middle_channels(image: torch.Tensor, taken: int | None, block: int) -> torch.Tensor:
+def middle_channels(blocks: torch.Tensor, taken: int | None) -> torch.Tensor:
     """The middle slices of an input, for a network that takes fewer neighbours than there are.
 
     Parameters
     ----------
-    image : (N, channels, H, W)
-    taken : channels that the network takes, blocks of pixels included; None for all
-    block : pixels a side of a block
+    blocks : (N, channels, h, w), each pixel of a block a channel of its own
+    taken : channels that the network takes; None for all
 
     Examples
     --------
-    >>> middle_channels(torch.arange(9.0).view(1, 9, 1, 1), taken=3, block=1).flatten()
+    >>> middle_channels(torch.arange(9.0).view(1, 9, 1, 1), taken=3).flatten()
     tensor([3., 4., 5.])
     """
     if taken is None:
-        return image
-    given = image.shape[1]
-    wanted = taken // block**2
-    first = (given - wanted) // 2
-    return image[:, first : first + wanted]
+        return blocks
+    first = (blocks.shape[1] - taken) // 2
+    return blocks[:, first : first + taken]
 
 
 def check_finite(state: dict[str, torch.Tensor]) -> None:
