@@ -97,6 +97,14 @@ def test_a_few_phantoms_are_enough(number, few_phantoms):
             assert again == printed[name], f"cell {name} prints something else the second time"
 
 
+@pytest.mark.filterwarnings("default")
+def test_three_phantoms_are_enough_to_train_on(tmp_path):
+    root = write_phantom_cohort(tmp_path, patients=3, seed=3, progress=False)
+    with reading(root, tmp_path / "cache"):
+        _, names = run_notebook("03")
+    assert len(names["cohort"].patients) == 3
+
+
 @pytest.mark.real
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("number", QUICK)
