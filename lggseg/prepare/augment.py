@@ -179,8 +179,7 @@ class Augment:
         signal = slices - air
         # One coil, so much the same for all sequences.
         shading = self.shading(n, size)[:, None, None]
-        brightness = self.normal(0.12, n, count, 1, 1, 1) + self.normal(0.05, n, count, 3, 1, 1)
-        signal.mul_((shading + brightness).exp_().to(slices.device))
+        signal.mul_((shading + self.brightness(n, count)).exp_().to(slices.device))
         self.coarsen(signal)
         self.add_ghosts(signal)
         self.add_noise(signal)
@@ -194,6 +193,12 @@ class Augment:
         down = torch.linspace(-1, 1, size[0])[:, None] * self.draw(0.4, n, 1, 1)
         across = torch.linspace(-1, 1, size[1]) * self.draw(0.4, n, 1, 1)
         return down + across + self.smooth(0.1, n, 1, size)[:, 0]
+
+    def brightness(self, n: int, count: int) -> torch.Tensor:
+        """How much brighter a slice is than its stack, mostly alike in all sequences: a logarithm
+        (n, count, 3, 1, 1).
+        """
+        return self.normal(0.12, n, count, 1, 1, 1) + self.normal(0.05, n, count, 3, 1, 1)
 
     def coarsen(self, signal: torch.Tensor) -> None:
         """Some slices as if they had fewer pixels, down to a third along each axis; in place."""
