@@ -81,7 +81,8 @@ check: $(TEST_READY) ## style and types of the code, house rules of the notebook
 	$(PY) -m dev.tools.stamp --check
 
 real-test: $(TEST_READY) ## tests on real patients; LGGSEG_DATA_REAL=<folder kaggle_3m>
-	$(PY) -m pytest -m real tests --ignore tests/browser
+	[ -z "$$LGGSEG_DATA_REAL" ] || $(PY) -c "import os, lggseg; lggseg.open_cohort(os.environ['LGGSEG_DATA_REAL'])"
+	OMP_NUM_THREADS=1 $(PY) -m $(PYTEST) -m real $(UNIT)
 
 browser-test: $(TEST_READY) ## drag the sliders in a headless Chromium
 	$(PHANTOM) $(PY) -m pytest tests/browser

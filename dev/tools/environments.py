@@ -35,6 +35,7 @@ WIDGETS7 = (
     "ipython-genutils==0.2.0",
     "ipykernel~=6.29",
 )
+POOLED = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile")
 WATCHED = ("torch", "torchvision", "numpy", "ipywidgets")
 # By which the set-up line knows it.
 COLAB = 'type(get_ipython()).__module__ = "google.colab._shell"\n'
@@ -68,11 +69,8 @@ def check_widgets7() -> int:
     subprocess.run(
         [python, "-c", "import ipywidgets; print('ipywidgets', ipywidgets.__version__)"], check=True
     )
-    return subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", COMM, "tests/viewer"],
-        cwd=ROOT,
-        env=environment,
-    ).returncode
+    tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", COMM, *POOLED]
+    return subprocess.run([*tests, "tests/viewer"], cwd=ROOT, env=environment).returncode
 
 
 def make_oldest() -> Path:
