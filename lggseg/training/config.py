@@ -94,7 +94,7 @@ class TrainConfig:
     )
     oversample_foreground: float = setting(
         0.5,
-        "share of the slices drawn that have tumour; in a scan a third have",
+        "share of the slices drawn that have tumour; in a scan most have none",
         least=0,
         most=1,
     )

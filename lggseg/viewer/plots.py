@@ -306,6 +306,28 @@ def closeup(
     return montage(image[cut], mask[cut], prediction[cut], slices, columns, ax, title)
 
 
+def zoom_to(mask: np.ndarray, ax: Axes, margin: int = 30) -> Axes:
+    """Show only what lies around a mask.
+
+    Parameters
+    ----------
+    mask : bool (height, width)
+        Not empty.
+    ax : Axes
+        With a picture of the same size.
+    margin : int
+        Pixels around the mask.
+
+    Returns
+    -------
+    Axes
+    """
+    rows, columns = np.nonzero(mask)
+    ax.set_xlim(columns.min() - margin, columns.max() + margin)
+    ax.set_ylim(rows.max() + margin, rows.min() - margin)
+    return ax
+
+
 def tile(stack: np.ndarray, columns: int) -> np.ndarray:
     """Arrange pictures in rows of one picture.
 
@@ -587,9 +609,54 @@ def roc_curve(
     for cut in np.sort(np.unique(scores))[::-1]:
         found.append(float(np.mean(scores[labels] >= cut)))
         mistaken.append(float(np.mean(scores[~labels] >= cut)))
-    ax.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    unit_square(ax)
     ax.plot(mistaken, found, color=colour, linewidth=2, label=name)
+    return ax
+
+
+def unit_square(ax: Axes) -> Axes:
+    """Prepare for two fractions from 0 to 1: a square, with the line on which they are equal."""
+    ax.plot([0, 1], [0, 1], color="grey", linewidth=1)
     ax.set(aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return ax
+
+
+def means_of_patients(
+    scores: pd.DataFrame,
+    ax: Axes,
+    colour: str = BLUE,
+    line: str = "-",
+    shift: float = 0.0,
+    name: str | None = None,
+) -> Axes:
+    """Draw a curve of means over patients, each with its 95 % interval.
+
+    The interval is that of `scipy.stats.bootstrap`, by percentiles of 10,000 draws of patients.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per patient, a column per place on the x axis, such as 5, 10 and 20.
+    ax : Axes
+    colour, line, name : str
+        Of the curve.
+    shift : float
+        To the right, so that several curves do not hide each other.
+
+    Returns
+    -------
+    Axes
+    """
+    from scipy import stats  # here, since it takes long to import
+
+    means = scores.mean()
+    drawn = stats.bootstrap(
+        (scores.to_numpy(),), np.mean, n_resamples=10_000, method="percentile", rng=0
+    )
+    ends = drawn.confidence_interval
+    places = scores.columns.to_numpy(float) + shift
+    reach = (means - ends.low, ends.high - means)
+    ax.errorbar(places, means, reach, color=colour, ls=line, marker="o", capsize=3, label=name)
     return ax
 
 
@@ -721,13 +788,17 @@ def ellipsoid_slices(mask: np.ndarray, ellipsoid: Ellipsoid, axes: Sequence[Axes
     ellipsoid : Ellipsoid
         Around the corners of the mask's voxels.
     axes : sequence of Axes
-        One slice in each; the slices are spread evenly over those with tumour.
+        One slice in each; the slices are spread evenly over those with tumour. Where there are more
+        axes than slices, the last ones stay empty.
     """
     with_tumour = np.flatnonzero(mask.any(axis=(1, 2)))
-    evenly = np.linspace(0, len(with_tumour) - 1, len(axes)).round().astype(int)
+    shown = min(len(axes), len(with_tumour))
+    evenly = np.linspace(0, len(with_tumour) - 1, shown).round().astype(int)
+    for spare in axes[shown:]:
+        spare.set_axis_off()
     reach = np.sqrt(np.diag(ellipsoid.matrix)[1:].max()) + 3
     row, column = ellipsoid.centre[1:] - 0.5
-    for ax, k in zip(axes, with_tumour[evenly], strict=True):
+    for ax, k in zip(axes[:shown], with_tumour[evenly], strict=True):
         ax.imshow(mask[k], cmap=ListedColormap(["white", GREEN]), vmin=0, vmax=1, alpha=0.6)
         section = ellipsoid_section(ellipsoid, k + 0.5)  # voxel k reaches from k to k + 1
         ax.plot(section[:, 1] - 0.5, section[:, 0] - 0.5, color=BLUE, linewidth=1.5)

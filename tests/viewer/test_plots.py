@@ -207,6 +207,36 @@ def test_roc_curve_by_hand():
     assert ax.lines[1].get_xydata().tolist() == [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1], [1, 1]]
 
 
+def test_the_unit_square_has_the_line_on_which_both_are_equal():
+    ax = plots.unit_square(plt.subplots()[1])
+    assert ax.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
+    assert ax.get_xlim() == ax.get_ylim() == (-0.02, 1.02)
+
+
+def test_zoom_shows_the_mask_and_its_margin():
+    mask = np.zeros((50, 80), bool)
+    mask[20:25, 40:61] = True
+    ax = plt.subplots()[1]
+    ax.imshow(mask)
+    plots.zoom_to(mask, ax, margin=5)
+    assert ax.get_xlim() == (35, 65)
+    assert ax.get_ylim() == (29, 15)  # from top to bottom, as pictures are
+
+
+def test_means_of_patients_with_intervals_by_hand():
+    """Of two patients a drawn mean is one of the two or the middle: the interval is from one to the
+    other.
+    """
+    scores = pd.DataFrame({5: [0.2, 0.4], 20: [0.6, 0.6]})
+    ax = plots.means_of_patients(scores, plt.subplots()[1], shift=0.5, name="two")
+    line, _, bars = ax.containers[0]
+    assert line.get_xydata() == pytest.approx(np.array([[5.5, 0.3], [20.5, 0.6]]))
+    ends = [segment[:, 1].tolist() for segment in bars[0].get_segments()]
+    assert ends[0] == pytest.approx([0.2, 0.4])
+    assert ends[1] == pytest.approx([0.6, 0.6])
+    assert ax.get_legend_handles_labels()[1] == ["two"]
+
+
 def test_two_measurements_on_the_line_of_equality():
     x = pd.Series([1.0, 2, 3])
     y = pd.Series([1.0, 3, 2.5])
@@ -250,6 +280,15 @@ def test_the_tumour_s_slices_lie_in_their_sections():
         x, y = ax.lines[0].get_xydata().T
         # Around the pixels' corners.
         assert x.min() < 4.5 and x.max() > 14.5 and y.min() < 5.5 and y.max() > 12.5
+
+
+def test_a_tumour_of_few_slices_is_drawn_once():
+    mask = np.zeros((4, 20, 20), bool)
+    mask[1:3, 5:15, 6:12] = True
+    axes = plt.subplots(1, 4)[1]
+    plots.ellipsoid_slices(mask, enclosing_ellipsoid(corners(mask)), axes)
+    assert [ax.get_title() for ax in axes] == ["slice 2", "slice 3", "", ""]
+    assert [ax.axison for ax in axes] == [True, True, False, False]
 
 
 def test_outline_and_signal_are_coloured_by_sector():
