@@ -14,6 +14,7 @@ needs the network. The third is a whole one, and needs what a first set-up needs
 
 import argparse
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -36,6 +38,7 @@ WIDGETS7 = (
     "ipykernel~=6.29",
 )
 POOLED = ("-n", "logical", "--maxprocesses", "4", "--dist", "loadfile")
+COLABS = ("venv-colab", "venv-colab-2")
 WATCHED = ("torch", "torchvision", "numpy", "ipywidgets")
 # By which the set-up line knows it.
 COLAB = 'type(get_ipython()).__module__ = "google.colab._shell"\n'
@@ -126,10 +129,10 @@ def check_oldest() -> int:
     return subprocess.run([make_oldest(), *tests], cwd=ROOT).returncode
 
 
-def make_colab() -> Path:
+def make_colab(name: str) -> Path:
     """As `make`, and an lggseg of an earlier run is gone."""
-    python = make("venv-colab")
-    packages = next((ROOT / "build" / "venv-colab").glob("lib/python*/site-packages"))
+    python = make(name)
+    packages = next((ROOT / "build" / name).glob("lib/python*/site-packages"))
     for old in packages.glob("lggseg*"):
         shutil.rmtree(old)
     return python
@@ -185,6 +188,7 @@ def run_alone(python: Path, notebook: Path, source: str) -> bool:
             "PIP_NO_BUILD_ISOLATION": "0",
             "LGGSEG_CACHE": str(ROOT / "build" / "cache"),
             "PYTHONWARNINGS": "ignore",
+            "OMP_NUM_THREADS": "1",
         }
         environment.pop("PYTHONPATH", None)
         command = [
@@ -213,29 +217,35 @@ def chosen(only: str) -> list[Path]:
 
 def check_colab(only: str = "") -> int:
     """0 if each notebook (or those whose name contains `only`) runs, with lggseg freshly installed
-    by its cell.
+    by its cell. Two run at a time, each in an environment of its own.
     """
-    failed = []
+    places: queue.Queue[str] = queue.Queue()
+    for name in COLABS:
+        make_colab(name)
+        places.put(name)
+    before = {name: versions(ROOT / "build" / name / "bin" / "python") for name in COLABS}
     with tempfile.TemporaryDirectory() as folder:
         source = repository(Path(folder))
-        before = None
-        for notebook in chosen(only):
-            python = make_colab()
+
+        def run(notebook: Path) -> bool:
+            name = places.get()
             start = time.monotonic()
-            before = before or versions(python)
-            ran = run_alone(python, notebook, source)
-            print(
-                f"{notebook.name}: {'ran' if ran else 'FAILED'} in {time.monotonic() - start:.0f} "
-                "s",
-                flush=True,
-            )
-            failed += [] if ran else [notebook.name]
-    if versions(python) != before:
-        failed.append(f"versions changed: {before} -> {versions(python)}")
-    print(
-        f"{before.strip()} {'unchanged' if versions(python) == before else 'CHANGED'}; "
-        f"{len(failed)} failures" + "".join(f"\n  {name}" for name in failed)
-    )
+            ran = run_alone(make_colab(name), notebook, source)
+            places.put(name)
+            seconds = time.monotonic() - start
+            print(f"{notebook.name}: {'ran' if ran else 'FAILED'} in {seconds:.0f} s", flush=True)
+            return ran
+
+        notebooks = chosen(only)
+        with ThreadPoolExecutor(len(COLABS)) as pool:
+            ran = list(pool.map(run, notebooks))
+    failed = [path.name for path, good in zip(notebooks, ran, strict=True) if not good]
+    for name in COLABS:
+        after = versions(ROOT / "build" / name / "bin" / "python")
+        print(f"{name}: {after.strip()}")
+        if after != before[name]:
+            failed.append(f"versions changed in {name}; they were {before[name].strip()}")
+    print(f"{len(failed)} failures" + "".join(f"\n  {name}" for name in failed))
     return int(bool(failed))
 
 
