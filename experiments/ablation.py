@@ -41,7 +41,7 @@ from .command import command, execute
 from .compare import interval
 from .maps import from_bytes
 from .plan import Fold, k_folds
-from .robustness import CLEAN, TOGETHER, Version, member_maps, score, version
+from .robustness import CLEAN, TOGETHER, Version, claim, member_maps, score, version
 from .tables import write_csv
 
 RECIPE = "recipe"
@@ -352,6 +352,7 @@ def do(chosen: argparse.Namespace) -> None:
     config = config_of(chosen)
     if not config.out:
         raise LggError("--out is needed: the folder that a stopped command goes on from")
+    claim(Path(config.out), config.identity_settings)
     cohort = open_cohort(chosen.data)
     folds = k_folds(cohort.patients, FOLDS)
     for k in chosen.fold:

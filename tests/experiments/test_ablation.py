@@ -150,3 +150,11 @@ def test_a_table_of_scores_can_be_printed(tmp_path, capsys):
     ablation.scores_of(MADE_UP).to_csv(path, index=False)
     ablation.main(["--table", str(path)])
     assert "no_noise" in capsys.readouterr().out
+
+
+def test_a_folder_of_other_settings_is_refused(cohort, tmp_path, capsys):
+    words = ["--data", str(cohort.root), "--out", str(tmp_path), "--arms", RECIPE, "--seeds", "0"]
+    (tmp_path / "robustness.json").write_text('{"epochs": 3}', encoding="utf-8")
+    with pytest.raises(SystemExit):
+        ablation.main(words)
+    assert "made with other" in capsys.readouterr().err
