@@ -200,6 +200,7 @@ ARMS = {
     "neighbours": Arm({"context": 1}),
     "pixels": Arm({"block": 1, "size": 64, "coarse_size": 48}),
     "no_levels": Arm(without=("cut_levels",)),
+    "geometry_alone": Arm(without=tuple(NOTHING)),
 }
 
 
