@@ -5,8 +5,10 @@ import shlex
 from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from experiments.ablation import summary
 from experiments.compare import read_scores, table
 from lggseg.training.config import config_of
 
@@ -109,3 +111,16 @@ def test_what_is_told_is_in_the_tables(file, run, base, told):
     numbers = [float(number) for number in re.findall(r"-?[\d.]+\d", told)]
     assert told in " ".join(LOG.split()) and numbers[-2:] == [found.low, found.high]
     assert len(numbers) == 2 or numbers[0] == found.difference
+
+
+def test_every_change_is_told_as_in_its_table():
+    found = summary(pd.read_csv(ROOT / "experiments" / "results" / "ablation.csv")).round(3)
+    lines = re.findall(r"^\| [^|]+ \| `(\w+)` ((?:\|[^|\n]*){7})\|$", LOG, re.MULTILINE)
+    assert [name for name, _ in lines] == found.index.tolist()
+    columns = ["clean", "changed", "worst", "catastrophes", "gain", "low", "high", "least", "most"]
+    for name, text in lines:
+        told = [float(number) for number in re.findall(r"-?\d+\.\d+", text)]
+        row = found.loc[name, columns]
+        row["catastrophes"] = row["catastrophes"].round(1)
+        assert told == row.tolist()[: len(told)], name
+        assert len(told) == (4 if name == "recipe" else 9)
