@@ -40,6 +40,7 @@ from lggseg.training.trainer import Trainer
 
 from .command import command, execute
 from .compare import interval
+from .greyvalues import Inside, tissue_quartiles
 from .maps import from_bytes
 from .plan import Fold, k_folds
 from .robustness import CLEAN, TOGETHER, Version, claim, member_maps, score, version
@@ -89,10 +90,11 @@ def by_quartiles(image: np.ndarray, head: Head) -> Head:
     centre = np.empty(3, np.float32)
     spread = np.empty(3, np.float32)
     for sequence, source in enumerate(head.source):
-        levels = above_air(smooth[source], air[:, source])[tissue]
-        low, middle, high = np.percentile(levels, [25, 50, 75])
-        centre[sequence] = middle
-        spread[sequence] = max((high - low) / 1.349, 0.05 * abs(middle))
+        levels = above_air(smooth[source], air[:, source])
+        centre[sequence], spread[sequence] = tissue_quartiles(
+            Inside(levels, tissue, tissue, tissue)
+        )
+    spread = np.maximum(spread, 0.05 * np.abs(centre))
     return replace(head, centre=centre, spread=spread)
 
 
@@ -318,13 +320,23 @@ def summary(each: pd.DataFrame) -> pd.DataFrame:
     -------
     means of FIGURES over patients and seeds, and number of catastrophes for each seed; `gain` in
     `both` over the recipe, `low` and `high` of its 95 % interval over patients, and `least` and
-    `most`, those of the seeds with the smallest and the largest
+    `most`, those of the seeds with the smallest and the largest. Patients whom a seed of a change has
+    not judged yet count in none of its figures
+
+    Raises
+    ------
+    LggError
+        where the recipe itself is missing
     """
+    if RECIPE not in set(each.arm):
+        raise LggError(f"nothing to compare with: train {RECIPE}, too, with --arms {RECIPE}")
     both = each.pivot(index="patient", columns=["arm", "seed"], values="both")
     rows = {}
     for arm in [RECIPE, *(name for name in ARMS if name in set(each.arm) - {RECIPE})]:
-        mine = each[each.arm == arm]
         gain = (both[arm] - both[RECIPE]).dropna(axis=1, how="all").dropna()
+        mine = each[
+            (each.arm == arm) & each.patient.isin(gain.index) & each.seed.isin(gain.columns)
+        ]
         low, high = interval(gain.mean(axis=1).to_numpy(), np.mean)
         of_seeds = gain.mean()
         rows[arm] = {

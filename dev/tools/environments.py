@@ -219,19 +219,21 @@ def check_colab(only: str = "") -> int:
     """0 if each notebook (or those whose name contains `only`) runs, with lggseg freshly installed
     by its cell. Two run at a time, each in an environment of its own.
     """
-    places: queue.Queue[str] = queue.Queue()
+    free: queue.Queue[str] = queue.Queue()
+    before = {}
     for name in COLABS:
-        make_colab(name)
-        places.put(name)
-    before = {name: versions(ROOT / "build" / name / "bin" / "python") for name in COLABS}
+        before[name] = versions(make_colab(name))
+        free.put(name)
     with tempfile.TemporaryDirectory() as folder:
         source = repository(Path(folder))
 
         def run(notebook: Path) -> bool:
-            name = places.get()
+            name = free.get()
             start = time.monotonic()
-            ran = run_alone(make_colab(name), notebook, source)
-            places.put(name)
+            try:
+                ran = run_alone(make_colab(name), notebook, source)
+            finally:
+                free.put(name)
             seconds = time.monotonic() - start
             print(f"{notebook.name}: {'ran' if ran else 'FAILED'} in {seconds:.0f} s", flush=True)
             return ran
@@ -241,7 +243,7 @@ def check_colab(only: str = "") -> int:
             ran = list(pool.map(run, notebooks))
     failed = [path.name for path, good in zip(notebooks, ran, strict=True) if not good]
     for name in COLABS:
-        after = versions(ROOT / "build" / name / "bin" / "python")
+        after = versions(make_colab(name))
         print(f"{name}: {after.strip()}")
         if after != before[name]:
             failed.append(f"versions changed in {name}; they were {before[name].strip()}")
