@@ -320,8 +320,8 @@ def summary(each: pd.DataFrame) -> pd.DataFrame:
     -------
     means of FIGURES over patients and seeds, and number of catastrophes for each seed; `gain` in
     `both` over the recipe, `low` and `high` of its 95 % interval over patients, and `least` and
-    `most`, those of the seeds with the smallest and the largest. Patients whom a seed of a change has
-    not judged yet count in none of its figures
+    `most`, those of the seeds with the smallest and the largest. Patients whom a seed of a change
+    has not judged yet count in none of its figures
 
     Raises
     ------
