@@ -23,7 +23,6 @@ from tqdm.auto import tqdm
 
 from lggseg import Cohort, LggError, Segmenter, TrainConfig, UNet, build_model, dice, open_cohort
 from lggseg.model.postprocess import postprocess
-from lggseg.prepare.augment import Augment
 from lggseg.prepare.head_finder import (
     Box,
     Head,
@@ -174,7 +173,6 @@ class Arm:
     ----------
     settings : of TrainConfig
     without : parts of `Augment` that do nothing
-    grey : strength of all changes of grey levels, over that of the geometry
     head : what becomes of the head that `find_head` finds
     mirror : the mirrored half's difference is given, too
     deep : coarser levels are trained to answer, too
@@ -182,7 +180,6 @@ class Arm:
 
     settings: dict[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
-    grey: float = 1.0
     head: Callable[[np.ndarray, Head], Head] = as_found
     mirror: bool = False
     deep: bool = False
@@ -206,27 +203,9 @@ ARMS = {
     "pixels": Arm({"block": 1, "size": 64, "coarse_size": 48}),
     "no_levels": Arm(without=("cut_levels",)),
     "geometry_alone": Arm(without=tuple(NOTHING)),
-    "grey_half": Arm(grey=0.5),
-    "grey_quarter": Arm(grey=0.25),
+    "grey_half": Arm({"grey_augment": 0.5}),
+    "grey_quarter": Arm({"grey_augment": 0.25}),
 }
-
-
-def weaken_grey_levels(augment: Augment, share: float) -> None:
-    """Let what changes grey levels work at a share of the strength that geometry has."""
-
-    def weaker(whole: Callable) -> Callable:
-        def part(*given: torch.Tensor) -> torch.Tensor:
-            strength = augment.strength
-            augment.strength = share * strength
-            try:
-                return whole(*given)
-            finally:
-                augment.strength = strength
-
-        return part
-
-    for name in ("fade", "contrast", "scan"):
-        setattr(augment, name, weaker(getattr(augment, name)))
 
 
 def train(arm: Arm, cohort: Cohort, patients: list[str], config: TrainConfig) -> Segmenter:
@@ -242,8 +221,6 @@ def train(arm: Arm, cohort: Cohort, patients: list[str], config: TrainConfig) ->
         trainer.loss = DeepLoss(model.networks[0], trainer.loss)
     for part in arm.without:
         setattr(trainer.augment, part, NOTHING[part])
-    if arm.grey != 1:
-        weaken_grey_levels(trainer.augment, arm.grey)
     heads = trainer.data.heads
     trainer.data.heads = {
         patient: arm.head(cohort.volume(patient).image, head) for patient, head in heads.items()

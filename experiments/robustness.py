@@ -407,6 +407,8 @@ def do(chosen: argparse.Namespace) -> None:
     judges = Judges(chosen.sources)
     if chosen.maps_only:
         for patient in tqdm(part_of_patients(judges.patients(cohort), chosen.part), "predict"):
+            if (chosen.out / "maps" / f"{patient}.npz").exists():
+                continue
             for _ in judges.maps(cohort.volume(patient), chosen.out / "maps"):
                 pass  # each version's maps are kept as soon as all are there
         return

@@ -36,6 +36,7 @@ class Augment:
     zoom : about the largest change of the size's logarithm at strength 1
     carve_mix : chance that a slice gets another slice's tumour
     cyst : chance that parts of a tumour get another look
+    grey : strength of what changes grey levels, as a share of `strength`
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Augment:
         zoom: float = 0.2,
         carve_mix: float = 0,
         cyst: float = 0,
+        grey: float = 1.0,
     ):
         self.strength = strength
+        self.grey = grey
         self.drop = drop
         self.zoom = zoom
         self.mix_share = carve_mix
@@ -70,33 +73,25 @@ class Augment:
         slices = self.scan(slices)
         return self.drop_sequences(slices).flatten(1, 2), mask
 
-    def draw(self, spread: float, *shape: int) -> torch.Tensor:
-        """Uniform numbers from -spread to spread, times the strength."""
-        return spread * self.strength * (2 * torch.rand(shape) - 1)
-
-    def normal(self, spread: float, *shape: int) -> torch.Tensor:
-        """Normal numbers of this standard deviation, times the strength; none beyond three
-        deviations.
-        """
-        return spread * self.strength * torch.randn(shape).clamp(-3, 3)
-
-    def smooth(self, spread: float, n: int, channels: int, size: Sequence[int]) -> torch.Tensor:
-        """Fields (n, channels, H, W) that vary slowly across the picture, of standard deviation
-        about `spread`.
-        """
-        return enlarge(spread * self.strength * torch.randn(n, channels, 4, 4), size)
+    @property
+    def grey_strength(self) -> float:
+        """Scales the ranges of what changes grey levels."""
+        return self.strength * self.grey
 
     def affine(self, n: int) -> torch.Tensor:
         """Matrices (n, 2, 3): mirror, turn (mostly below 20 degrees), shear, scale by `zoom`, shift
         by a twelfth.
         """
-        turn = self.draw(0.35, n)
-        shear = self.draw(0.12, n)
+        strength = self.strength
+        turn = uniform(0.35 * strength, n)
+        shear = uniform(0.12 * strength, n)
         # (2, n): nearly the same along x and y
-        scale = torch.exp(self.draw(self.zoom, n) + self.draw(0.06, 2, n))
+        scale = torch.exp(uniform(self.zoom * strength, n) + uniform(0.06 * strength, 2, n))
         mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
-        across = torch.stack([turn.cos() * mirror, shear - turn.sin(), self.draw(0.16, n)], dim=1)
-        down = torch.stack([turn.sin() * mirror, turn.cos(), self.draw(0.16, n)], dim=1)
+        across = torch.stack(
+            [turn.cos() * mirror, shear - turn.sin(), uniform(0.16 * strength, n)], dim=1
+        )
+        down = torch.stack([turn.sin() * mirror, turn.cos(), uniform(0.16 * strength, n)], dim=1)
         matrices = torch.stack([across, down], dim=1)
         matrices[:, :, :2] *= scale.T[:, :, None]
         return matrices
@@ -108,7 +103,7 @@ class Augment:
         n = len(image)
         size = image.shape[-2:]
         grid = F.affine_grid(self.affine(n), [n, 1, *size], align_corners=False)
-        grid = (grid + self.smooth(0.02, n, 2, size).movedim(1, 3)).to(image.device)
+        grid = (grid + smooth(0.02 * self.strength, n, 2, size).movedim(1, 3)).to(image.device)
         air = image.amin(dim=(2, 3), keepdim=True)
         moved = F.grid_sample(image - air, grid, align_corners=False) + air
         return moved, F.grid_sample(mask, grid, align_corners=False)
@@ -154,17 +149,18 @@ class Augment:
             return image
         some = image[chosen]
         tumour = mask[chosen]
-        amount = min(self.strength, 1.0) * (1.05 * torch.rand(len(chosen), 1, 1, 1) - 0.4)
+        amount = min(self.grey_strength, 1.0) * (1.05 * torch.rand(len(chosen), 1, 1, 1) - 0.4)
         faded = torch.lerp(some, surroundings(some, tumour), amount.to(image.device) * tumour)
         return image.index_copy(0, chosen.to(image.device), faded)
 
     def contrast(self, image: torch.Tensor) -> torch.Tensor:
         """Another scanner's grey values of z-scores (N, channels, H, W), drawn per sequence."""
+        strength = self.grey_strength
         n = len(image)
-        gain = self.normal(0.3, n, 1, 3, 1, 1).exp().to(image.device)
-        bend = self.draw(0.4, n, 1, 3, 1, 1).to(image.device)
-        offset = self.draw(0.4, n, 1, 3, 1, 1).to(image.device)
-        focus = self.draw(0.6, n, 1, 1, 1, 1).to(image.device)
+        gain = normal(0.3 * strength, n, 1, 3, 1, 1).exp().to(image.device)
+        bend = uniform(0.4 * strength, n, 1, 3, 1, 1).to(image.device)
+        offset = uniform(0.4 * strength, n, 1, 3, 1, 1).to(image.device)
+        focus = uniform(0.6 * strength, n, 1, 1, 1, 1).to(image.device)
         blurred = F.avg_pool2d(image, 3, 1, 1, count_include_pad=False).unflatten(1, (-1, 3))
         slices = torch.lerp(image.unflatten(1, (-1, 3)), blurred, focus)  # focus < 0 sharpens
         # Like a gamma curve, it keeps the order of grey values.
@@ -190,15 +186,18 @@ class Augment:
         """Logarithm (n, H, W) of a coil's sensitivity: a slope across the picture and a field that
         varies slowly.
         """
-        down = torch.linspace(-1, 1, size[0])[:, None] * self.draw(0.4, n, 1, 1)
-        across = torch.linspace(-1, 1, size[1]) * self.draw(0.4, n, 1, 1)
-        return down + across + self.smooth(0.1, n, 1, size)[:, 0]
+        strength = self.grey_strength
+        down = torch.linspace(-1, 1, size[0])[:, None] * uniform(0.4 * strength, n, 1, 1)
+        across = torch.linspace(-1, 1, size[1]) * uniform(0.4 * strength, n, 1, 1)
+        return down + across + smooth(0.1 * strength, n, 1, size)[:, 0]
 
     def brightness(self, n: int, count: int) -> torch.Tensor:
         """How much brighter a slice is than its stack, mostly alike in all sequences: a logarithm
         (n, count, 3, 1, 1).
         """
-        return self.normal(0.12, n, count, 1, 1, 1) + self.normal(0.05, n, count, 3, 1, 1)
+        of_slice = normal(0.12 * self.grey_strength, n, count, 1, 1, 1)
+        of_sequence = normal(0.05 * self.grey_strength, n, count, 3, 1, 1)
+        return of_slice + of_sequence
 
     def coarsen(self, signal: torch.Tensor) -> None:
         """Some slices as if they had fewer pixels, down to a third along each axis; in place."""
@@ -207,7 +206,7 @@ class Augment:
             return
         some = signal[chosen].flatten(1, 2)
         size = some.shape[-2:]
-        finest = 1 / (1 + 2 * min(self.strength, 1.0))
+        finest = 1 / (1 + 2 * min(self.grey_strength, 1.0))
         coarse = [round(side * float(finest + (1 - finest) * torch.rand(()))) for side in size]
         some = F.interpolate(
             F.interpolate(some, coarse, mode="bilinear", antialias=True), size, mode="bilinear"
@@ -224,7 +223,7 @@ class Augment:
         some = signal[chosen]
         axis = 3 + int(torch.randint(2, ()))
         moved = some.roll(some.shape[axis] // int(torch.randint(2, 6, ())), axis)
-        weight = self.strength * 0.25 * torch.rand(len(chosen), 1, 1, 1, 1).to(signal.device)
+        weight = self.grey_strength * 0.25 * torch.rand(len(chosen), 1, 1, 1, 1).to(signal.device)
         phase = 2 * math.pi * torch.rand(len(chosen), 1, 1, 1, 1).to(signal.device)
         real = some + weight * phase.cos() * moved
         imaginary = weight * phase.sin() * moved
@@ -241,7 +240,8 @@ class Augment:
         n = len(chosen)
         some = signal[chosen]
         share = torch.rand(n, 1, 3, 1, 1) < 0.7
-        level = (0.9 * self.strength * torch.rand(n, 1, 1, 1, 1).square() * share).to(signal.device)
+        most = 0.9 * self.grey_strength
+        level = (most * torch.rand(n, 1, 1, 1, 1).square() * share).to(signal.device)
         real = torch.randn(some.shape, device=signal.device).mul_(level).add_(some)
         imaginary = torch.randn(some.shape, device=signal.device).mul_(level)
         signal[chosen] = torch.hypot(real, imaginary)
@@ -251,7 +251,8 @@ class Augment:
         chosen = chosen_rows(FEW_LEVELS, len(signal))
         if not len(chosen):
             return
-        step = (0.05 + 0.6 * self.strength * torch.rand(len(chosen), 1, 1, 1, 1)).to(signal.device)
+        most = 0.6 * self.grey_strength
+        step = (0.05 + most * torch.rand(len(chosen), 1, 1, 1, 1)).to(signal.device)
         signal[chosen] = (signal[chosen] / step).round_().mul_(step)
 
     def drop_sequences(self, slices: torch.Tensor) -> torch.Tensor:
@@ -264,6 +265,23 @@ class Augment:
         slices[post, :, 2] = slices[post, :, 1]
         slices[both, :, 0] = slices[both, :, 1]
         return slices
+
+
+def uniform(spread: float, *shape: int) -> torch.Tensor:
+    """Uniform numbers from -spread to spread."""
+    return spread * (2 * torch.rand(shape) - 1)
+
+
+def normal(spread: float, *shape: int) -> torch.Tensor:
+    """Normal numbers of this standard deviation, none beyond three deviations."""
+    return spread * torch.randn(shape).clamp(-3, 3)
+
+
+def smooth(spread: float, n: int, channels: int, size: Sequence[int]) -> torch.Tensor:
+    """Fields (n, channels, H, W) that vary slowly across the picture, of standard deviation about
+    `spread`.
+    """
+    return enlarge(spread * torch.randn(n, channels, 4, 4), size)
 
 
 def chosen_rows(chance: float, n: int) -> torch.Tensor:

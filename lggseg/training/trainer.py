@@ -83,7 +83,12 @@ class Trainer:
         self.network = parallel(network, self.device)
 
         self.data = SliceDataset(cohort, train_patients, config.recipe, soft=True)
-        self.augment = Augment(config.augment, carve_mix=config.carve_mix, cyst=config.cyst)
+        self.augment = Augment(
+            config.augment,
+            carve_mix=config.carve_mix,
+            cyst=config.cyst,
+            grey=config.grey_augment,
+        )
         self.steps = max(1, config.epoch_slices // config.batch)
 
         self.loss = LOSSES[config.loss]

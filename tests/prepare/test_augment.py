@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lggseg.prepare.augment import Augment, enlarge, surroundings
+from lggseg.prepare import augment as module
+from lggseg.prepare.augment import Augment, enlarge, smooth, surroundings, uniform
 
 
 def test_space_moves_image_and_mask_together():
@@ -36,12 +37,12 @@ def test_affine_at_strength_zero_mirrors_or_keeps():
     )
 
 
-def test_affine_by_hand():
+def test_affine_by_hand(monkeypatch):
     """All at their largest: 0.35 of turn, 0.12 of shear, 0.16 of shift (half the width is 1), 0.2
     and 0.06 of zoom.
     """
+    monkeypatch.setattr(module, "uniform", lambda spread, *shape: torch.full(shape, spread))
     augment = Augment(1.0)
-    augment.draw = lambda spread, *shape: torch.full(shape, spread)
     sin, cos, scale = 0.34290, 0.93937, 1.29693  # of 0.35; e to the 0.26
     across, down = augment.affine(1)[0].tolist()
     mirror = 1 if across[0] > 0 else -1
@@ -56,14 +57,14 @@ def test_half_of_the_slices_are_mirrored():
 
 def test_draws_are_even_between_their_limits():
     torch.manual_seed(0)
-    drawn = Augment(2.0).draw(0.5, 4000)
+    drawn = uniform(1.0, 4000)
     assert drawn.min() == pytest.approx(-1, abs=0.01) and drawn.max() == pytest.approx(1, abs=0.01)
     assert drawn.mean().abs() < 0.05 and drawn.std() == pytest.approx(2 / 12**0.5, abs=0.02)
 
 
 def test_smooth_fields_have_their_spread():
     torch.manual_seed(0)
-    field = Augment(2.0).smooth(0.1, 200, 2, (32, 32))
+    field = smooth(0.2, 200, 2, (32, 32))
     assert field.std() == pytest.approx(0.17, abs=0.03)  # interpolation takes a little of the 0.2
     assert field.diff(dim=-1).std() < 0.2 * field.std()
 
@@ -78,9 +79,12 @@ def test_slices_are_bent_a_little():
     assert (moved - ramp)[..., 8:-8, 8:-8].std() == pytest.approx(0.017, abs=0.003)
 
 
-def test_affine_turns_without_distorting():
+def test_affine_turns_without_distorting(monkeypatch):
+    def turn_alone(spread, *shape):
+        return torch.full(shape, 0.3 if spread == 0.35 else 0.0)
+
+    monkeypatch.setattr(module, "uniform", turn_alone)
     augment = Augment(1.0)
-    augment.draw = lambda spread, *shape: torch.full(shape, 0.3 if spread == 0.35 else 0.0)
     matrix = augment.affine(1)[0, :, :2]
     torch.testing.assert_close(matrix @ matrix.T, torch.eye(2))
 
@@ -114,6 +118,21 @@ def test_strength_zero_only_mirrors():
     kept = [torch.allclose(new, old, atol=1e-5) for new, old in zip(changed, image)]
     flipped = [torch.allclose(new, old.flip(-1), atol=1e-5) for new, old in zip(changed, image)]
     assert 0 < sum(kept) < 20 and all(k or f for k, f in zip(kept, flipped)) and kept == masks
+
+
+def test_weaker_grey_levels_leave_the_geometry_as_it_is():
+    torch.manual_seed(0)
+    image, mask = torch.randn(8, 3, 32, 32), torch.rand(8, 1, 32, 32).round()
+
+    def changed(grey):
+        torch.manual_seed(0)
+        return Augment(1.0, drop=0, grey=grey)(image.clone(), mask)
+
+    whole, of_whole = changed(1)
+    half, of_half = changed(0.5)
+    none, _ = changed(0)
+    assert torch.equal(of_whole, of_half)
+    assert (whole - none).abs().mean() > 1.3 * (half - none).abs().mean() > 0
 
 
 def fixed(monkeypatch, uniform, normal):
@@ -151,22 +170,21 @@ def test_blur_by_hand(monkeypatch):
     """
     image = torch.zeros(1, 3, 8, 8)
     image[..., 4, 4] = 9
-    for uniform, expected in ((1.0, 9 - 0.6 * 8), (0.0, 9 + 0.6 * 8)):
-        fixed(monkeypatch, uniform, 0.0)
-        augment, draw = Augment(drop=0.0), Augment().draw
-        augment.draw = lambda spread, *shape, draw=draw: draw(
-            spread if spread == 0.6 else 0, *shape
-        )
+    augment = Augment(drop=0.0)
+    monkeypatch.setattr(
+        module, "uniform", lambda spread, *shape: uniform(spread if spread == 0.6 else 0, *shape)
+    )
+    for drawn, expected in ((1.0, 9 - 0.6 * 8), (0.0, 9 + 0.6 * 8)):
+        fixed(monkeypatch, drawn, 0.0)
         assert augment.contrast(image)[0, :, 4, 4].tolist() == pytest.approx([expected] * 3)
 
 
 def test_contrast_keeps_the_order_of_grey_values(monkeypatch):
     levels = torch.linspace(-5, 10, 64).repeat(300, 3, 1, 1).expand(300, 3, 8, 64)
     augment = Augment(1.5)
-    draw = augment.draw
-    # No blur.
-    augment.draw = lambda spread, *shape: (
-        torch.zeros(shape) if spread == 0.6 else draw(spread, *shape)
+    blur = 0.6 * 1.5
+    monkeypatch.setattr(
+        module, "uniform", lambda spread, *shape: uniform(0 if spread == blur else spread, *shape)
     )
     assert (augment.contrast(levels.contiguous()).diff(dim=-1) > 0).all()
 
@@ -442,11 +460,12 @@ def test_carve_mix_and_cyst_are_chances():
         assert 0.2 < (changed != image).flatten(1).any(1).float().mean() < 0.4
 
 
-def test_turn_and_scale_are_independent():
+def test_turn_and_scale_are_independent(monkeypatch):
+    def turn_and_scale(spread, *shape):
+        return torch.full(shape, 0.3 if spread == 0.35 else 0.2 if spread == 0.2 else 0.0)
+
+    monkeypatch.setattr(module, "uniform", turn_and_scale)
     augment = Augment(1.0, zoom=0.2)
-    augment.draw = lambda spread, *shape: torch.full(
-        shape, 0.3 if spread == 0.35 else 0.2 if spread == 0.2 else 0.0
-    )
     matrix = augment.affine(1)[0, :, :2]
     torch.testing.assert_close(matrix @ matrix.T, torch.eye(2) * torch.tensor(0.4).exp())
 
