@@ -10,6 +10,7 @@ import pytest
 
 from experiments.ablation import summary
 from experiments.compare import read_scores, table
+from experiments.robustness import TOGETHER, comparison
 from lggseg.training.config import config_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +96,10 @@ def test_differences_are_those_of_the_tables():
         ("third", "joined", "rough", "+0.007 (-0.003 to 0.019)"),
         ("third", "joined", "base", "-0.005 (-0.017 to 0.010)"),
         ("third", "joined", "neighbours", "+0.009 (0.001 to 0.018)"),
+        ("third", "milder", "rough", "+0.011 (0.004 to 0.020)"),
+        ("third", "milder", "base", "(-0.000, -0.019 to 0.019)"),
+        ("third", "milder_joined", "joined", "+0.007 (0.003 to 0.011)"),
+        ("third", "milder_joined", "base", "+0.002 (-0.009 to 0.016)"),
         ("../../lggseg/published/learning", "patients10", "patients5", "0.000 (-0.042 to 0.040)"),
         ("../../lggseg/published/learning", "patients40", "patients10", "+0.067 (0.035 to 0.105)"),
         ("../../lggseg/published/learning", "brief", "patients40", "-0.021 (-0.044 to -0.002)"),
@@ -111,6 +116,28 @@ def test_what_is_told_is_in_the_tables(file, run, base, told):
     numbers = [float(number) for number in re.findall(r"-?[\d.]+\d", told)]
     assert told in " ".join(LOG.split()) and numbers[-2:] == [found.low, found.high]
     assert len(numbers) == 2 or numbers[0] == found.difference
+
+
+@pytest.mark.parametrize(
+    ("figure", "told"),
+    [
+        ("clean", "clean +0.007 (0.003 to 0.012)"),
+        ("changed", "changed +0.005 (0.001 to 0.011)"),
+        ("both", "both, which decides, +0.006 (0.002 to 0.011)"),
+        ("worst", "perhaps worse: -0.009 (-0.023 to 0.003)"),
+    ],
+)
+def test_rough_scans_are_told_as_in_their_tables(figure, told):
+    tables = [
+        read_scores(ROOT / "experiments" / "results" / name)
+        .rename(columns={"run": "change"})
+        .assign(judge=TOGETHER)
+        for name in ("robustness.csv", "robustness_joined.csv")
+    ]
+    found = comparison(*tables).loc[figure].round(3)
+    numbers = [float(number) for number in re.findall(r"-?\d\.\d+", told)]
+    assert told in " ".join(LOG.split())
+    assert numbers == [found.difference, found.low, found.high]
 
 
 def test_every_change_is_told_as_in_its_table():
