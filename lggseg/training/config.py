@@ -106,7 +106,10 @@ class TrainConfig:
         0.75, "strength of augmentation in the last third of the epochs", least=0, most=10
     )
     grey_augment: float = setting(
-        0.5, "strength of what changes grey levels, as a share of `augment`", least=0, most=10
+        0.5,
+        "strength of what changes grey levels, as a share of `augment` and `late_augment`",
+        least=0,
+        most=10,
     )
     carve_mix: float = setting(
         0.4, "chance that a slice gets another slice's tumour (CarveMix)", least=0, most=1

@@ -89,11 +89,17 @@ def test_every_patient_and_version_has_a_row(judged, cohort):
     assert table[table.judge == "0"].agreement.isna().all()
 
 
-def test_maps_of_two_commands_can_be_joined(judged, cohort, run_done, second_run, tmp_path):
+def test_maps_of_two_commands_can_be_joined(
+    judged, cohort, run_done, second_run, tmp_path, monkeypatch
+):
     for name, run in (("one", run_done), ("two", second_run)):
         robustness.main(
             [str(run.out), "--data", str(cohort.root), "--out", str(tmp_path / name), "--maps-only"]
         )
+    with monkeypatch.context() as patch:  # what is predicted is not predicted again
+        patch.setattr(robustness, "version", None)
+        again = ["--data", str(cohort.root), "--out", str(tmp_path / "one"), "--maps-only"]
+        robustness.main([str(run_done.out), *again])
     judges = Judges([tmp_path / "one" / "maps", tmp_path / "two" / "maps"])
     robustness.measure(cohort, judges, tmp_path / "both", (1, 1), 0.5, 0.5)
     pd.testing.assert_frame_equal(

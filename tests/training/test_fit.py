@@ -62,9 +62,9 @@ def test_epochs_before_the_first_validation_are_never_the_best(phantom_cohort, s
 
 
 def test_it_learns(phantom_cohort, split):
-    config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0, lr=1e-2)
+    config = replace(TINY, epochs=16, epoch_slices=64, coarse_share=0.0, lr=1e-2)
     history = fit(build_model(config), phantom_cohort, split[0], [], config, progress=False)
-    assert history.loss.iloc[-1] < 0.9 * history.loss.iloc[0] and history.valid_dice.isna().all()
+    assert history.loss.iloc[-1] < 0.8 * history.loss.iloc[0] and history.valid_dice.isna().all()
 
 
 def test_same_seed_same_weights(phantom_cohort, split):
@@ -154,10 +154,10 @@ def watch(record, states):
 
 def test_learns_in_bfloat16_too(phantom_cohort, split, monkeypatch):
     monkeypatch.setattr(device, "amp_dtype", lambda device: torch.bfloat16)
-    config = replace(TINY, epochs=8, epoch_slices=64, coarse_share=0.0, lr=1e-2)
+    config = replace(TINY, epochs=16, epoch_slices=64, coarse_share=0.0, lr=1e-2)
     model = build_model(config)
     history = fit(model, phantom_cohort, split[0], [], config, progress=False)
-    assert history.loss.iloc[-1] < 0.9 * history.loss.iloc[0]
+    assert history.loss.iloc[-1] < 0.8 * history.loss.iloc[0]
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
 
 
