@@ -14,7 +14,7 @@ from torch.nn import functional as F
 # Chance that a sequence is missing: more than in the data set, where it is one patient in ten.
 DROP = 0.2
 # Chances that a slice gets each of these.
-GHOST = 0.15
+GHOST = 0.25
 COARSE = 0.15
 FEW_LEVELS = 0.1
 NOISE = 0.5
@@ -36,7 +36,7 @@ class Augment:
     zoom : about the largest change of the size's logarithm at strength 1
     carve_mix : chance that a slice gets another slice's tumour
     cyst : chance that parts of a tumour get another look
-    grey : strength of what changes grey levels, as a share of `strength`
+    grey : strength of what changes grey levels, ghosts aside, as a share of `strength`
     """
 
     def __init__(
@@ -214,19 +214,25 @@ class Augment:
         signal[chosen] = some.unflatten(1, signal.shape[1:3])
 
     def add_ghosts(self, signal: torch.Tensor) -> None:
-        """Some slices with ghosts of motion: a weak copy, moved along one axis, of another phase;
-        in place.
+        """Some slices with ghosts of motion: weak copies, moved either way along one axis, each of
+        its own phase, though often in phase; in place.
         """
         chosen = chosen_rows(GHOST, len(signal))
         if not len(chosen):
             return
+        n = len(chosen)
         some = signal[chosen]
         axis = 3 + int(torch.randint(2, ()))
-        moved = some.roll(some.shape[axis] // int(torch.randint(2, 6, ())), axis)
-        weight = self.grey_strength * 0.25 * torch.rand(len(chosen), 1, 1, 1, 1).to(signal.device)
-        phase = 2 * math.pi * torch.rand(len(chosen), 1, 1, 1, 1).to(signal.device)
-        real = some + weight * phase.cos() * moved
-        imaginary = weight * phase.sin() * moved
+        steps = some.shape[axis] // int(torch.randint(2, 6, ()))
+        most = 0.25 * self.strength
+        weight = most * torch.rand(n, 1, 1, 1, 1).to(signal.device)
+        apart = math.pi * torch.rand(n, 1, 1, 1, 1)
+        real, imaginary = some, torch.zeros_like(some)
+        for way in (steps, -steps):
+            moved = some.roll(way, axis)
+            phase = (apart * uniform(1, n, 1, 1, 1, 1)).to(signal.device)
+            real = real + weight * phase.cos() * moved
+            imaginary = imaginary + weight * phase.sin() * moved
         signal[chosen] = torch.hypot(real, imaginary)
 
     def add_noise(self, signal: torch.Tensor) -> None:

@@ -107,7 +107,8 @@ class TrainConfig:
     )
     grey_augment: float = setting(
         0.5,
-        "strength of what changes grey levels, as a share of `augment` and `late_augment`",
+        "strength of what changes grey levels, ghosts aside, as a share of `augment` and "
+        "`late_augment`",
         least=0,
         most=10,
     )

@@ -214,7 +214,7 @@ def changed_slices(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("method", "chance"),
-    [("coarsen", 0.15), ("add_ghosts", 0.15), ("add_noise", 0.5), ("cut_levels", 0.1)],
+    [("coarsen", 0.15), ("add_ghosts", 0.25), ("add_noise", 0.5), ("cut_levels", 0.1)],
 )
 def test_changes_of_a_scan_come_with_their_chance(method, chance):
     torch.manual_seed(0)
@@ -249,15 +249,32 @@ def test_noise_is_in_some_sequences_only():
     assert {1, 2, 3} <= set(noisy.sum(1).tolist())
 
 
-def test_ghosts_are_weak_copies_moved_along_one_axis():
+def test_ghosts_come_in_pairs_along_one_axis():
+    """On either side of a head in the middle equally strong; whatever `grey` is."""
     torch.manual_seed(0)
     image = torch.zeros(100, 1, 3, 60, 60)
     image[..., 20:40, 20:40] = 4
     ghosts = image.clone()
-    Augment().add_ghosts(ghosts)
-    outside = ghosts[image == 0]
-    assert 0 < outside.max() <= 4 * 0.25
-    assert (ghosts - image).abs().max() <= 4 * 0.25 + 1e-5
+    Augment(grey=0).add_ghosts(ghosts)
+    outside = torch.where(image == 0, ghosts, 0.0)
+    for axis in (-1, -2):
+        torch.testing.assert_close(outside, outside.flip(axis))
+    # The least shift is a fifth of the side, the largest takes both copies to one place.
+    assert 4 * 0.2 < outside.max() <= 2 * 4 * 0.25
+    changed = ghosts[changed_slices(image, ghosts)][:, 0, 0]
+    along = (changed[:, 30, :20].amax(1) > 0) | (changed[:, :20, 30].amax(1) > 0)
+    corners = changed[:, :20, :20]
+    assert along.all() and not corners.any()
+
+
+@pytest.mark.parametrize(("drawn", "factor"), [(0.5, 1 + 2 * 0.125), (1.0, 1 - 2 * 0.25)])
+def test_ghosts_add_up_or_cancel(monkeypatch, drawn, factor):
+    """In phase with the head they make it brighter by their weights, in opposite phase darker."""
+    monkeypatch.setattr("lggseg.prepare.augment.chosen_rows", lambda chance, n: torch.arange(n))
+    fixed(monkeypatch, drawn, 0.0)
+    image = torch.full((1, 1, 3, 8, 8), 4.0)
+    Augment().add_ghosts(image)
+    assert image.flatten().tolist() == pytest.approx([4 * factor] * 192)
 
 
 def test_coarse_slices_keep_their_mean():
