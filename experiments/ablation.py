@@ -21,8 +21,20 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from lggseg import Cohort, LggError, Segmenter, TrainConfig, UNet, build_model, dice, open_cohort
+from lggseg import (
+    Cohort,
+    LggError,
+    Segmenter,
+    SliceDataset,
+    TrainConfig,
+    UNet,
+    build_model,
+    dice,
+    open_cohort,
+)
+from lggseg.data.dataset import Pair
 from lggseg.model.postprocess import postprocess
+from lggseg.prepare.augment import Augment
 from lggseg.prepare.head_finder import (
     Box,
     Head,
@@ -162,6 +174,60 @@ class DeepLoss:
         return total
 
 
+# --- where in the stack a slice lies ---
+
+
+def with_place(images: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Images (N, C, H, W) with a further channel that is all places (N,), -1 to 1."""
+    channel = places.to(images).view(-1, 1, 1, 1).expand(-1, 1, *images.shape[2:])
+    return torch.cat([images, channel], dim=1)
+
+
+def places_in_stack(head: Head) -> torch.Tensor:
+    """-1 for the lowest slice that shows a head, 1 for the highest."""
+    return torch.linspace(-1, 1, len(head.slices))
+
+
+class PlaceSlices(SliceDataset):
+    """Slices whose last channel is their place in the stack."""
+
+    def __getitem__(self, i: int) -> Pair:
+        image, mask = super().__getitem__(i)
+        place = places_in_stack(self.heads[self._patients[i]])[self._positions[i]]
+        return with_place(image[None], place)[0], mask
+
+
+class PlaceAugment(Augment):
+    """Changes all channels but the last."""
+
+    def __call__(
+        self, image: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        seen, mask = super().__call__(image[:, :-1], mask)
+        return torch.cat([seen, image[:, -1:]], dim=1), mask
+
+
+class PlaceSegmenter(Segmenter):
+    """Gives its network the place of each slice of a volume, in order."""
+
+    def _predict_on_grid(self, image: np.ndarray, head: Head, *how: Any) -> torch.Tensor:
+        self.places = places_in_stack(head)
+        return super()._predict_on_grid(image, head, *how)
+
+    def _probabilities(self, inputs: torch.Tensor) -> torch.Tensor:
+        places, self.places = self.places[: len(inputs)], self.places[len(inputs) :]
+        return super()._probabilities(with_place(inputs, places))
+
+
+def tell_places(trainer: Trainer, cohort: Cohort, patients: list[str]) -> None:
+    """Train on PlaceSlices."""
+    config = trainer.config
+    trainer.data = PlaceSlices(cohort, patients, config.recipe, soft=True)
+    trainer.augment = PlaceAugment(
+        config.augment, carve_mix=config.carve_mix, cyst=config.cyst, grey=config.grey_augment
+    )
+
+
 # --- the changes ---
 
 
@@ -176,6 +242,7 @@ class Arm:
     head : what becomes of the head that `find_head` finds
     mirror : the mirrored half's difference is given, too
     deep : coarser levels are trained to answer, too
+    place : the network is told where in the stack a slice lies
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -183,6 +250,7 @@ class Arm:
     head: Callable[[np.ndarray, Head], Head] = as_found
     mirror: bool = False
     deep: bool = False
+    place: bool = False
 
 
 ARMS = {
@@ -199,6 +267,7 @@ ARMS = {
     "no_coarse": Arm(without=("coarsen",)),
     "mirror": Arm(mirror=True),
     "deep": Arm(deep=True),
+    "place": Arm(place=True),
     "neighbours": Arm({"context": 1}),
     "pixels": Arm({"block": 1, "size": 64, "coarse_size": 48}),
     "no_levels": Arm(without=("cut_levels",)),
@@ -216,7 +285,14 @@ def train(arm: Arm, cohort: Cohort, patients: list[str], config: TrainConfig) ->
         model = Segmenter(MirrorUNet(model.networks[0], config.block), config.recipe)
     if arm.deep:
         model = Segmenter(DeepUNet(**model.networks[0].architecture), config.recipe)
+    if arm.place:
+        given = model.networks[0].in_channels + config.block**2
+        network = UNet(**model.networks[0].architecture | {"in_channels": given})
+        # As one of a sequence it does not tell its channels, and is given all.
+        model = PlaceSegmenter(nn.Sequential(network), config.recipe)
     trainer = Trainer(model, cohort, patients, [], config)
+    if arm.place:
+        tell_places(trainer, cohort, patients)
     if arm.deep:
         trainer.loss = DeepLoss(model.networks[0], trainer.loss)
     for part in arm.without:

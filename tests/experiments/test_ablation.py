@@ -9,7 +9,18 @@ import torch
 from tiny_run import TINY
 
 from experiments import ablation
-from experiments.ablation import ARMS, NOTHING, RECIPE, Arm, DeepLoss, DeepUNet, MirrorUNet
+from experiments.ablation import (
+    ARMS,
+    NOTHING,
+    RECIPE,
+    Arm,
+    DeepLoss,
+    DeepUNet,
+    MirrorUNet,
+    PlaceAugment,
+    PlaceSegmenter,
+    PlaceSlices,
+)
 from experiments.plan import hold_out
 from lggseg import LggError, UNet, find_head
 from lggseg.prepare.augment import Augment
@@ -131,6 +142,27 @@ def test_deep_network_answers_on_each_level_while_it_is_trained():
     assert DeepLoss(network, plain)(logits, mask).item() == pytest.approx(sum(parts).item())
     network.eval()(image)
     assert network.coarse == []
+
+
+def test_a_network_is_told_where_a_slice_lies(cohort):
+    """In training by the data set, unchanged by augmentation, and in the order of a volume."""
+    patient = cohort.patients[0]
+    recipe = replace(TINY.recipe, block=1, flip=False)
+    data = PlaceSlices(cohort, [patient], recipe)
+    told = torch.stack([data[i][0][-1] for i in range(len(data))])
+    places = np.linspace(-1, 1, len(data))
+    assert told[:, 0, 0].numpy() == pytest.approx(places, abs=1e-6)
+    image = torch.stack([data[i][0] for i in range(len(data))])
+    changed, _ = PlaceAugment(1.0)(image.clone(), torch.zeros(len(data), 1, *image.shape[2:]))
+    assert torch.equal(changed[:, -1], told)
+    assert not torch.equal(changed[:, :-1], image[:, :-1])
+
+    shown = []
+    network = torch.nn.Conv2d(4, 1, 1)
+    network.register_forward_pre_hook(lambda module, inputs: shown.append(inputs[0][:, 3, 0, 0]))
+    segmenter = PlaceSegmenter(torch.nn.Sequential(network), recipe)
+    segmenter.member_probabilities(cohort.volume(patient).image, batch=5)
+    assert torch.cat(shown).float().numpy() == pytest.approx(places, abs=0.01)
 
 
 @pytest.mark.parametrize("arm", [*ARMS])
