@@ -75,6 +75,18 @@ def join(cohort: Cohort, parts: list[Run], out: Path) -> Run:
     LggError
         where a part has other folds than the first one, or lacks one
     """
+    check_same_folds(parts)
+    sources = [str(part.out) for part in parts]
+    joined = Run(out, {"parts": sources}, parts[0].folds)
+    joined.claim()
+    for k in range(len(joined.folds)):
+        join_fold(parts, joined, k)
+    finish(cohort, joined)
+    return joined
+
+
+def check_same_folds(parts: list[Run]) -> None:
+    """Raise LggError where a run has other folds than the first one, or lacks one."""
     for part in parts:
         if part.folds != parts[0].folds:
             raise LggError(
@@ -85,13 +97,6 @@ def join(cohort: Cohort, parts: list[Run], out: Path) -> Run:
                 raise LggError(
                     f"{part.out} lacks fold {k}; finish it with the command that began it"
                 )
-    sources = [str(part.out) for part in parts]
-    joined = Run(out, {"parts": sources}, parts[0].folds)
-    joined.claim()
-    for k in range(len(joined.folds)):
-        join_fold(parts, joined, k)
-    finish(cohort, joined)
-    return joined
 
 
 def join_fold(parts: list[Run], joined: Run, k: int) -> None:
