@@ -33,7 +33,7 @@ SEVERAL = "several"
 ONE = "one"
 FAR = 3  # standard deviations from the mean at which a sign stops counting more
 
-# When a warning is given.
+# When a warning is given. Where its number is shown, two digits decide, as they are shown.
 LARGE = 0.2  # of the head: no tumour among 80 patients covers as much
 DISAGREE = 0.7  # Dice between two members
 AT_THE_RIM = 0.3  # of the mask, where skull and scalp are
@@ -165,7 +165,7 @@ def alarms(found: dict[str, float], expected: float) -> dict[str, str]:
         given["larger than the head"] = "the mask is larger than the head"
     elif found["volume"] > LARGE:
         given["large"] = f"the mask covers {100 * found['volume']:.0f} % of the head"
-    if found["agreement"] < DISAGREE:
+    if round(found["agreement"], 2) < DISAGREE:
         dice = f"{found['agreement']:.2f}"
         given["members disagree"] = f"the members disagree (Dice {dice} between two of them)"
     if found["largest"] < SCATTERED:
@@ -176,7 +176,7 @@ def alarms(found: dict[str, float], expected: float) -> dict[str, str]:
         given["at the rim"] = "much of the mask lies where skull and scalp are"
     if found["continuity"] < BROKEN:
         given["jumps"] = "the mask jumps from slice to slice, or lies on one alone"
-    if expected < POOR:
+    if round(expected, 2) < POOR:
         given["low expected Dice"] = "a mask like this one is often wrong: compare it with the scan"
     return given
 

@@ -259,6 +259,14 @@ def test_warnings_in_words(change, words):
     assert trust.warnings_of(GOOD | change, head(), 0.9) == [words]
 
 
+@pytest.mark.parametrize(("value", "warned"), [(0.694, True), (0.698, False), (0.702, False)])
+def test_what_is_shown_decides(value, warned):
+    """0.698 is shown as 0.70, and a warning of less than 0.7 would contradict it."""
+    agreement = trust.alarms(GOOD | {"agreement": value}, 0.9)
+    assert ("members disagree" in agreement) == warned
+    assert ("low expected Dice" in trust.alarms(GOOD, value)) == warned
+
+
 def test_doubts_about_the_head_are_passed_on_and_poor_masks_told():
     doubtful = Head(*vars(head()).values())
     object.__setattr__(doubtful, "doubts", ("the head fills the picture",))

@@ -57,7 +57,7 @@ function alarms(found, expected, limits) {
   } else if (found.volume > limits.LARGE) {
     given.push(`the mask covers ${roundHalfEven(100 * found.volume)} % of the head`);
   }
-  if (found.agreement < limits.DISAGREE) {
+  if (asShown(found.agreement) < limits.DISAGREE) {
     given.push(`the members disagree (Dice ${found.agreement.toFixed(2)} between two of them)`);
   }
   if (found.largest < limits.SCATTERED) {
@@ -66,10 +66,15 @@ function alarms(found, expected, limits) {
   if (found.rim > limits.AT_THE_RIM) given.push("much of the mask lies where skull and scalp are");
   if (found.continuity < limits.BROKEN)
     given.push("the mask jumps from slice to slice, or lies on one alone");
-  if (expected < limits.POOR) {
+  if (asShown(expected) < limits.POOR) {
     given.push("a mask like this one is often wrong: compare it with the scan");
   }
   return given;
+}
+
+/** The number that a reader sees decides, so that no warning contradicts it. */
+function asShown(value) {
+  return Number(value.toFixed(2));
 }
 
 /** A sign that is NaN counts as average, and none counts more than FAR deviations do. */
