@@ -20,10 +20,11 @@ PHANTOM := LGGSEG_DATA=phantom
 # On every core a process with one thread. What is in one file stays together: fixtures, the cells of a notebook.
 PYTEST := pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 UNIT := tests --ignore tests/browser
+QUICK := -m "not more"
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # JupyterLab refuses root without it
 CHROMIUM ?= chromium chromium-browser google-chrome google-chrome-stable
 
-.PHONY: help setup run lab site try test check stress real-test browser-test widgets7-test colab-test test-oldest notebooks \
+.PHONY: help setup run lab site try test check more-test stress real-test browser-test widgets7-test colab-test test-oldest notebooks \
         stamp bench images weights genomics publish clean
 .DEFAULT_GOAL := help
 
@@ -63,12 +64,15 @@ test: $(TEST_READY) check ## unit tests, and notebooks compared with their store
 	    || echo "Browser tests: SKIPPED, no Chromium found here"
 	$(PHANTOM) $(PY) -c "import lggseg; lggseg.open_cohort()"  # drawn now, not by two notebooks at once
 ifdef COVERAGE  # of the unit tests alone
-	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m coverage run -m $(PYTEST) $(UNIT)
+	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m coverage run -m $(PYTEST) $(QUICK) $(UNIT)
 	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m $(PYTEST) --nbval notebooks
 	$(PY) -m coverage combine --quiet && $(PY) -m coverage report
 else  # notebooks first, since they take longest
-	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m $(PYTEST) --nbval notebooks $(UNIT)
+	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m $(PYTEST) $(QUICK) --nbval notebooks $(UNIT)
 endif
+
+more-test: $(TEST_READY) ## tests for which the ten minutes of make test have no room
+	OMP_NUM_THREADS=1 $(PHANTOM) $(PY) -m $(PYTEST) -m more $(UNIT)
 
 stress: $(TEST_READY) ## kills, damaged files, long runs: ten minutes, or ARGS="--minutes 2"; see docs/reliability.md
 	$(PY) -m dev.stress $(ARGS)

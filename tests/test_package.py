@@ -88,9 +88,13 @@ print(names["cohort"])
 """
 
 
-def test_a_notebook_runs_from_the_wheel(installed, tmp_path):
-    """In an empty folder; all that notebook 05 reads, tables and weights, lies in the package."""
-    [notebook] = (ROOT / "notebooks").glob("05_*.ipynb")
+@pytest.mark.parametrize(  # quick ones
+    "number",
+    ["05", *(pytest.param(number, marks=pytest.mark.more) for number in ("01", "02", "07"))],
+)
+def test_notebooks_run_from_the_wheel(installed, tmp_path, number):
+    """In an empty folder; all that a notebook reads lies in the package or is drawn."""
+    notebook = next((ROOT / "notebooks").glob(f"{number}_*.ipynb"))
     root = write_phantom_cohort(tmp_path / "data", patients=3, seed=1, progress=False)
     empty = tmp_path / "empty"
     empty.mkdir()

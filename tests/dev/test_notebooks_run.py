@@ -59,13 +59,13 @@ def reading(root: Path, cache: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def three_phantoms(tmp_path_factory):
-    """The cohort that the notebooks open."""
-    folder = tmp_path_factory.mktemp("phantoms")
-    root = write_phantom_cohort(folder, patients=3, seed=3, progress=False)
+@pytest.fixture(scope="module", params=[3, pytest.param(10, marks=pytest.mark.more)])
+def few_phantoms(request, tmp_path_factory):
+    """How many phantoms the notebooks find."""
+    folder = tmp_path_factory.mktemp(f"phantoms{request.param}")
+    root = write_phantom_cohort(folder, patients=request.param, seed=request.param, progress=False)
     with reading(root, folder / "cache"):
-        yield
+        yield request.param
 
 
 @pytest.fixture(scope="module", params=[3, 10])
@@ -86,15 +86,22 @@ def few_real_patients(request, tmp_path_factory):
 
 @pytest.mark.filterwarnings("default")  # statistics warn of so few patients
 @pytest.mark.parametrize("number", QUICK)
-@pytest.mark.usefixtures("three_phantoms")
-def test_three_phantoms_are_enough(number):
-    """Run once more from the last cell to the first, each cell prints what it printed before."""
+def test_a_few_phantoms_are_enough(number, few_phantoms):
+    _, names = run_notebook(number)
+    assert len(names["cohort"].patients) == few_phantoms
+
+
+@pytest.mark.more
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("number", QUICK)
+@pytest.mark.parametrize("few_phantoms", [3], indirect=True)
+@pytest.mark.usefixtures("few_phantoms")
+def test_cells_may_run_again_in_any_order(number):
     printed, names = run_notebook(number)
-    assert len(names["cohort"].patients) == 3
-    sources = code_cells(number)
-    for name in reversed(printed):
-        again = run_cell(number, name, sources[name], names)
-        assert again == printed[name], f"cell {name} prints something else the second time"
+    for order in (list(printed), list(reversed(printed))):
+        for name in order:
+            again = run_cell(number, name, code_cells(number)[name], names)
+            assert again == printed[name], f"cell {name} prints something else the second time"
 
 
 @pytest.mark.filterwarnings("default")
