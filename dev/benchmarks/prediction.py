@@ -1,5 +1,5 @@
 """Predicting a patient, against slice by slice, against the first edition's ensemble, and beside
-the bare network.
+the bare network; and by all shipped networks.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from skimage.transform import resize
 from torch import nn
 from torch.nn import functional as F
 
-from lggseg import GridSpec, Segmenter, TrainConfig, UNet, build_model
+from lggseg import GridSpec, Segmenter, TrainConfig, UNet, build_model, load_pretrained
 from lggseg.model.device import mixed_precision
 from lggseg.prepare.head_finder import find_head
 from lggseg.prepare.network_grid import slices_to_grid, standardise
@@ -49,10 +49,13 @@ def first_edition(networks: int = 8) -> Segmenter:
 
 
 def rows(bench: Bench) -> list[Row]:
-    """One patient of middle depth; the network of the default settings, with fresh weights."""
+    """One patient of middle depth; the network of the default settings, with fresh weights, and the
+    shipped ones.
+    """
     image = bench.patient().image[: 4 if bench.quick else None]
     new = build_model(TrainConfig()).eval()
     old = first_edition()
+    shipped = load_pretrained()
     plain = build_model(TrainConfig()).networks[0].eval()
     head = find_head(image)
     inputs = standardise(
@@ -76,9 +79,10 @@ def rows(bench: Bench) -> list[Row]:
         lambda: new.segment(image, "cpu"),
         bare,
         plain_forward,
+        lambda: shipped.probability(image, "cpu"),
     )
     costs = rounds(bench.repeats, *map(clock, sides), lambda: flops / ceiling.convolution())
-    predict, one, ensemble, segment, forward, in_float32, peak = costs.T
+    predict, one, ensemble, segment, forward, in_float32, all_shipped, peak = costs.T
     return [
         Row(
             "predict a patient",
@@ -89,6 +93,11 @@ def rows(bench: Bench) -> list[Row]:
         ),
         Row(
             "predict a patient", "eight networks of the first edition", Ratio.of(ensemble / predict)
+        ),
+        Row(
+            "predict a patient by all shipped networks",
+            "eight networks of the first edition",
+            Ratio.of(ensemble / all_shipped),
         ),
         Row(
             "segment a patient",

@@ -108,6 +108,9 @@ def test_differences_are_those_of_the_tables():
         ("third", "halfway_joined", "milder_joined", "+0.001 (-0.001 to 0.002)"),
         ("third", "halfway_joined", "ghosts_joined", "+0.003 (0.000 to 0.007)"),
         ("third", "halfway_joined", "base", "+0.003 (-0.009 to 0.017)"),
+        ("third", "small", "neighbours", "+0.001 (-0.024 to 0.023)"),
+        ("third", "small", "halfway_neighbours", "-0.002 (-0.029 to 0.019)"),
+        ("third", "small", "halfway", "-0.020 (-0.052 to 0.000)"),
         ("../../lggseg/published/learning", "patients10", "patients5", "0.000 (-0.042 to 0.040)"),
         ("../../lggseg/published/learning", "patients40", "patients10", "+0.067 (0.035 to 0.105)"),
         ("../../lggseg/published/learning", "brief", "patients40", "-0.021 (-0.044 to -0.002)"),
@@ -141,6 +144,10 @@ def test_what_is_told_is_in_the_tables(file, run, base, told):
         ("halfway", "milder", "changed", "changed +0.002 (0.000 to 0.005)"),
         ("halfway", "milder", "both", "both, which decides, +0.001 (0.000 to 0.003)"),
         ("halfway", "milder", "worst", "the worst of each patient +0.023 (0.009 to 0.040)"),
+        ("small", "halfway", "clean", "clean +0.002 (-0.003 to 0.007)"),
+        ("small", "halfway", "changed", "changed +0.001 (-0.006 to 0.007)"),
+        ("small", "halfway", "both", "both +0.002 (-0.004 to 0.007)"),
+        ("small", "halfway", "worst", "worst of each patient -0.002 (-0.018 to 0.008)"),
     ],
 )
 def test_rough_scans_are_told_as_in_their_tables(run, before, figure, told):
