@@ -33,7 +33,7 @@ SEVERAL = "several"
 ONE = "one"
 FAR = 3  # standard deviations from the mean at which a sign stops counting more
 
-# When a warning is given. Where its number is shown, two digits decide, as they are shown.
+# When a warning is given. Of a Dice that is shown, the two digits shown decide.
 LARGE = 0.2  # of the head: no tumour among 80 patients covers as much
 DISAGREE = 0.7  # Dice between two members
 AT_THE_RIM = 0.3  # of the mask, where skull and scalp are
